@@ -1,0 +1,28 @@
+"""The manifest: the table ``key, path, label, split``, sorted by path."""
+
+from pathlib import Path
+
+import pandas as pd
+
+COLUMNS = ["key", "path", "label", "split"]
+
+
+def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
+    """Write a manifest as CSV, sorted by path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    manifest[COLUMNS].sort_values("path").to_csv(path, index=False, lineterminator="\n")
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Read a manifest.
+
+    Returns:
+        Frame of strings with columns ``key, path, label, split``, sorted by path. A label such
+        as ``NA`` or ``007`` stays the text that it is.
+    """
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def class_names(manifest: pd.DataFrame) -> list[str]:
+    """The sorted labels; a label's position is its class number everywhere."""
+    return sorted(manifest["label"].unique())

@@ -1,0 +1,43 @@
+"""Key-sharded Parquet: which shard a key lies in, and how a table becomes the same bytes each time.
+
+Images and features share the prefixes, so image shard ``3`` and feature shard ``3`` hold the same
+keys. The number of shards is a pure function of the number of images; adding one image changes
+one shard (or, where the number of shards doubles, all of them, once).
+"""
+
+from math import log2
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROWS_PER_SHARD = 512
+
+
+def count_shards(n_rows: int) -> int:
+    """The power of two that comes closest to ``ROWS_PER_SHARD`` rows a shard; at least 1."""
+    return 2 ** max(0, round(log2(max(n_rows, 1) / ROWS_PER_SHARD)))
+
+
+def shard_name(key: str, n_shards: int) -> str:
+    """The shard of a key: its first log2(n_shards) bits, in hexadecimal.
+
+    Args:
+        key: sha256 in hexadecimal.
+        n_shards: a power of two.
+    """
+    bits = n_shards.bit_length() - 1
+    return f"{int(key[:16], 16) >> (64 - bits):0{max(1, -(-bits // 4))}x}"
+
+
+def write_table(table: pa.Table, path: Path, row_group_size: int) -> None:
+    """Write a Parquet file whose bytes depend on nothing but the table (zstd 3, no dictionary)."""
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=False,
+        row_group_size=row_group_size,
+        store_schema=True,
+    )
