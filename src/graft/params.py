@@ -68,12 +68,12 @@ class Backbone(Block):
     layer: str
     pooling: Literal["none", "avg", "max"]
     image_size: Annotated[int, Field(ge=16, le=2048, strict=True)]
+    batch_size: Count
     url: str | None
     md5: str | None
 
 
 class Features(Block):
-    batch_size: Count
     views: Count
     memory_limit: Positive
 
@@ -180,7 +180,7 @@ def load_params(*keys: str, path: str | Path = "params.yaml") -> SimpleNamespace
     ``row`` is the row of ``backbones`` that ``backbone`` selects.
 
     Args:
-        keys: top-level keys, or ``row``.
+        keys: top-level keys, ``row``, or ``block.key`` for one value of a block (named by its key).
         path: the file.
 
     Raises:
@@ -192,4 +192,6 @@ def load_params(*keys: str, path: str | Path = "params.yaml") -> SimpleNamespace
         raise ParamsError(f"params.yaml is not YAML: {error}") from None
     params = parse_params(values or {})
     blocks = {**dict(params), "row": params.backbones[params.backbone]}
-    return SimpleNamespace(**{key: blocks[key] for key in keys})
+    chosen = {key: blocks[key] for key in keys if "." not in key}
+    parts = [key.split(".") for key in keys if "." in key]
+    return SimpleNamespace(**chosen, **{key: getattr(blocks[block], key) for block, key in parts})

@@ -40,8 +40,9 @@ def write_predictions(
     if not np.isfinite(scores).all():
         raise ValueError("scores are not finite: the training diverged; lower its learning_rate")
     columns = {"key": rows["key"], "split": rows["split"], "y_true": rows["label"]}
-    columns |= {SCORE + label: scores[:, i].astype(np.float32) for i, label in enumerate(classes)}
-    table = pa.Table.from_pydict({name: pa.array(values) for name, values in columns.items()})
+    texts = {name: pa.array(values, pa.string()) for name, values in columns.items()}
+    numbers = {SCORE + label: pa.array(scores[:, i], pa.float32()) for i, label in enumerate(classes)}
+    table = pa.table(texts | numbers)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_table(table.replace_schema_metadata({"facts": json.dumps(facts, sort_keys=True)}), path, 4096)
 

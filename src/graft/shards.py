@@ -16,7 +16,7 @@ ROWS_PER_SHARD = 512
 
 def count_shards(n_rows: int) -> int:
     """The power of two that comes closest to ``ROWS_PER_SHARD`` rows a shard; at least 1."""
-    return 2 ** max(0, round(log2(max(n_rows, 1) / ROWS_PER_SHARD)))
+    return 1 << max(0, round(log2(max(n_rows, 1) / ROWS_PER_SHARD)))
 
 
 def shard_name(key: str, n_shards: int) -> str:

@@ -1,0 +1,194 @@
+"""Read a folder, a zip or a tar file by file, straight from where it is: nothing is ever extracted.
+
+A name that would lie outside the archive is refused, although nothing is written under it: such an
+archive was made to harm, and the names go on into the manifest.
+"""
+
+import os
+import posixpath
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from lzma import LZMAError
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+MAX_MEMBER_BYTES = 256 * 2**20
+
+Member = tuple[str, int, Callable[[], bytes]]  # name, size in bytes, and what reads it
+
+
+def read_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a folder, a zip or a tar (plain, gz, bz2, xz).
+
+    Args:
+        path: the folder or the archive.
+        keep: whether a member of this name is wanted. The others' names are checked, their bytes not read.
+
+    Yields:
+        Each file's name, relative, with ``/``, and its bytes: in a folder in the order of the names, in an
+        archive in the archive's own order.
+
+    Raises:
+        FileNotFoundError: if there is nothing at ``path``.
+        ValueError: if it is no such archive, is corrupt or encrypted, has a name twice, an unsafe name, a
+            link that leaves the archive, a device, or a wanted member larger than ``MAX_MEMBER_BYTES``.
+    """
+    for name, size, read in _wanted(path, keep):
+        if size > MAX_MEMBER_BYTES:
+            raise ValueError(
+                f"{path}: member {name!r} is too large for an image: expected at most {MAX_MEMBER_BYTES} "
+                f"bytes, received size={size}; remove it"
+            )
+        yield name, read()
+
+
+def list_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> list[str]:
+    """The sorted names that `read_members` would yield; raises as it does, but reads no member."""
+    return sorted(name for name, _, _ in _wanted(path, keep))
+
+
+def _wanted(path: Path, keep: Callable[[str], bool]) -> Iterator[Member]:
+    seen = set()
+    with _readable(path):
+        for name, size, read in _members(path):
+            if keep(name):
+                if name in seen:
+                    raise ValueError(f"{path}: member {name!r} is there twice; make the archive anew")
+                seen.add(name)
+                yield name, size, _reader(path, name, read)
+
+
+def _reader(path: Path, name: str, read: Callable[[], bytes]) -> Callable[[], bytes]:
+    def checked() -> bytes:
+        with _readable(path, name):
+            return read()
+
+    return checked
+
+
+def _members(path: Path) -> Iterator[Member]:
+    if path.is_dir():
+        return _folder_members(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist: expected a folder, a zip or a tar")
+    if tarfile.is_tarfile(path):  # before zip: a tar may end with a zip
+        return _tar_members(path)
+    if zipfile.is_zipfile(path):
+        return _zip_members(path)
+    raise ValueError(
+        f"{path} is not readable as a folder, a zip or a tar (plain, gz, bz2, xz): "
+        "it is something else, or truncated or corrupt; make or copy it anew"
+    )
+
+
+def _folder_members(folder: Path) -> Iterator[Member]:
+    for name in sorted(_walk(folder)):
+        file = folder / name
+        yield _safe(folder, name), file.stat().st_size, file.read_bytes
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    for root, folders, files in os.walk(folder, followlinks=True):
+        here = Path(root)
+        # A link to a folder above itself would never end.
+        folders[:] = [f for f in folders if not here.resolve().is_relative_to((here / f).resolve())]
+        yield from ((here / file).relative_to(folder).as_posix() for file in files)
+
+
+def _zip_members(path: Path) -> Iterator[Member]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            name = _safe(path, _zip_name(info))
+            if info.flag_bits & 1:
+                raise ValueError(f"{path}: member {name!r} is encrypted; make the archive without a password")
+            if stat.S_ISLNK(info.external_attr >> 16):  # where it leads to is a member of its own
+                _safe_link(path, name, archive.read(info).decode("utf-8", "replace"))
+            elif not info.is_dir():
+                yield name, info.file_size, lambda info=info: archive.read(info)  # type: ignore[misc]
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """A member's name: macOS writes UTF-8 without saying so, some Windows tools write backslashes."""
+    name = info.filename.replace("\\", "/")
+    if info.flag_bits & 0x800:
+        return name
+    try:
+        return name.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return name
+
+
+def _tar_members(path: Path) -> Iterator[Member]:
+    with tarfile.open(path) as archive:
+        for info in archive:
+            name = _safe(path, info.name)
+            if info.issym():
+                _safe_link(path, name, info.linkname)
+            elif info.islnk():
+                _safe(path, info.linkname)
+            elif not (info.isreg() or info.isdir()):
+                raise ValueError(f"{path}: unsafe member {name!r} is a device; make the archive without it")
+            if not info.isdir():
+                yield name, info.size, lambda info=info: _tar_bytes(archive, info)  # type: ignore[misc]
+        # tarfile takes a damaged header, and an end without its mark, for the end.
+        assert archive.fileobj is not None
+        archive.fileobj.seek(archive.offset)
+        if archive.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("no end mark where the archive ends")
+
+
+def _tar_bytes(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    file: IO[bytes] | None = archive.extractfile(info)  # follows links inside the archive
+    if file is None:
+        raise KeyError(f"{info.name!r} links to a folder")
+    data = file.read()
+    if info.isreg() and len(data) != info.size:
+        raise tarfile.ReadError(f"{len(data)} of {info.size} bytes")
+    return data
+
+
+def _safe(path: Path, name: str) -> str:
+    """The name in its plain form, if it stays inside the archive and can be written down."""
+    plain = PurePosixPath(name)
+    if plain.is_absolute() or ".." in plain.parts or name[1:3] in (":/", ":\\"):
+        raise ValueError(
+            f"{path}: unsafe member name {name!r}: expected a relative path without '..'; "
+            "do not trust this archive, or make it anew"
+        )
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError(f"{path}: the member name {name!r} is not UTF-8; rename the file") from None
+    return str(plain)
+
+
+def _safe_link(path: Path, name: str, target: str) -> None:
+    if posixpath.normpath(posixpath.join("/", posixpath.dirname(name), "x")) and (
+        target.startswith("/") or posixpath.normpath(posixpath.join(posixpath.dirname(name), target)).startswith("..")
+    ):
+        raise ValueError(
+            f"{path}: unsafe member {name!r} is a link to {target!r}, outside; make the archive without it"
+        )
+
+
+@contextmanager
+def _readable(path: Path, name: str = "") -> Iterator[None]:
+    """Say of every error of the libraries that the archive is corrupt, and which."""
+    try:
+        yield
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, KeyError) as error:
+        cause: Exception = error
+    except NotImplementedError as error:  # zip: compression method
+        cause = error
+    except OSError as error:
+        if error.errno is not None:  # of the system, not of gzip or bz2
+            raise
+        cause = error
+    else:
+        return
+    where = f"{path}: member {name!r}" if name else f"{path}"
+    raise ValueError(f"{where} is corrupt or truncated ({cause}); make or copy the archive anew") from cause

@@ -1,0 +1,112 @@
+"""Views: augmentations whose parameters are a pure function of (key, view, augmentation).
+
+The geometric operations are composed into one projective transform an image, so that pixels are
+interpolated once; each alone equals Keras's layer of that name (RandomFlip, RandomRotation, ...),
+whose conventions for centre, sign, fill mode and value range are kept.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from graft.params import Augmentation
+
+VALUE_RANGE = 255.0
+DRAWS = 11
+
+
+def draw(key: str, view: int, spec: Augmentation) -> np.ndarray:
+    """Eleven uniform numbers in [0, 1) that belong to one view, from a Philox counter generator.
+
+    Args:
+        key: the image's key.
+        view: 1, 2, ...; view 0 is the plain image and draws nothing.
+        spec: the augmentation; another one draws other numbers.
+
+    Returns:
+        (11,) float64.
+    """
+    digest = hashlib.sha256(f"{key}/{view}/{spec.model_dump_json()}".encode()).digest()
+    philox = np.random.Philox(key=np.frombuffer(digest[:16], np.uint64))
+    return np.random.Generator(philox).random(DRAWS)
+
+
+def augment(images: np.ndarray, keys: Sequence[str], views: Sequence[int], spec: Augmentation) -> np.ndarray:
+    """Augment a batch; a row's result does not depend on the other rows.
+
+    Args:
+        images: (n, H, W, 3), in [0, 255], any real dtype.
+        keys: n keys.
+        views: n numbers of views, from 1.
+        spec: the ranges of the operations.
+
+    Returns:
+        (n, H, W, 3) float32 in [0, 255].
+    """
+    u = np.stack([draw(key, view, spec) for key, view in zip(keys, views, strict=True)])
+    height, width = images.shape[1:3]
+    pixels = tf.cast(images, tf.float32)
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=pixels,
+        transforms=tf.constant(_matrices(u, spec, height, width), tf.float32),
+        output_shape=[height, width],
+        fill_value=0.0,
+        interpolation=spec.interpolation.upper(),
+        fill_mode=spec.fill_mode.upper(),
+    )
+    result: np.ndarray = _colour(moved, u, spec).numpy()
+    return result
+
+
+def _around(u: np.ndarray, factor: float) -> np.ndarray:
+    return (2 * u - 1) * factor
+
+
+def _matrices(u: np.ndarray, spec: Augmentation, height: int, width: int) -> np.ndarray:
+    """(n, 8): rows of the transforms from output to input coordinates, x before y."""
+    n = len(u)
+    one, zero = np.ones(n), np.zeros(n)
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+
+    flip_x = np.where("horizontal" in spec.flip, np.where(u[:, 0] < 0.5, -1.0, 1.0), one)
+    flip_y = np.where("vertical" in spec.flip, np.where(u[:, 1] < 0.5, -1.0, 1.0), one)
+    angle = _around(u[:, 2], spec.rotation) * 2 * np.pi
+    zoom = 1 + _around(u[:, 3], spec.zoom)
+    shift_x, shift_y = _around(u[:, 4], spec.translation) * width, _around(u[:, 5], spec.translation) * height
+    window = 1 - u[:, 6] * spec.crop
+    corner_x, corner_y = u[:, 7] * (1 - window) * (width - 1), u[:, 8] * (1 - window) * (height - 1)
+
+    flips = _affine(flip_x, zero, cx * (1 - flip_x), zero, flip_y, cy * (1 - flip_y))
+    cos, sin = np.cos(angle), np.sin(angle)
+    rotations = _affine(cos, -sin, cx - cx * cos + cy * sin, sin, cos, cy - cx * sin - cy * cos)
+    zooms = _affine(zoom, zero, cx * (1 - zoom), zero, zoom, cy * (1 - zoom))
+    shifts = _affine(one, zero, -shift_x, zero, one, -shift_y)
+    crops = _affine(window, zero, corner_x, zero, window, corner_y)
+    composed: np.ndarray = flips @ rotations @ zooms @ shifts @ crops
+    return composed.reshape(n, 9)[:, :8]
+
+
+def _affine(*elements: np.ndarray) -> np.ndarray:
+    """(n, 3, 3) from the six varying elements of the first two rows."""
+    n = len(elements[0])
+    rows = np.stack([*elements, np.zeros(n), np.zeros(n), np.ones(n)], axis=1)
+    return rows.reshape(n, 3, 3)
+
+
+def _colour(images: tf.Tensor, u: np.ndarray, spec: Augmentation) -> tf.Tensor:
+    if spec.brightness:
+        images = _clip(images + _column(_around(u[:, 9], spec.brightness) * VALUE_RANGE))
+    if spec.contrast:
+        mean = tf.reduce_mean(images, axis=(1, 2), keepdims=True)
+        images = _clip((images - mean) * _column(1 + _around(u[:, 10], spec.contrast)) + mean)
+    return images
+
+
+def _column(values: np.ndarray) -> tf.Tensor:
+    return tf.constant(values.reshape(-1, 1, 1, 1), tf.float32)
+
+
+def _clip(images: tf.Tensor) -> tf.Tensor:
+    return tf.clip_by_value(images, 0.0, VALUE_RANGE)

@@ -1,0 +1,55 @@
+"""`graft`: everything a person does that is not a stage."""
+
+import json
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Reproducible transfer learning, compared."
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"graft {installed_version('graft')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options before any command."""
+
+
+@app.command()
+def table(
+    root: Annotated[Path, typer.Option(help="The repository's root.")] = Path(),
+) -> None:
+    """Print the comparison of the methods that the last `dvc repro` made."""
+    from graft.table import print_comparison
+
+    folder = root / "metrics"
+    comparison = _read_json(folder / "comparison.json")
+    timing = {path.stem: _read_json(path) for path in sorted((folder / "timing").glob("*.json"))}
+    print_comparison(comparison, timing, Console())
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        _fail(f"no {path.as_posix()}: run `dvc repro` first, or name the repository with --root")
+    except ValueError as error:
+        _fail(f"{path.as_posix()} is not JSON ({error}): delete it and run `dvc repro`")
+
+
+def _fail(message: str) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)

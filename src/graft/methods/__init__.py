@@ -1,0 +1,1 @@
+"""The competing ways of transfer: one module a method."""

@@ -1,0 +1,68 @@
+"""Deployable models: raw images in, scores out, in one file that needs none of graft to load."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+# The earliest date a zip entry can carry; Keras's own three entries get dates of the run.
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def deployable(size: int, *parts: keras.Model) -> keras.Model:
+    """Join models that follow each other into one that takes raw images.
+
+    Args:
+        size: pixels; an image of another size is resized, bilinear and antialiased.
+        parts: such as a backbone and a head.
+
+    Returns:
+        Model from (n, H, W, 3) in [0, 255] to the last part's output.
+    """
+    images = keras.Input((None, None, 3), name="images")
+    resizing = keras.layers.Resizing(size, size, interpolation="bilinear", antialias=True, name="resizing")
+    # Resizing.call defaults to training=True, which `model(images)` would hand on to the head's dropout.
+    output = resizing(images, training=False)
+    for part in parts:
+        output = part(output)
+    return keras.Model(images, output, name="graft")
+
+
+def count_parameters(model: keras.Model) -> dict[str, int]:
+    """`trainable_params` and `total_params`."""
+    return {
+        "trainable_params": sum(weight.value.numpy().size for weight in model.trainable_weights),
+        "total_params": model.count_params(),
+    }
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Save a model as a ``.keras`` file whose bytes depend on the model alone.
+
+    Keras also writes the date and the addresses of shared objects; here neither is left.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    raw = path.with_name(f"raw-{path.name}")
+    model.save(raw)
+    with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w") as target:
+        for name in sorted(source.namelist()):
+            content = source.read(name)
+            if name.endswith(".json"):
+                content = _timeless(content)
+            target.writestr(zipfile.ZipInfo(name, FIXED_DATE), content)
+    raw.unlink()
+
+
+def _timeless(content: bytes) -> bytes:
+    """JSON without ``date_saved`` and with shared objects numbered in order of appearance."""
+    numbers: dict[int, int] = {}
+
+    def clean(node: dict[str, Any]) -> dict[str, Any]:
+        node.pop("date_saved", None)
+        if "shared_object_id" in node:
+            node["shared_object_id"] = numbers.setdefault(node["shared_object_id"], len(numbers))
+        return node
+
+    return json.dumps(json.loads(content, object_hook=clean)).encode()

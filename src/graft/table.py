@@ -1,0 +1,128 @@
+"""A comparison as a table for people: with the seconds, which the comparison itself leaves out."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+Row = Mapping[str, Any]
+Timing = Mapping[str, Mapping[str, float]]
+Value = float | None
+
+SHARES_EXTRACTION = ("two_stage", "two_stage_views")
+
+
+def print_comparison(comparison: Mapping[str, Any], timing: Timing, console: Console) -> None:
+    """Print one row a method, the best of each column starred, and the paired tests in words.
+
+    Args:
+        comparison: what `graft.compare.compare` returned.
+        timing: stage -> ``seconds`` and, for a training, ``seconds_preparation`` and
+            ``seconds_training``; a stage may be missing.
+        console: where to; 80 columns are enough.
+    """
+    rows, confidence = comparison["methods"], comparison["confidence"]
+    console.print(build_table(rows, timing, confidence))
+    for note in notes(rows, timing):
+        console.print(Text(note))
+    if comparison["pairs"]:
+        console.print(Text("\nTest images that only one of two methods got right (McNemar, exact):"))
+    for pair in comparison["pairs"]:
+        console.print(Padding(Text(describe_pair(pair, 1 - confidence)), (0, 0, 0, 2)))
+
+
+def build_table(rows: Sequence[Row], timing: Timing, confidence: float) -> Table:
+    """The table: one row a method; ``*`` marks the best of a column, ``-`` an unknown."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
+    interval = [f"{100 * row['test_accuracy_low']:.1f}-{100 * row['test_accuracy_high']:.1f}" for row in rows]
+    columns: dict[str, list[str] | list[Text]] = {
+        "method": [str(row["method"]) for row in rows],
+        "test\n%": _mark([row["test_accuracy"] for row in rows], _percent, max),
+        f"{100 * confidence:g} %\ninterval": interval,
+        "valid.\n%": _mark([row["validation_accuracy"] for row in rows], _percent, max),
+        "train.\nparams": _mark([row["trainable_params"] for row in rows], _millions, min),
+        "all\nparams": _mark([row["total_params"] for row in rows], _millions, min),
+        "model\nMB": _mark([row["model_bytes"] / 1e6 for row in rows], "{:.1f}".format, min),
+        "images\nembed.": _mark([row["images_embedded"] for row in rows], "{:,}".format, min),
+    }
+    seconds = [split_seconds(row["method"], timing) for row in rows]
+    columns["sec.\nprep."] = _mark([preparation for preparation, _ in seconds], _seconds, min)
+    columns["sec.\ntrain"] = _mark([training for _, training in seconds], _seconds, min)
+    for header in columns:
+        table.add_column(header, justify="left" if header == "method" else "right", overflow="fold")
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def _mark(values: Sequence[Value], show: Callable[[float], str], best: Callable[..., float]) -> list[Text]:
+    known = [value for value in values if value is not None]
+    winner = best(known) if len(set(known)) > 1 else None
+    return [
+        Text("-")
+        if value is None
+        else Text("*" + show(value), style="bold green")
+        if value == winner
+        else Text(show(value))
+        for value in values
+    ]
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _millions(value: float) -> str:
+    return f"{value / 1e6:.2f}M" if value < 1e7 else f"{value / 1e6:.1f}M"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def split_seconds(method: str, timing: Timing) -> tuple[Value, Value]:
+    """The seconds a method takes before its first epoch and from then on; None where unknown.
+
+    What comes before includes the extraction of the features for the methods that use them.
+    """
+    training = timing.get(f"train_{method}")
+    if training is None:
+        return None, None
+    preparation = training.get("seconds_preparation", 0.0)
+    rest = training.get("seconds_training", training["seconds"] - preparation)
+    if method not in SHARES_EXTRACTION:
+        return preparation, rest
+    extraction = timing.get("extract_features")
+    return (None if extraction is None else extraction["seconds"] + preparation), rest
+
+
+def notes(rows: Sequence[Row], timing: Timing) -> Iterator[str]:
+    """What one must know to read the table: the images, the backbone, the shared extraction."""
+    yield f"{rows[0]['n_seen_test']:,} test images; * best of its column."
+    backbones = {row["backbone"]: row for row in rows if row["backbone"] != "none"}
+    for name, row in backbones.items():
+        if row["pretrained"]:
+            yield f"backbone {name}, weights {row['weights']}"
+        else:
+            yield (
+                f"backbone {name} was NOT pre-trained (weights: {row['weights']}): this shows that "
+                "the machinery works, not what transfer is worth"
+            )
+    sharing = [row["method"] for row in rows if row["method"] in SHARES_EXTRACTION]
+    if len(sharing) > 1 and "extract_features" in timing:
+        seconds = _seconds(timing["extract_features"]["seconds"])
+        yield f"{' and '.join(sharing)} share one extraction of features ({seconds} s), counted in both"
+
+
+def describe_pair(pair: Row, significance: float) -> str:
+    """A paired test in words, judged by its Holm-adjusted p-value."""
+    better = pair["first"] if pair["n_first_only"] > pair["n_second_only"] else pair["second"]
+    verdict = f"{better} is better" if pair["p_value_holm"] < significance else "no significant difference"
+    return (
+        f"{pair['first']} vs {pair['second']}: {pair['n_first_only']} / {pair['n_second_only']}, "
+        f"p = {pair['p_value']:.2g} (Holm {pair['p_value_holm']:.2g}): {verdict}"
+    )

@@ -1,0 +1,22 @@
+"""Measure one method's predictions: `python stages/evaluate.py <method>`."""
+
+import sys
+from pathlib import Path
+
+import _checkout  # noqa: F401  (first: this checkout's src)
+from graft.manifest import read_manifest
+from graft.metrics import evaluate, write_json
+from graft.params import load_params
+from graft.plots import write_plots
+from graft.predictions import read_predictions
+
+if __name__ == "__main__":
+    (method,) = sys.argv[1:]
+    params = load_params("metrics").metrics
+    predictions, facts = read_predictions(Path("predictions") / f"{method}.parquet")
+    manifest = read_manifest(Path("data/manifest.csv"))
+    metrics = evaluate(predictions, facts, manifest, params.confidence, params.calibration_bins)
+    write_plots(predictions[predictions["split"] == "test"], Path("metrics/plots") / method)
+    write_json(metrics, Path("metrics") / f"{method}.json")
+    test = metrics["test"]
+    print(f"evaluate: {method}: {metrics['n_seen']['test']} test images, accuracy {test['accuracy']:.1%}")

@@ -1,0 +1,28 @@
+"""Embed each image once, and its augmented views, and write the features as Parquet shards."""
+
+import json
+from pathlib import Path
+from time import perf_counter
+
+import _checkout  # noqa: F401
+from graft.backbones import build_backbone
+from graft.features.extract import extract_features, make_fingerprint
+from graft.manifest import read_manifest
+from graft.params import load_params
+
+if __name__ == "__main__":
+    params, started = load_params("seed", "row", "weights", "features.views", "augmentation"), perf_counter()
+    backbone = build_backbone(params.row, params.weights, params.seed)
+    counts = extract_features(
+        Path("data/images"),
+        read_manifest(Path("data/manifest.csv")),
+        backbone,
+        make_fingerprint(backbone, params.row, params.weights, None),
+        make_fingerprint(backbone, params.row, params.weights, params.augmentation),
+        params.views,
+        store=Path(".graft/features"),
+        output=Path("data/features"),
+    )
+    timing = Path("metrics/timing/extract_features.json")
+    timing.parent.mkdir(parents=True, exist_ok=True)
+    timing.write_text(json.dumps({**counts, "seconds": perf_counter() - started}, indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,24 @@
+"""Train the head of the two-stage method on cached features."""
+
+from pathlib import Path
+
+import _checkout  # noqa: F401
+from graft.backbones import backbone_facts, build_backbone
+from graft.manifest import read_manifest
+from graft.methods.outcome import write_outcome
+from graft.methods.two_stage import fit_two_stage
+from graft.params import load_params
+
+if __name__ == "__main__":
+    params = load_params("seed", "row", "backbone", "weights", "features.memory_limit", "two_stage")
+    outcome = fit_two_stage(
+        Path("data/features"),
+        read_manifest(Path("data/manifest.csv")),
+        build_backbone(params.row, params.weights, params.seed),
+        params.two_stage,
+        params.memory_limit,
+        Path(".graft/scratch"),
+        params.seed,
+        backbone_facts(params.backbone, params.weights),
+    )
+    write_outcome(outcome, "two_stage", Path())

@@ -1,0 +1,56 @@
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+from typer.testing import CliRunner
+
+from graft.cli import app
+from test_compare import TIMING, make_comparison
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "metrics/timing").mkdir(parents=True)
+    (tmp_path / "metrics/comparison.json").write_text(json.dumps(make_comparison()))
+    for stage, seconds in TIMING.items():
+        (tmp_path / f"metrics/timing/{stage}.json").write_text(json.dumps(seconds))
+    return tmp_path
+
+
+def test_table_of_the_working_directory_and_of_a_root(root, monkeypatch):
+    named = runner.invoke(app, ["table", "--root", str(root)])
+    monkeypatch.chdir(root)
+    here = runner.invoke(app, ["table"])
+    assert (named.exit_code, named.output) == (0, here.output)
+    assert "two_stage_views" in here.output
+    assert "1,480" in here.output
+    assert "NOT pre-trained" in here.output
+
+
+def test_without_a_comparison_it_says_what_to_do(tmp_path):
+    result = runner.invoke(app, ["table", "--root", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "metrics/comparison.json: run `dvc repro` first" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_broken_file_is_named(root):
+    (root / "metrics/timing/train_inline.json").write_text("{")
+    result = runner.invoke(app, ["table", "--root", str(root)])
+    assert result.exit_code == 1
+    assert "train_inline.json is not JSON" in result.stderr
+
+
+def test_version():
+    result = runner.invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"graft {version('graft')}\n")
+
+
+def test_start_up_imports_nothing_heavy():
+    heavy = ["tensorflow", "keras", "pandas", "numpy", "scipy", "sklearn", "pyarrow", "dvc"]
+    code = f"import sys, graft.cli; assert not set({heavy}) & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
