@@ -1,8 +1,8 @@
 """Fetch the dataset's source, as it comes, to data/raw."""
 
-import _checkout  # noqa: F401  (first: this checkout's src)
 from pathlib import Path
 
+import _checkout  # noqa: F401  (first: this checkout's src)
 from graft.datasets import load_dataset
 from graft.params import load_params
 

@@ -25,4 +25,6 @@ if __name__ == "__main__":
     )
     timing = Path("metrics/timing/extract_features.json")
     timing.parent.mkdir(parents=True, exist_ok=True)
-    timing.write_text(json.dumps({**counts, "seconds": perf_counter() - started}, indent=2, sort_keys=True) + "\n")
+    timing.write_text(
+        json.dumps({**counts, "seconds": perf_counter() - started}, indent=2, sort_keys=True) + "\n"
+    )

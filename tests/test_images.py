@@ -113,9 +113,11 @@ def test_exif_orientation_is_applied(form: str, orientation: int) -> None:
     assert decode(data).shape == ((20, 30, 3) if orientation < 5 else (30, 20, 3))
 
 
-def test_damaged_exif_does_not_matter() -> None:
-    data = encode(Image.fromarray(RGB), exif=b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x09garbage")
-    assert (decode(data) == RGB).all()
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0garbage", b"Exif\0\0MM\0*\0", b"Exif\0\0MM\0*\0\0\0\x08\0\x09garbage"]
+)
+def test_damaged_exif_does_not_matter(exif: bytes) -> None:
+    assert (decode(encode(Image.fromarray(RGB), exif=exif)) == RGB).all()
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ def list_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> li
 
 
 def _wanted(path: Path, keep: Callable[[str], bool]) -> Iterator[Member]:
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist: expected a folder, a zip or a tar")
     seen = set()
     with _readable(path):
         for name, size, read in _members(path):
@@ -73,8 +75,6 @@ def _reader(path: Path, name: str, read: Callable[[], bytes]) -> Callable[[], by
 def _members(path: Path) -> Iterator[Member]:
     if path.is_dir():
         return _folder_members(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist: expected a folder, a zip or a tar")
     if tarfile.is_tarfile(path):  # before zip: a tar may end with a zip
         return _tar_members(path)
     if zipfile.is_zipfile(path):
@@ -139,6 +139,8 @@ def _tar_members(path: Path) -> Iterator[Member]:
         archive.fileobj.seek(archive.offset)
         if archive.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
             raise tarfile.ReadError("no end mark where the archive ends")
+        while archive.fileobj.read(2**20):  # to the end, where the checksum of gz, bz2 and xz is
+            pass
 
 
 def _tar_bytes(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
@@ -167,9 +169,8 @@ def _safe(path: Path, name: str) -> str:
 
 
 def _safe_link(path: Path, name: str, target: str) -> None:
-    if posixpath.normpath(posixpath.join("/", posixpath.dirname(name), "x")) and (
-        target.startswith("/") or posixpath.normpath(posixpath.join(posixpath.dirname(name), target)).startswith("..")
-    ):
+    """Refuse a symbolic link whose target, seen from the link's own folder, lies outside."""
+    if posixpath.normpath(posixpath.join(posixpath.dirname(name), target)).startswith(("/", "..")):
         raise ValueError(
             f"{path}: unsafe member {name!r} is a link to {target!r}, outside; make the archive without it"
         )

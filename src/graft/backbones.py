@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +20,7 @@ class BackboneError(ValueError):
 
 
 def weights_name(weights: str) -> str:
-    """What to call the weights in results: ``random``, ``imagenet`` or the file's name, without its folder."""
+    """What to call the weights in results: ``random``, ``imagenet`` or a file's name."""
     return weights if weights in (RANDOM, IMAGENET) else Path(weights).name
 
 
@@ -50,7 +51,9 @@ def build_backbone(row: Backbone, weights: str, seed: int) -> keras.Model:
     _load_weights(base, row, weights, seed)
     layers = [layer.name for layer in base.layers]
     if row.layer not in layers:
-        raise BackboneError(f"layer={row.layer!r} is not in {row.application}; its layers are {', '.join(layers)}")
+        raise BackboneError(
+            f"layer={row.layer!r} is not in {row.application}; its layers are {', '.join(layers)}"
+        )
     features = keras.Model(base.input, base.get_layer(row.layer).output, name=row.application.lower())
     pixels = keras.Input((row.image_size, row.image_size, 3), name="pixels")
     output = features(_preprocess(row.preprocessing)(pixels))
@@ -66,21 +69,29 @@ def _application(row: Backbone) -> keras.Model:
     build = getattr(keras.applications, row.application, None)
     if not callable(build) or isinstance(build, ModuleType):
         legal = sorted(name for name in dir(keras.applications) if name[0].isupper())
-        raise BackboneError(f"application={row.application!r} is not in keras.applications; choose one of {', '.join(legal)}")
+        raise BackboneError(
+            f"application={row.application!r} is not in keras.applications; choose one of {', '.join(legal)}"
+        )
     try:
         return build(include_top=False, weights=None, input_shape=(row.image_size, row.image_size, 3))
     except ValueError as error:
         raise BackboneError(f"image_size={row.image_size} does not suit {row.application}: {error}") from None
 
 
-def _preprocess(name: str) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
+def _preprocess(name: str) -> Any:
+    """The function or layer from pixels to what the application takes."""
     if name == "rescale":
         return keras.layers.Rescaling(1 / 255)
-    modules = {name: module for name, module in vars(keras.applications).items() if hasattr(module, "preprocess_input")}
+    modules = {
+        name: module
+        for name, module in vars(keras.applications).items()
+        if hasattr(module, "preprocess_input")
+    }
     if name not in modules:
-        raise BackboneError(f"preprocessing={name!r} is unknown; choose rescale or one of {', '.join(sorted(modules))}")
-    preprocess: Callable[[keras.KerasTensor], keras.KerasTensor] = modules[name].preprocess_input
-    return preprocess
+        raise BackboneError(
+            f"preprocessing={name!r} is unknown; choose rescale or one of {', '.join(sorted(modules))}"
+        )
+    return modules[name].preprocess_input
 
 
 def _load_weights(base: keras.Model, row: Backbone, weights: str, seed: int) -> None:
@@ -91,23 +102,34 @@ def _load_weights(base: keras.Model, row: Backbone, weights: str, seed: int) -> 
         return
     path = _fetch_imagenet(row) if weights == IMAGENET else Path(weights)
     if not path.is_file():
-        raise BackboneError(f"weights={weights} is no file; expected random, imagenet or the path of a weights file")
+        raise BackboneError(
+            f"weights={weights} is no file; expected random, imagenet or the path of a weights file"
+        )
     try:
         base.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
         reason = str(error).strip().splitlines()[0]
-        raise BackboneError(f"weights={weights} do not fit {row.application} without its top: {reason}") from None
+        raise BackboneError(
+            f"weights={weights} do not fit {row.application} without its top: {reason}"
+        ) from None
 
 
 def _fetch_imagenet(row: Backbone) -> Path:
     if row.url is None:
-        raise BackboneError(f"weights=imagenet needs the `url` of the weights file in the row of {row.application}")
+        raise BackboneError(
+            f"weights=imagenet needs the `url` of the weights file in the row of {row.application}"
+        )
     name = row.url.rsplit("/", 1)[-1]
     try:
-        return Path(keras.utils.get_file(name, row.url, file_hash=row.md5, hash_algorithm="md5", cache_subdir="models"))
+        return Path(
+            keras.utils.get_file(
+                name, row.url, file_hash=row.md5, hash_algorithm="md5", cache_subdir="models"
+            )
+        )
     except Exception as error:  # get_file wraps whatever urllib raises in a plain Exception
         raise BackboneError(
-            f"weights=imagenet: could not fetch {name} (md5 {row.md5 or 'not published'}) from {row.url}: {error}. "
+            f"weights=imagenet: could not fetch {name} (md5 {row.md5 or 'not published'}) "
+            f"from {row.url}: {error}. "
             f"Get that file on a machine that can, and give its path: -S weights=PATH/{name}"
         ) from None
 

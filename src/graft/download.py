@@ -39,20 +39,22 @@ def download(source: Source, folder: Path, cache: Path, pause: float = 2.0) -> P
     name = source.url.rsplit("/", 1)[-1]
     cached = cache / name
     if not cached.exists() or _fault(cached, source):
-        cache.mkdir(parents=True, exist_ok=True)
         _transfer(source, cached, pause)
     folder.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copyfile(cached, folder / name))
 
 
 def _transfer(source: Source, target: Path, pause: float) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     try:
         fault = _get(source.url, part, pause) or _fault(part, source)
         if fault:
+            there = f" (the file there now has {_fault(target, source)})" if target.exists() else ""
             raise DownloadError(
                 f"downloading {source.url} failed: expected {source.size} bytes with "
-                f"sha256={source.sha256}, received {fault}. Try again, or put the file by hand at {target}"
+                f"sha256={source.sha256}, received {fault}. "
+                f"Try again, or put the file by hand at {target}{there}"
             )
         part.replace(target)
     finally:
@@ -68,8 +70,10 @@ def _get(url: str, part: Path, pause: float) -> str | None:
         try:
             get(url, str(part), None)
         except requests.HTTPError as error:
-            fault = f"HTTP status {error.response.status_code} ({error.response.reason})"
-            if error.response.status_code < 500:
+            answer = error.response
+            assert answer is not None
+            fault = f"HTTP status {answer.status_code} ({answer.reason})"
+            if answer.status_code < 500:
                 return fault
         except requests.RequestException as error:
             fault = f"no complete answer ({error})"

@@ -67,7 +67,9 @@ def fit_scaler(features: np.ndarray, pooling: str) -> StandardScaler:
 def _pooling(input_shape: tuple[int, ...], params: Head) -> list[keras.layers.Layer]:
     if params.pooling == "flatten" or len(input_shape) == 1:
         return [keras.layers.Flatten()]
-    layer = keras.layers.GlobalAveragePooling2D if params.pooling == "avg" else keras.layers.GlobalMaxPooling2D
+    layer = (
+        keras.layers.GlobalAveragePooling2D if params.pooling == "avg" else keras.layers.GlobalMaxPooling2D
+    )
     return [layer()]
 
 

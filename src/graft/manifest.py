@@ -20,7 +20,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
         Frame of strings with columns ``key, path, label, split``, sorted by path. A label such
         as ``NA`` or ``007`` stays the text that it is.
     """
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    return pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")
 
 
 def class_names(manifest: pd.DataFrame) -> list[str]:

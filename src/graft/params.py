@@ -4,21 +4,38 @@ Each class is one block of ``params.yaml``; its comments there say what a value 
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
 
 SPLITS = ("train", "validation", "test")
 Split = Literal["train", "validation", "test"]
 
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, received {value}")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_boolean)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Below1 = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[Number, Field(ge=0, le=1, allow_inf_nan=False)]
+Below1 = Annotated[Number, Field(ge=0, lt=1, allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 
 
 class ParamsError(ValueError):
@@ -57,7 +74,7 @@ class SplitParams(Block):
         ranges = sorted(self.index_ranges.values())
         if any(last < first for first, last in ranges):
             raise ValueError("an index range's last number must not be below its first")
-        if any(after[0] <= before[1] for before, after in zip(ranges, ranges[1:], strict=False)):
+        if any(after[0] <= before[1] for before, after in pairwise(ranges)):
             raise ValueError("index_ranges must not overlap")
         return self
 
@@ -92,7 +109,7 @@ class Augmentation(Block):
 
 class Head(Block):
     pooling: Literal["flatten", "avg", "max"]
-    standardise: bool
+    standardise: StrictBool
     dense: tuple[Count, ...]
     dropout: Below1
 
@@ -113,11 +130,14 @@ class HeadMethod(Training):
 
 class Scratch(Training):
     image_size: Annotated[int, Field(ge=8, le=512, strict=True)]
-    layers: Annotated[tuple[Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=1)], ...], Field(min_length=1)]
+    layers: Annotated[
+        tuple[Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=1)], ...],
+        Field(min_length=1),
+    ]
 
 
 class Metrics(Block):
-    confidence: Annotated[float, Field(gt=0, lt=1)]
+    confidence: Annotated[Number, Field(gt=0, lt=1)]
     calibration_bins: Count
 
 

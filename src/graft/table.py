@@ -13,7 +13,8 @@ Row = Mapping[str, Any]
 Timing = Mapping[str, Mapping[str, float]]
 Value = float | None
 
-SHARES_EXTRACTION = ("two_stage", "two_stage_views")
+# What of the extraction a method rests on.
+EXTRACTION = {"two_stage": ["seconds_plain"], "two_stage_views": ["seconds_plain", "seconds_views"]}
 
 
 def print_comparison(comparison: Mapping[str, Any], timing: Timing, console: Console) -> None:
@@ -32,7 +33,7 @@ def print_comparison(comparison: Mapping[str, Any], timing: Timing, console: Con
     if comparison["pairs"]:
         console.print(Text("\nTest images that only one of two methods got right (McNemar, exact):"))
     for pair in comparison["pairs"]:
-        console.print(Padding(Text(describe_pair(pair, 1 - confidence)), (0, 0, 0, 2)))
+        console.print(Padding(Text(describe_pair(pair, 1 - confidence)), (0, 0, 0, 2), expand=False))
 
 
 def build_table(rows: Sequence[Row], timing: Timing, confidence: float) -> Table:
@@ -92,12 +93,12 @@ def split_seconds(method: str, timing: Timing) -> tuple[Value, Value]:
     training = timing.get(f"train_{method}")
     if training is None:
         return None, None
-    preparation = training.get("seconds_preparation", 0.0)
-    rest = training.get("seconds_training", training["seconds"] - preparation)
-    if method not in SHARES_EXTRACTION:
-        return preparation, rest
-    extraction = timing.get("extract_features")
-    return (None if extraction is None else extraction["seconds"] + preparation), rest
+    preparation, rest = training["seconds_preparation"], training["seconds_training"]
+    if method in EXTRACTION:
+        if "extract_features" not in timing:
+            return None, rest
+        preparation += sum(timing["extract_features"][part] for part in EXTRACTION[method])
+    return preparation, rest
 
 
 def notes(rows: Sequence[Row], timing: Timing) -> Iterator[str]:
@@ -112,10 +113,9 @@ def notes(rows: Sequence[Row], timing: Timing) -> Iterator[str]:
                 f"backbone {name} was NOT pre-trained (weights: {row['weights']}): this shows that "
                 "the machinery works, not what transfer is worth"
             )
-    sharing = [row["method"] for row in rows if row["method"] in SHARES_EXTRACTION]
-    if len(sharing) > 1 and "extract_features" in timing:
-        seconds = _seconds(timing["extract_features"]["seconds"])
-        yield f"{' and '.join(sharing)} share one extraction of features ({seconds} s), counted in both"
+    stored = timing.get("extract_features", {}).get("stored", 0)
+    if stored:
+        yield f"{stored:,.0f} features came from the store; their seconds are not in the table"
 
 
 def describe_pair(pair: Row, significance: float) -> str:

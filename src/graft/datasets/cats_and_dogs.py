@@ -40,19 +40,20 @@ def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = S
         DownloadError: if the download fails.
         ValueError: if ``source`` is a file, but not such an archive.
     """
-    kaggle = source / KAGGLE if source.is_dir() else source
+    kaggle = source if source.suffix == ".zip" else source / KAGGLE
     if not kaggle.is_file():
         try:
             download(archive, raw, cache)
         except DownloadError as error:
-            raise DownloadError(f"{error}; or put Kaggle's {KAGGLE} at {source / KAGGLE}") from None
+            raise DownloadError(f"{error}; or put Kaggle's {KAGGLE} at {kaggle}") from None
     elif list_members(kaggle, _is_photo):
         raw.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(kaggle, raw / KAGGLE)
     else:
         raise ValueError(
             f"source={kaggle} holds no photo of cats_and_dogs: expected train/cat.0.jpg as in Kaggle's "
-            f"{KAGGLE}, or PetImages/Cat/0.jpg as in Microsoft's archive; correct it, or remove it to download"
+            f"{KAGGLE}, or PetImages/Cat/0.jpg as in Microsoft's archive; correct it, or remove it "
+            "to download"
         )
 
 

@@ -40,13 +40,13 @@ class Species(NamedTuple):
 
 
 TURN = 2 * np.pi
-#                          white            yellow          orange          red            pink             purple
+# white, yellow, orange, red, pink, purple
 PETAL_COLOURS = np.array(
     [[240, 238, 230], [245, 205, 40], [238, 140, 45], [200, 40, 50], [232, 130, 170], [150, 85, 180]], float
 )
-#                         yellow          brown         green
+# yellow, brown, green
 CORE_COLOURS = np.array([[235, 190, 50], [85, 55, 30], [120, 140, 50]], float)
-GROUND_COLOURS = np.array([[60, 105, 50], [95, 130, 70], [110, 90, 65], [130, 150, 165]], float)
+GROUND_COLOURS = np.array([[60, 105, 50], [90, 125, 70], [105, 90, 65], [95, 115, 115]], float)
 
 SPECIES = {
     "daisy": Species(
@@ -119,7 +119,7 @@ def draw_flower(species: Species, size: int, rng: np.random.Generator) -> bytes:
 
 def _background(size: int, rng: np.random.Generator) -> Image.Image:
     """Ground, blurred leaves, and a few blurred petals of any colour."""
-    canvas = Image.new("RGB", (size, size), _rgb(GROUND_COLOURS[rng.integers(4)], 18, rng))
+    canvas = Image.new("RGB", (size, size), _rgb(GROUND_COLOURS[rng.integers(4)], 10, rng))
     draw = ImageDraw.Draw(canvas)
     for colours, count in ((GROUND_COLOURS[:3], rng.integers(6, 14)), (PETAL_COLOURS, rng.integers(1, 5))):
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""Your own images: an image folder per class, a zip or tar of one, or a train/validation/test tree of them."""
+"""Your own images: an image folder per class, a tree of splits of them, or a zip or tar of either."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from graft.datasets import IMAGE_EXTENSIONS, RawImage, is_image
 
 SOURCE = None
 SPLITS = {"train", "validation", "test"}
-LOOKALIKES = {"val", "valid", "training", "testing"}
+LOOKALIKES = {"val", "valid", "dev"}  # that would pass for a class beside train
 
 
 def fetch(raw: Path, source: Path, cache: Path, params: Any) -> None:  # noqa: ARG001
@@ -54,8 +54,9 @@ def read(raw: Path) -> Iterator[RawImage]:
 def assign_places(names: Iterable[str]) -> dict[str, tuple[str, str | None]]:
     """Find label and split of each image in its path.
 
-    One top folder around everything is seen through. Where the top folders are among train, validation and
-    test and hold folders, these are the classes; else the top folders are. What lies deeper belongs to the class.
+    A top folder around everything is seen through. Where the top folders are among train, validation and
+    test and hold folders, these are the classes; else the top folders are. What lies deeper belongs to
+    the class.
 
     Args:
         names: paths of images, with ``/``.
@@ -64,13 +65,9 @@ def assign_places(names: Iterable[str]) -> dict[str, tuple[str, str | None]]:
         Label and split (or None) of each name.
 
     Raises:
-        ValueError: if an image has no class folder.
+        ValueError: if an image has no class folder, or a tree of splits has one of another name.
     """
-    parts = {name: PurePosixPath(name).parts for name in names}
-    while all(len(p) > 2 for p in parts.values()) and len(tops := {p[0] for p in parts.values()}) == 1:
-        if tops <= SPLITS:
-            break
-        parts = {name: p[1:] for name, p in parts.items()}
+    parts = _unwrap({name: PurePosixPath(name).parts for name in names})
     loose = [name for name, p in parts.items() if len(p) < 2]
     if loose:
         raise ValueError(
@@ -78,16 +75,29 @@ def assign_places(names: Iterable[str]) -> dict[str, tuple[str, str | None]]:
             "move each into the folder of its class"
         )
     tops = {p[0] for p in parts.values()}
-    if tops <= SPLITS and all(len(p) > 2 for p in parts.values()):
-        return {name: (p[1], p[0]) for name, p in parts.items()}
-    return {name: (p[0], None) for name, p in parts.items()}
+    deep = all(len(p) > 2 for p in parts.values())
+    if deep and "train" in tops and tops & LOOKALIKES:
+        raise ValueError(
+            f"a tree of splits expects {', '.join(sorted(SPLITS))}, received {', '.join(sorted(tops))}; "
+            "rename these folders"
+        )
+    by_split = deep and tops <= SPLITS
+    return {name: (p[1], p[0]) if by_split else (p[0], None) for name, p in parts.items()}
+
+
+def _unwrap(parts: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The paths without the folders that are around everything."""
+    tops = {p[0] for p in parts.values()}
+    if len(tops) != 1 or tops <= SPLITS or any(len(p) < 3 for p in parts.values()):
+        return parts
+    return _unwrap({name: p[1:] for name, p in parts.items()})
 
 
 def _check(source: Path, names: list[str]) -> None:
     if not names:
         raise ValueError(
-            f"source={source} holds no image: expected files ending in {' '.join(IMAGE_EXTENSIONS)} in a folder "
-            "per class; give yours with -S source=PATH"
+            f"source={source} holds no image: expected files ending in {' '.join(IMAGE_EXTENSIONS)} in a "
+            "folder per class; give yours with -S source=PATH"
         )
     try:
         places = assign_places(names)
@@ -96,6 +106,6 @@ def _check(source: Path, names: list[str]) -> None:
     classes = sorted({label for label, _ in places.values()})
     if len(classes) < 2:
         raise ValueError(
-            f"source={source} has one class only: expected at least two class folders, received {classes[0]!r}"
+            f"source={source} has one class only: expected at least two class folders, "
+            f"received {classes[0]!r}"
         )
-    tops = {PurePosixPath(name).parts[0] for name in names}

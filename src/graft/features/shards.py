@@ -19,7 +19,9 @@ ROW_GROUP_SIZE = 64
 Row = tuple[str, int]
 
 
-def write_features(path: Path, rows: Sequence[Row], features: np.ndarray, fingerprint: dict[str, Any]) -> None:
+def write_features(
+    path: Path, rows: Sequence[Row], features: np.ndarray, fingerprint: dict[str, Any]
+) -> None:
     """Write one shard.
 
     Args:
@@ -36,7 +38,9 @@ def write_features(path: Path, rows: Sequence[Row], features: np.ndarray, finger
     facts = {"shape": list(raw.shape[1:]), "dtype": "float16", "layout": "channels_first"}
     metadata = {**facts, "fingerprint": fingerprint}
     keys, views = [key for key, _ in rows], [view for _, view in rows]
-    table = pa.table({"key": pa.array(keys, pa.string()), "view": pa.array(views, pa.int16()), "feature": column})
+    table = pa.table(
+        {"key": pa.array(keys, pa.string()), "view": pa.array(views, pa.int16()), "feature": column}
+    )
     encoded = {name: json.dumps(value, sort_keys=True) for name, value in metadata.items()}
     write_table(table.replace_schema_metadata(encoded), path, ROW_GROUP_SIZE)
 
@@ -58,7 +62,9 @@ def read_features(path: Path) -> tuple[list[Row], np.ndarray]:
     table = pq.read_table(path)
     shape = tuple(json.loads(table.schema.metadata[b"shape"]))
     column = table["feature"].combine_chunks()
-    raw = np.frombuffer(column.buffers()[1], "<f2", len(column) * int(np.prod(shape)), column.offset * column.type.byte_width)
+    raw = np.frombuffer(
+        column.buffers()[1], "<f2", len(column) * int(np.prod(shape)), column.offset * column.type.byte_width
+    )
     features = raw.reshape(-1, *shape)
     rows = list(zip(table["key"].to_pylist(), table["view"].to_pylist(), strict=True))
     return rows, np.moveaxis(features, 1, -1) if len(shape) == 3 else features
@@ -72,7 +78,9 @@ def shard_files(folder: Path) -> list[Path]:
     """
     files = sorted(folder.glob("*.parquet"))
     if not files:
-        raise FileNotFoundError(f"no features in {folder}: expected *.parquet; run `dvc repro extract_features`")
+        raise FileNotFoundError(
+            f"no features in {folder}: expected *.parquet; run `dvc repro extract_features`"
+        )
     return files
 
 
@@ -105,7 +113,9 @@ def load_features(folder: Path, rows: Iterable[Row], memory_limit: float, scratc
             array[target] = features[source]
         missing.difference_update(found)
     if missing:
-        raise KeyError(f"{len(missing)} rows are not in {folder}, such as key, view = {min(missing)}: run `dvc repro`")
+        raise KeyError(
+            f"{len(missing)} rows are not in {folder}, such as key, view = {min(missing)}: run `dvc repro`"
+        )
     return array
 
 

@@ -40,7 +40,9 @@ class FeatureStore:
         self.fingerprint = fingerprint
         self.folder = root / fingerprint_id(fingerprint)
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "fingerprint.json").write_text(json.dumps(fingerprint, sort_keys=True, indent=2) + "\n")
+        (self.folder / "fingerprint.json").write_text(
+            json.dumps(fingerprint, sort_keys=True, indent=2) + "\n"
+        )
         self._where: dict[Row, tuple[Path, int]] = {}
         for entry in sorted(self.folder.glob("*.parquet")):
             self._index(entry)

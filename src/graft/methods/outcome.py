@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from graft.models import count_parameters, save_model
 from graft.methods.training import best_epoch
+from graft.models import count_parameters, save_model
 from graft.predictions import write_predictions
 
 
@@ -50,7 +50,9 @@ def write_outcome(outcome: Outcome, method: str, root: Path) -> None:
         "epochs": len(outcome.history),
         "best_epoch": best_epoch(outcome.history),
     }
-    write_predictions(root / "predictions" / f"{method}.parquet", outcome.rows, outcome.scores, outcome.classes, facts)
+    write_predictions(
+        root / "predictions" / f"{method}.parquet", outcome.rows, outcome.scores, outcome.classes, facts
+    )
     timing = root / "metrics" / "timing" / f"train_{method}.json"
     timing.parent.mkdir(parents=True, exist_ok=True)
     timing.write_text(json.dumps(outcome.timing, indent=2, sort_keys=True) + "\n")

@@ -82,6 +82,12 @@ def fit_scratch(
         rows=pd.concat([rows[split] for split in SCORED]),
         scores=class_scores(np.concatenate(outputs)),
         classes=classes,
-        facts={"backbone": "none", "weights": "none", "pretrained": False, "images_embedded": 0, "n_seen_train": len(keys)},
+        facts={
+            "backbone": "none",
+            "weights": "none",
+            "pretrained": False,
+            "images_embedded": 0,
+            "n_seen_train": len(keys),
+        },
         timing={"seconds_preparation": prepared - started, "seconds_training": trained - prepared},
     )
