@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from graft.augment import augment
-from graft.backbones import make_embedder, weights_name, weights_sha256
+from graft.backbones import RANDOM, make_embedder, weights_name, weights_sha256
 from graft.features.shards import Row, write_features
 from graft.features.store import FeatureStore
 from graft.images import iter_shards, load
@@ -40,6 +40,7 @@ def make_fingerprint(
     return {
         **row.model_dump(exclude={"url", "md5"}),
         "weights": weights_name(weights),
+        "pretrained": weights != RANDOM,
         "weights_sha256": weights_sha256(backbone),
         "resampling": "Pillow bilinear, antialiased",
         "augmentation": augmentation and augmentation.model_dump(),

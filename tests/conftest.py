@@ -1,0 +1,150 @@
+"""What the tests of the TensorFlow side share: a tiny data set, a tiny backbone, and the methods trained once.
+
+TensorFlow is imported in the fixtures, so that the other tests start without it.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from graft.params import Params, parse_params
+
+VIEWS = 3
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    """params.yaml at the size of a test: VGG16 at 32 pixels, cut after its second block."""
+    values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    row = {"layer": "block2_pool", "image_size": 32, "batch_size": 8}
+    head = {"pooling": "avg", "standardise": True, "dense": [8], "dropout": 0.2}
+    training = {"optimizer": "adam", "learning_rate": 0.01, "epochs": VIEWS, "batch_size": 8, "head": head}
+    values["demo"] = {"images_per_class": 8, "image_size": 32}
+    values["backbone"] = "vgg16"
+    values["backbones"]["vgg16"] |= row
+    values["features"]["views"] = VIEWS
+    for method in ("two_stage", "two_stage_views", "inline"):
+        values[method] |= training
+    layers = [
+        {"Rescaling": {"scale": 1 / 255}},
+        {"Conv2D": {"filters": 4, "kernel_size": 3, "activation": "relu"}},
+        {"Flatten": {}},
+        {"Dropout": {"rate": 0.2}},
+    ]
+    values["scratch"] |= {"image_size": 16, "layers": layers, "epochs": VIEWS, "batch_size": 8}
+    return parse_params(values)
+
+
+@pytest.fixture(scope="session")
+def row(params: Params) -> Any:
+    """The tiny backbone's row of params.yaml."""
+    return params.backbones[params.backbone]
+
+
+@pytest.fixture(scope="session")
+def images(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`data/images` of a demo of 40 images in five classes."""
+    from graft.datasets import demo
+    from graft.prepare import prepare
+
+    folder = tmp_path_factory.mktemp("data")
+    demo.fetch(folder / "raw", Path(), Path(), params)
+    prepare(demo.read(folder / "raw"), 0.0, 10_000, folder / "images")
+    return folder / "images"
+
+
+@pytest.fixture(scope="session")
+def manifest(params: Params, images: Path) -> pd.DataFrame:
+    """The manifest of `images`: 20 of train, 10 of validation, 10 of test."""
+    from graft.manifest import COLUMNS
+    from graft.split import make_manifest
+
+    return make_manifest(pd.read_parquet(images, columns=COLUMNS), params.split, params.seed)
+
+
+@pytest.fixture(scope="session")
+def backbone(row: Any) -> Any:
+    """The tiny backbone with random weights: (32, 32, 3) -> (8, 8, 128)."""
+    from graft.backbones import build_backbone
+
+    return build_backbone(row, "random", 0)
+
+
+@pytest.fixture(scope="session")
+def features(
+    params: Params,
+    row: Any,
+    images: Path,
+    manifest: pd.DataFrame,
+    backbone: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """`data/features` of `images`, with `VIEWS` views of each training image."""
+    from graft.features.extract import extract_features, make_fingerprint
+
+    folder = tmp_path_factory.mktemp("features")
+    plain = make_fingerprint(backbone, row, "random", None)
+    augmented = make_fingerprint(backbone, row, "random", params.augmentation)
+    output = folder / "features"
+    extract_features(images, manifest, backbone, plain, augmented, VIEWS, folder / "store", output)
+    return output
+
+
+@pytest.fixture(scope="session")
+def train(
+    params: Params,
+    row: Any,
+    images: Path,
+    features: Path,
+    manifest: pd.DataFrame,
+    backbone: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Any:
+    """A function that trains a method: (method, seed, **changes of its block) -> Outcome."""
+    from graft.methods.inline import fit_inline
+    from graft.methods.scratch import fit_scratch
+    from graft.methods.two_stage import fit_two_stage
+    from graft.methods.two_stage_views import fit_two_stage_views
+
+    scratch = tmp_path_factory.mktemp("scratch")
+    facts = {"backbone": "vgg16", "weights": "random", "pretrained": False}
+
+    def train(method: str, seed: int = 0, **changes: Any) -> Any:
+        block = getattr(params, method)
+        block = type(block).model_validate({**block.model_dump(), **changes})
+        if method == "two_stage":
+            return fit_two_stage(features, manifest, backbone, block, 1.0, scratch, seed, facts)
+        if method == "two_stage_views":
+            return fit_two_stage_views(features, manifest, backbone, block, VIEWS, 1.0, scratch, seed, facts)
+        if method == "inline":
+            return fit_inline(
+                images, manifest, backbone, block, params.augmentation, row.batch_size, seed, facts
+            )
+        return fit_scratch(images, manifest, block, params.augmentation, seed)
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def trained(train: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SimpleNamespace]:
+    """Each method trained once and written: its `outcome`, and the `root` of its files."""
+    from graft.methods.outcome import write_outcome
+
+    root = tmp_path_factory.mktemp("repository")
+    results = {}
+    for method in ("two_stage", "two_stage_views", "inline", "scratch"):
+        outcome = train(method)
+        write_outcome(outcome, method, root)
+        results[method] = SimpleNamespace(
+            outcome=outcome,
+            model=root / "models" / method / "model.keras",
+            history=root / "models" / method / "history.csv",
+            predictions=root / "predictions" / f"{method}.parquet",
+            timing=root / "metrics" / "timing" / f"train_{method}.json",
+        )
+    return results

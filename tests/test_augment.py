@@ -1,0 +1,169 @@
+"""Views: pure in (key, view, spec), and each operation is Keras's."""
+
+from hashlib import sha256
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graft.augment import augment, draw
+from graft.params import Augmentation
+
+NULL: dict[str, Any] = {
+    "flip": "none",
+    "rotation": 0,
+    "zoom": 0,
+    "translation": 0,
+    "crop": 0,
+    "brightness": 0,
+    "contrast": 0,
+    "fill_mode": "reflect",
+    "interpolation": "bilinear",
+}
+FILL_MODES = ["reflect", "wrap", "nearest", "constant"]
+HEIGHT, WIDTH = 12, 17
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, HEIGHT, WIDTH, 3), dtype=np.uint8)
+KEYS = [sha256(bytes([i])).hexdigest() for i in range(6)]
+
+specs = st.fixed_dictionaries(
+    {
+        "flip": st.sampled_from(["none", "horizontal", "vertical", "horizontal_and_vertical"]),
+        "rotation": st.floats(0, 1),
+        "zoom": st.floats(0, 0.9),
+        "translation": st.floats(0, 1),
+        "crop": st.floats(0, 0.9),
+        "brightness": st.floats(0, 1),
+        "contrast": st.floats(0, 1),
+        "fill_mode": st.sampled_from(FILL_MODES),
+        "interpolation": st.sampled_from(["bilinear", "nearest"]),
+    }
+).map(Augmentation.model_validate)
+
+
+def spec(**changes: Any) -> Augmentation:
+    """The augmentation that does nothing, with changes."""
+    return Augmentation.model_validate({**NULL, **changes})
+
+
+def ranged(number: int, key: str, chosen: Augmentation, factor: float) -> float:
+    """What view 1 of a key draws from +- factor."""
+    return float((2 * draw(key, 1, chosen)[number] - 1) * factor)
+
+
+def keras_view(layer: keras.layers.Layer, image: np.ndarray) -> np.ndarray:
+    return np.asarray(layer(image[None].astype(np.float32), training=True))[0]
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+@pytest.mark.parametrize("operation", ["rotation", "zoom", "translation"])
+def test_a_geometric_operation_is_that_of_keras(operation: str, fill_mode: str, interpolation: str) -> None:
+    chosen = spec(**{operation: 0.3, "fill_mode": fill_mode, "interpolation": interpolation})
+    result = augment(IMAGES, KEYS, [1] * 6, chosen)
+    options = {"fill_mode": fill_mode, "interpolation": interpolation}
+    for image, key, view in zip(IMAGES, KEYS, result, strict=True):
+        if operation == "rotation":
+            factor = ranged(2, key, chosen, 0.3)
+            layer = keras.layers.RandomRotation((factor, factor), **options)
+        elif operation == "zoom":
+            factor = ranged(3, key, chosen, 0.3)
+            layer = keras.layers.RandomZoom((factor, factor), (factor, factor), **options)
+        else:
+            x, y = ranged(4, key, chosen, 0.3), ranged(5, key, chosen, 0.3)
+            layer = keras.layers.RandomTranslation((y, y), (x, x), **options)
+        expected = keras_view(layer, image)
+        # float32 coordinates: where a pixel lies just between two, `nearest` may take the other one.
+        differ = np.abs(view - expected).max(-1) > 0.2
+        assert differ.mean() < (0.03 if interpolation == "nearest" else 0.001)
+        assert np.abs(expected - image).max() > 10
+
+
+def test_brightness_is_that_of_keras() -> None:
+    chosen = spec(brightness=0.6)
+    for image, key, view in zip(IMAGES, KEYS, augment(IMAGES, KEYS, [1] * 6, chosen), strict=True):
+        factor = ranged(9, key, chosen, 0.6)
+        layer = keras.layers.RandomBrightness((factor, factor), value_range=(0, 255))
+        np.testing.assert_allclose(view, keras_view(layer, image), atol=1e-3)
+
+
+def test_contrast_is_that_of_keras() -> None:
+    chosen = spec(contrast=0.6)
+    layer = keras.layers.RandomContrast(0.6, value_range=(0, 255))
+    for image, key, view in zip(IMAGES, KEYS, augment(IMAGES, KEYS, [1] * 6, chosen), strict=True):
+        factor = np.full((1, 1, 1, 1), 1 + ranged(10, key, chosen, 0.6), np.float32)
+        pixels = image[None].astype(np.float32)
+        expected = layer.transform_images(pixels, {"contrast_factor": factor}, training=True)
+        np.testing.assert_allclose(view, np.asarray(expected)[0], atol=1e-2)
+
+
+@pytest.mark.parametrize("flip", ["horizontal", "vertical", "horizontal_and_vertical"])
+def test_a_flip_mirrors_about_half_of_the_images(flip: str) -> None:
+    keys = [sha256(bytes([i])).hexdigest() for i in range(100)]
+    views = augment(np.repeat(IMAGES[:1], 100, 0), keys, [1] * 100, spec(flip=flip))
+    x = [1, -1] if "horizontal" in flip else [1]
+    y = [1, -1] if "vertical" in flip else [1]
+    legal = [IMAGES[0][::b, ::a].astype(np.float32) for a in x for b in y]
+    counts = [sum(np.allclose(view, one, atol=0.01) for view in views) for one in legal]
+    assert sum(counts) == 100
+    assert min(counts) > 50 / len(legal)
+
+
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+def test_a_crop_stays_inside_the_image(fill_mode: str) -> None:
+    image = np.full((1, HEIGHT, WIDTH, 3), 200, np.uint8)
+    views = augment(np.repeat(image, 50, 0), [KEYS[0]] * 50, range(1, 51), spec(crop=0.8, fill_mode=fill_mode))
+    np.testing.assert_allclose(views, 200, atol=1e-3)  # `constant` would show as black
+
+
+def test_a_crop_is_a_scaled_window() -> None:
+    ramp = np.broadcast_to(np.arange(WIDTH, dtype=np.float32)[None, None, :, None], (1, HEIGHT, WIDTH, 3))
+    chosen = spec(crop=0.8)
+    line = augment(ramp, KEYS[:1], [1], chosen)[0, 0, :, 0]
+    steps = np.diff(line)
+    np.testing.assert_allclose(steps, steps[0], atol=1e-3)
+    np.testing.assert_allclose(steps[0], 1 - 0.8 * draw(KEYS[0], 1, chosen)[6], atol=1e-3)
+    assert steps[0] < 0.99
+
+
+def test_nothing_to_do_leaves_the_pixels_exactly() -> None:
+    result = augment(IMAGES, KEYS, [1] * 6, spec())
+    assert result.dtype == np.float32
+    assert (result == IMAGES).all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(specs, st.permutations(range(6)), st.integers(1, 6))
+def test_a_view_depends_on_its_key_number_and_spec_alone(
+    chosen: Augmentation, order: list[int], n: int
+) -> None:
+    views = [1, 2, 3, 1, 2, 1000]
+    whole = augment(IMAGES, KEYS, views, chosen)
+    some = order[:n]
+    part = augment(IMAGES[some], [KEYS[i] for i in some], [views[i] for i in some], chosen)
+    assert (part == whole[some]).all()
+    assert whole.min() >= 0
+    assert whole.max() <= 255
+
+
+def test_key_view_and_spec_each_draw_other_numbers() -> None:
+    numbers = [draw(*a) for a in ((KEYS[0], 1, spec()), (KEYS[1], 1, spec()), (KEYS[0], 2, spec()))]
+    numbers.append(draw(KEYS[0], 1, spec(zoom=0.1)))
+    assert len({n.tobytes() for n in numbers}) == 4
+    assert (draw(KEYS[0], 1, spec()) == numbers[0]).all()
+    assert all(((n >= 0) & (n < 1)).all() for n in numbers)
+
+
+def test_drawn_numbers_stay_what_they_are() -> None:
+    """A change here would silently make every cached view of every user another one."""
+    np.testing.assert_allclose(draw("0" * 64, 1, spec())[:3], FROZEN, atol=1e-12)
+
+
+FROZEN = [0, 0, 0]
+
+
+def test_keys_and_views_must_be_as_many() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        augment(IMAGES[:2], KEYS[:2], [1], spec())
