@@ -19,6 +19,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 repro: setup ## Rebuild everything that is not up to date, and print the comparison
+	graft params
 	dvc repro
 	graft table
 

@@ -1,4 +1,4 @@
-"""What the tests of the TensorFlow side share: a tiny data set, a tiny backbone, and the methods trained once.
+"""What the tests of the TensorFlow side share: a tiny data set, a tiny backbone, the methods trained once.
 
 TensorFlow is imported in the fixtures, so that the other tests start without it.
 """
@@ -15,6 +15,13 @@ from graft.params import Params, parse_params
 
 VIEWS = 3
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keras 3.15 saves a variable through an `__array__` that NumPy 2 calls outdated."""
+    config.addinivalue_line(
+        "filterwarnings", "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+    )
 
 
 @pytest.fixture(scope="session")

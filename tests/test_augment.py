@@ -62,9 +62,10 @@ def keras_view(layer: keras.layers.Layer, image: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("operation", ["rotation", "zoom", "translation"])
 def test_a_geometric_operation_is_that_of_keras(operation: str, fill_mode: str, interpolation: str) -> None:
     chosen = spec(**{operation: 0.3, "fill_mode": fill_mode, "interpolation": interpolation})
-    result = augment(IMAGES, KEYS, [1] * 6, chosen)
+    result = augment(IMAGES[:3], KEYS[:3], [1] * 3, chosen)
+    assert np.abs(result - IMAGES[:3]).max() > 10
     options = {"fill_mode": fill_mode, "interpolation": interpolation}
-    for image, key, view in zip(IMAGES, KEYS, result, strict=True):
+    for image, key, view in zip(IMAGES[:3], KEYS[:3], result, strict=True):
         if operation == "rotation":
             factor = ranged(2, key, chosen, 0.3)
             layer = keras.layers.RandomRotation((factor, factor), **options)
@@ -78,7 +79,6 @@ def test_a_geometric_operation_is_that_of_keras(operation: str, fill_mode: str, 
         # float32 coordinates: where a pixel lies just between two, `nearest` may take the other one.
         differ = np.abs(view - expected).max(-1) > 0.2
         assert differ.mean() < (0.03 if interpolation == "nearest" else 0.001)
-        assert np.abs(expected - image).max() > 10
 
 
 def test_brightness_is_that_of_keras() -> None:
@@ -114,7 +114,9 @@ def test_a_flip_mirrors_about_half_of_the_images(flip: str) -> None:
 @pytest.mark.parametrize("fill_mode", FILL_MODES)
 def test_a_crop_stays_inside_the_image(fill_mode: str) -> None:
     image = np.full((1, HEIGHT, WIDTH, 3), 200, np.uint8)
-    views = augment(np.repeat(image, 50, 0), [KEYS[0]] * 50, range(1, 51), spec(crop=0.8, fill_mode=fill_mode))
+    views = augment(
+        np.repeat(image, 50, 0), [KEYS[0]] * 50, range(1, 51), spec(crop=0.8, fill_mode=fill_mode)
+    )
     np.testing.assert_allclose(views, 200, atol=1e-3)  # `constant` would show as black
 
 
@@ -158,10 +160,8 @@ def test_key_view_and_spec_each_draw_other_numbers() -> None:
 
 def test_drawn_numbers_stay_what_they_are() -> None:
     """A change here would silently make every cached view of every user another one."""
-    np.testing.assert_allclose(draw("0" * 64, 1, spec())[:3], FROZEN, atol=1e-12)
-
-
-FROZEN = [0, 0, 0]
+    expected = [0.19612596766095258, 0.932513990597228, 0.4920752833607115]
+    np.testing.assert_allclose(draw("0" * 64, 1, spec())[:3], expected, rtol=1e-12)
 
 
 def test_keys_and_views_must_be_as_many() -> None:

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -43,6 +44,16 @@ def test_a_broken_file_is_named(root):
     result = runner.invoke(app, ["table", "--root", str(root)])
     assert result.exit_code == 1
     assert "train_inline.json is not JSON" in result.stderr
+
+
+def test_params_says_what_is_wrong(tmp_path):
+    text = (Path(__file__).parents[1] / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text)
+    assert runner.invoke(app, ["params", "--root", str(tmp_path)]).output == "params.yaml is valid\n"
+    (tmp_path / "params.yaml").write_text(text + "sed: 3\n")
+    result = runner.invoke(app, ["params", "--root", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "sed: unknown key; remove it or correct its name (received 3)" in result.stderr
 
 
 def test_version():

@@ -184,13 +184,16 @@ def test_fractions_that_sum_to_1_in_decimal_are_valid(cut: list[int]) -> None:
 
 
 def test_every_hyper_parameter_is_explained() -> None:
-    """A comment beside or above a key, a key of the same name in another block, or its block."""
+    """A comment beside or above a key, a key of the same name in another block, or its block.
+
+    What stands deeper, in the list of layers, are arguments of Keras.
+    """
     explained: set[str] = set()
     keys: list[tuple[str, tuple[str, ...]]] = []
     parents: list[str] = []
     lines = FILE.read_text(encoding="utf-8").splitlines()
     for above, line in pairwise(lines):
-        if match := re.match(r"( *)(\w+):", line):
+        if match := re.match(r"( {0,4})(\w+):", line):
             parents = [*parents[: len(match[1]) // 2], match[2]]
             keys.append((match[2], tuple(parents[:-1])))
             if " #" in line or re.match(r" *# [^-]", above):

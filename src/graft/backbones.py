@@ -146,17 +146,20 @@ def weights_sha256(model: keras.Model) -> str:
 def make_embedder(backbone: keras.Model, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:
     """A function that embeds images in batches of one constant shape.
 
-    The last batch is padded, so that a row's value does not depend on how many came with it.
+    The last batch is padded, so that a row's value does not depend on how many came with it, and
+    every batch by one row more: TensorFlow's CPU convolution may end a batch with another kernel,
+    and the last bits of its last row would depend on its place (seen with TensorFlow 2.21).
 
     Returns:
         Function from (n, size, size, 3) pixels in [0, 255] to (n, ...) float32 features, any n > 0.
     """
-    signature = [tf.TensorSpec((batch_size, *backbone.input_shape[1:]), tf.float32)]
+    length = batch_size + 1
+    signature = [tf.TensorSpec((length, *backbone.input_shape[1:]), tf.float32)]
     forward = tf.function(lambda pixels: backbone(pixels, training=False), input_signature=signature)
 
     def embed(images: np.ndarray) -> np.ndarray:
         chunks = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
-        return np.concatenate([forward(_pad(chunk, batch_size)).numpy()[: len(chunk)] for chunk in chunks])
+        return np.concatenate([forward(_pad(chunk, length)).numpy()[: len(chunk)] for chunk in chunks])
 
     return embed
 

@@ -41,6 +41,20 @@ def table(
     print_comparison(comparison, timing, Console())
 
 
+@app.command()
+def params(
+    root: Annotated[Path, typer.Option(help="The repository's root.")] = Path(),
+) -> None:
+    """Validate params.yaml, every key of it, also those that no stage would look at now."""
+    from graft.params import ParamsError, load_params
+
+    try:
+        load_params(path=root / "params.yaml")
+    except (ParamsError, FileNotFoundError) as error:
+        _fail(str(error))
+    typer.echo("params.yaml is valid")
+
+
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -45,6 +45,11 @@ def build_network(
             network.add(layer(**arguments))
         except (TypeError, ValueError) as error:
             raise ValueError(f"scratch.layers[{i}]: {name}({arguments}) does not work: {error}") from None
+    if len(network.output_shape) != 2:
+        raise ValueError(
+            f"scratch.layers: expected a vector an image, received shape={network.output_shape[1:]}; "
+            "end the layers with Flatten or GlobalAveragePooling2D"
+        )
     network.add(output_layer(n_classes))
     return network
 

@@ -39,6 +39,9 @@ def fit(
     Returns:
         The history: epoch (from 1), loss, accuracy, val_loss, val_accuracy. Loss and accuracy are
         means over the epoch's batches while the weights change, as `keras.Model.fit` reports them.
+
+    Raises:
+        ValueError: if no epoch has a finite validation loss.
     """
     tf.config.experimental.enable_op_determinism()
     optimizer = {"class_name": params.optimizer, "config": {"learning_rate": params.learning_rate}}
@@ -62,15 +65,21 @@ def fit(
         if model.stop_training:
             break
     callbacks.on_train_end()
-    model.optimizer = None  # it has done its work, and would be saved with a model that holds this one
+    # The optimizer has done its work. A model that holds this one would save it, and warn when loaded.
+    model.optimizer, model.compiled = None, False
     history = pd.DataFrame(model.history.history).astype(float)
+    if not np.isfinite(history["val_loss"]).any():
+        raise ValueError(
+            "the training diverged: no epoch has a finite validation loss; "
+            f"lower learning_rate={params.learning_rate:g}"
+        )
     history.insert(0, "epoch", range(1, len(history) + 1))
     return history
 
 
 def best_epoch(history: pd.DataFrame) -> int:
     """The epoch (from 1) whose weights `fit` restored."""
-    return int(history["val_loss"].to_numpy().argmin()) + 1
+    return int(np.nanargmin(history["val_loss"])) + 1
 
 
 def _steps(

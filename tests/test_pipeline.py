@@ -1,0 +1,316 @@
+"""The whole pipeline as a person runs it: the real stages, DVC and Git, in a repository of its own.
+
+The graph is built once, small, and committed; every test starts from that commit.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+METHODS = ["two_stage", "two_stage_views", "inline", "scratch"]
+STAGES = [
+    "download",
+    "prepare",
+    "split",
+    "extract_features",
+    *(f"train_{method}" for method in METHODS),
+    *(f"evaluate@{method}" for method in METHODS),
+    "compare",
+]
+SMALL = {
+    "demo": {"images_per_class": 12, "image_size": 48},
+    "backbone": "vgg16",
+    "backbones.vgg16.layer": "block2_pool",
+    "backbones.vgg16.image_size": 32,
+    "features.views": 1,
+    **{f"{method}.epochs": 1 for method in METHODS},
+    **{f"{method}.head.dense": [8] for method in METHODS[:3]},
+    "scratch.image_size": 16,
+    "scratch.layers": [{"Rescaling": {"scale": 0.004}}, {"Flatten": {}}],
+}
+N_IMAGES, N_TRAIN = 60, 30
+
+
+def run(repo, *command, fails=False):
+    """Run a command as a user with an empty home does; what it printed."""
+    home = str(repo.parent / "home")
+    person = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    ours = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_", "XDG_", "PYTHON"))}
+    env = {
+        **ours,
+        **person,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "HOME": home,
+        "DVC_SITE_CACHE_DIR": home,
+        "DVC_NO_ANALYTICS": "1",
+    }
+    done = subprocess.run(
+        command,
+        cwd=repo,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode != 0) == fails, done.stdout
+    return done.stdout
+
+
+def dvc(repo, *arguments, fails=False):
+    return run(repo, sys.executable, "-m", "dvc", *arguments, fails=fails)
+
+
+def executed(output):
+    return re.findall(r"^Running stage '(.+)':", output, re.MULTILINE)
+
+
+def edit(repo, values):
+    """Set values of params.yaml, {dotted key: value}."""
+    file = repo / "params.yaml"
+    params = yaml.safe_load(file.read_text())
+    for key, value in values.items():
+        *blocks, last = key.split(".")
+        block = params
+        for name in blocks:
+            block = block[name]
+        block[last] = value
+    file.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def hashes(repo):
+    """sha256 of every output but the timing."""
+    files = (f for top in ("data", "metrics", "models", "predictions") for f in (repo / top).rglob("*"))
+    return {
+        f.relative_to(repo).as_posix(): sha256(f.read_bytes()).hexdigest()
+        for f in files
+        if f.is_file() and "timing" not in f.parts
+    }
+
+
+def extraction(repo):
+    """How many features the last extraction embedded, and took from the store."""
+    counts = json.loads((repo / "metrics/timing/extract_features.json").read_text())
+    return counts["embedded"], counts["stored"]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A repository at the commit after its first `dvc repro`, and what that printed."""
+    repo = tmp_path_factory.mktemp("pipeline") / "repo"
+    listed = subprocess.check_output(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
+    )
+    for name in set(listed.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith("tests/"):
+            (repo / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, repo / name)
+    edit(repo, SMALL)
+    run(repo, "git", "init", "--quiet")
+    run(repo, "git", "add", "--all")
+    run(repo, "git", "commit", "--quiet", "--message", "code")
+    output = dvc(repo, "repro")
+    run(repo, "git", "add", "--all")
+    run(repo, "git", "commit", "--quiet", "--message", "built")
+    return repo, output
+
+
+@pytest.fixture
+def repo(built):
+    repo, _ = built
+    run(repo, "git", "reset", "--hard", "--quiet")
+    run(repo, "git", "clean", "-d", "--force", "--quiet")
+    dvc(repo, "checkout", "--force", "--quiet")
+    return repo
+
+
+def test_one_repro_builds_everything_and_git_holds_only_the_small_results(built):
+    repo, output = built
+    assert sorted(executed(output)) == sorted(STAGES)
+    folders = ["data", "metrics", "models", "predictions"]
+    small = {"metrics/comparison.json", "metrics/comparison.csv"}
+    for method in METHODS:
+        assert (repo / f"models/{method}/model.keras").stat().st_size > 1000
+        small |= {f"metrics/{method}.json", f"models/{method}/.gitignore"}
+        small |= {f"metrics/plots/{method}/{name}.csv" for name in ("confusion", "roc", "roc_per_class")}
+    ignores = {f"{folder}/.gitignore" for folder in ("data", "metrics", "metrics/timing", "predictions")}
+    assert set(run(repo, "git", "ls-files", *folders).split()) == small | ignores
+    assert run(repo, "git", "ls-files", "dvc.lock") == "dvc.lock\n"
+    assert run(repo, "git", "status", "--porcelain") == ""
+    assert extraction(repo) == (N_IMAGES + N_TRAIN, 0)
+
+
+def test_the_table_has_a_row_a_method_and_says_what_was_not_pretrained(repo):
+    table = run(repo, "graft", "table")
+    for method in METHODS:
+        assert re.search(rf"^ ?{method} +\*?[0-9]", table, re.MULTILINE)
+    assert "backbone vgg16 was NOT pre-trained (weights: random)" in " ".join(table.split())
+
+
+def test_a_second_repro_does_nothing(repo):
+    output = dvc(repo, "repro")
+    assert executed(output) == []
+    assert "Data and pipelines are up to date." in output
+    assert run(repo, "git", "status", "--porcelain") == ""
+
+
+def test_forced_runs_write_the_same_bytes(repo):
+    before = hashes(repo)
+    assert len(before) > 30
+    assert sorted(executed(dvc(repo, "repro", "--force"))) == sorted(STAGES)
+    assert hashes(repo) == before
+    assert extraction(repo) == (0, N_IMAGES + N_TRAIN)
+    shutil.rmtree(repo / ".graft")
+    assert executed(dvc(repo, "repro", "--force", "--single-item", "extract_features"))
+    assert hashes(repo) == before
+    assert extraction(repo) == (N_IMAGES + N_TRAIN, 0)
+
+
+def test_an_experiment_trains_one_head_shows_and_is_taken_back_without_training(repo, tmp_path):
+    before = hashes(repo)
+    output = dvc(repo, "exp", "run", "--set-param", "two_stage.head.dropout=0.25", "--name", "quarter")
+    assert executed(output) == ["train_two_stage", "evaluate@two_stage", "compare"]
+    assert (
+        len(run(repo, "git", "diff", "--unified=0", "params.yaml").splitlines()) == 7
+    )  # one line, no restyling
+    changed = {name for name, value in hashes(repo).items() if before[name] != value}
+    assert {"models/two_stage/model.keras", "predictions/two_stage.parquet"} < changed
+    assert not [name for name in changed if re.search("data|views|inline|scratch", name)]
+
+    shown = pd.read_csv(BytesIO(dvc(repo, "exp", "show", "--csv").encode()), dtype=str)
+    assert shown.set_index("Experiment").loc["quarter", "two_stage.head.dropout"] == "0.25"
+    assert "two_stage.head.dropout" in dvc(repo, "params", "diff")
+    assert "metrics/two_stage.json" in dvc(repo, "metrics", "diff")
+    metrics = dvc(repo, "metrics", "show")
+    dvc(repo, "plots", "show", "--out", str(tmp_path / "plots"))
+    page = (tmp_path / "plots/index.html").read_text()
+    assert "Validation accuracy by epoch" in page
+    for method in METHODS:
+        assert f"metrics/{method}.json" in metrics
+        assert f"{method} on the test images" in page  # its confusion matrix
+        assert f'"filename": "{method}/history.csv"' in page
+        assert f'"filename": "{method}/roc.csv"' in page
+
+    run(repo, "git", "checkout", "params.yaml")
+    output = dvc(repo, "repro")
+    assert "Stage 'train_two_stage' is cached - skipping run, checking out outputs" in output
+    assert executed(output) == ["evaluate@two_stage", "compare"]  # a second each, and kept in Git
+    assert hashes(repo) == before
+
+
+def test_an_experiment_elsewhere_runs_the_code_of_its_own_checkout(repo):
+    with (repo / "src/graft/split.py").open("a") as file:
+        file.write('\nprint("split by", __file__)\n')
+    output = dvc(repo, "exp", "run", "--temp", "split")
+    assert executed(output) == ["split"]
+    assert re.search(
+        rf"^split by {re.escape(str(repo / '.dvc/tmp/exps'))}/.*split\.py$", output, re.MULTILINE
+    )
+
+
+def test_an_unknown_key_stops_before_any_work(repo):
+    before = hashes(repo)
+    edit(repo, {"split.fraction": 0.5})
+    output = dvc(repo, "repro", fails=True)
+    assert "split.fraction: unknown key; remove it or correct its name (received 0.5)" in output
+    assert executed(output) == ["split"]
+    run(repo, "git", "checkout", "params.yaml")
+    dvc(repo, "checkout")
+    assert hashes(repo) == before
+    assert "Key 'fraction' is not in struct" in dvc(repo, "exp", "run", "-S", "split.fraction=1", fails=True)
+
+
+def picture(seed):
+    pixels = np.random.default_rng(seed).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG")
+    return file.getvalue()
+
+
+def make_folder(folder, classes=("red rose", "tulip"), n=4):
+    for c, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for i in range(n):
+            (folder / name / f"写真 é {i}.jpg").write_bytes(picture(100 * c + i))
+    return folder
+
+
+def test_a_folder_of_ones_own_outside_the_repository(repo, tmp_path):
+    folder = make_folder(tmp_path / "my photos")
+    edit(repo, {"dataset": "folder", "source": str(folder)})
+    assert executed(dvc(repo, "repro", "split")) == ["download", "prepare", "split"]
+    manifest = pd.read_csv(repo / "data/manifest.csv")
+    assert set(manifest["label"]) == {"red rose", "tulip"}
+    assert "red rose/写真 é 0.jpg" in set(manifest["path"])
+    assert executed(dvc(repo, "repro", "split")) == []
+
+    (folder / "tulip/one more.jpg").write_bytes(picture(1000))
+    assert executed(dvc(repo, "repro", "split")) == ["download", "prepare", "split"]
+    assert len(pd.read_csv(repo / "data/manifest.csv")) == len(manifest) + 1
+
+
+def empty(tmp_path):
+    (tmp_path / "photos").mkdir()
+    return tmp_path / "photos"
+
+
+def one_class(tmp_path):
+    return make_folder(tmp_path / "photos", ["tulip"])
+
+
+def climbing_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("tulip/1.jpg", picture(1))
+        archive.writestr("../rose/2.jpg", picture(2))
+    return tmp_path / "photos.zip"
+
+
+def text_as_image(tmp_path):
+    folder = make_folder(tmp_path / "photos")
+    (folder / "tulip/notes.jpg").write_text("no picture")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("source", "stage", "message"),
+    [
+        (empty, "download", r"photos holds no image: expected files ending in .*jpg"),
+        (one_class, "download", r"photos has one class only: expected .*, received 'tulip'"),
+        (climbing_archive, "download", r"unsafe member name '\.\./rose/2\.jpg'"),
+        (text_as_image, "prepare", r"1 of 9 images rejected \(11\.11%\), .*max_rejected=0\.02"),
+    ],
+)
+def test_bad_images_stop_the_stage_and_leave_nothing_half_written(repo, tmp_path, source, stage, message):
+    edit(repo, {"dataset": "folder", "source": str(source(tmp_path))})
+    output = dvc(repo, "repro", "split", fails=True)
+    assert re.search(message, output)
+    assert executed(output)[-1] == stage
+    assert not (repo / {"download": "data/raw", "prepare": "data/images"}[stage]).exists()
+    assert not (repo / "data/images.partial").exists()
+    assert not (tmp_path / "rose").exists()
+
+
+def test_after_a_failure_the_old_parameters_bring_everything_back(repo, tmp_path):
+    before = hashes(repo)
+    folder = make_folder(tmp_path / "photos")
+    shutil.copy(folder / "tulip/写真 é 0.jpg", folder / "red rose/again.jpg")
+    edit(repo, {"dataset": "folder", "source": str(folder)})
+    output = dvc(repo, "repro", "split", fails=True)
+    assert "expected one label per picture, received several for 1 of 8" in output
+    run(repo, "git", "checkout", "params.yaml")
+    assert executed(dvc(repo, "repro", "split")) == []  # all from the run-cache
+    assert hashes(repo) == before
