@@ -149,9 +149,7 @@ class TestTraining:
 
 
 def test_a_training_that_diverges_says_so(train: Any) -> None:
-    with pytest.raises(
-        ValueError, match=r"no epoch has a finite .* lower learning_rate=1e\+30"
-    ):
+    with pytest.raises(ValueError, match=r"no epoch has a finite .* lower learning_rate=1e\+30"):
         train("two_stage", optimizer="sgd", learning_rate=1e30, epochs=2)
 
 
