@@ -143,7 +143,24 @@ def test_places_do_not_depend_on_the_order(names: list[str], count: int) -> None
 def test_splits_are_only_splits_when_they_are_alone() -> None:
     places = folder.assign_places(["train/steam/1.jpg", "test/a/1.jpg", "ship/big/1.jpg"])
     assert set(places.values()) == {("train", None), ("test", None), ("ship", None)}
-    assert folder.assign_places(["train/1.jpg", "test/1.jpg"])["train/1.jpg"] == ("train", None)
+
+
+@pytest.mark.parametrize("stray", ["train/stray.jpg", "stray.jpg"])
+def test_a_stray_image_does_not_turn_splits_into_classes(stray: str) -> None:
+    tree = [f"{split}/{label}/1.jpg" for split in ("train", "test") for label in ("cat", "dog")]
+    with pytest.raises(ValueError, match=f"expected <split>/<class>/<image>, received '{stray}'"):
+        folder.assign_places([*tree, stray])
+
+
+def test_splits_of_another_case_do_not_turn_into_classes() -> None:
+    with pytest.raises(ValueError, match="expects test, train, validation, received Train, test"):
+        folder.assign_places(["Train/cat/1.jpg", "test/cat/1.jpg"])
+
+
+def test_files_that_are_no_images_are_mentioned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = MAKERS["folder"](tmp_path / "photos", PHOTOS | {"cat/a.heic": b"", "cat/.hidden": b""})
+    fetch_folder(source, tmp_path / "raw")
+    assert "ignored files that are no images by their extension: {'.heic': 1}" in capsys.readouterr().out
 
 
 @each_kind
@@ -155,7 +172,7 @@ def test_splits_are_only_splits_when_they_are_alone() -> None:
         ({"cat/a/1.jpg": b"", "cat/a/2.jpg": b""}, "has one class only"),
         (
             PHOTOS | {"5.jpg": b""},
-            r"1 images have no class folder: expected <class>/<image>, received '5.jpg'",
+            r"images without a class folder: expected <class>/<image>, received '5.jpg'",
         ),
         (
             {"train/cat/1.jpg": b"", "val/cat/2.jpg": b""},

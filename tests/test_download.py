@@ -95,6 +95,8 @@ def test_transient_failures_are_tried_again(tmp_path: Path, failures: list[Answe
     assert len(requests) == len(failures) + 1
 
 
+# pooch leaves the connection of a broken transfer to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("answer", "attempts", "received"),
     [

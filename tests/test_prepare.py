@@ -76,7 +76,8 @@ def test_every_image_is_there_with_its_bytes_and_its_size(folder: Path) -> None:
         "duplicates_across_splits": 0,
         "duplicate_paths": [],
         "rejected_share": 0.0,
-        "rejects": {},
+        "n_rejected": 0,
+        "rejects": [],
     }
 
 
@@ -129,7 +130,9 @@ def test_broken_images_are_rejected_with_a_reason(folder: Path) -> None:
     }
     images = [RawImage(path, path.split("/")[0], None, data) for path, (data, _) in broken.items()]
     report = prepare([*images, *GOOD], 4 / 14, 599, folder)
-    assert report["rejects"] == {path: reason for path, (_, reason) in broken.items()}
+    assert {one["path"]: one["reason"] for one in report["rejects"]} == {
+        path: reason for path, (_, reason) in broken.items()
+    }
     assert (report["n_read"], report["n_images"], report["rejected_share"]) == (14, 10, 4 / 14)
     assert {row["path"] for row in rows(folder)} == {image.path for image in GOOD}
 

@@ -1,6 +1,7 @@
 """A row of params.yaml -> a frozen keras.Model from raw pixels to features, preprocessing included."""
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -96,6 +97,7 @@ def _preprocess(name: str) -> Any:
 
 def _load_weights(base: keras.Model, row: Backbone, weights: str, seed: int) -> None:
     if weights == RANDOM:
+        print(f"backbone {row.application}: weights=random, nothing is pre-trained")
         kernels = [w for w in base.trainable_weights if len(w.shape) > 1]
         for i, kernel in enumerate(kernels):
             kernel.assign(keras.initializers.HeNormal(seed=seed * len(kernels) + i)(kernel.shape))
@@ -106,11 +108,13 @@ def _load_weights(base: keras.Model, row: Backbone, weights: str, seed: int) -> 
             f"weights={weights} is no file; expected random, imagenet or the path of a weights file"
         )
     try:
-        base.load_weights(path)
+        with warnings.catch_warnings(action="ignore"):  # of layers left as they were: refused below
+            base.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
-        reason = str(error).strip().splitlines()[0]
+        reason = " ".join(str(error).split())[:300]
         raise BackboneError(
-            f"weights={weights} do not fit {row.application} without its top: {reason}"
+            f"weights={weights} do not fit {row.application} without its top: {reason}; "
+            f"give weights of {row.application}, or set `backbone` to theirs"
         ) from None
 
 

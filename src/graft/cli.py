@@ -32,7 +32,7 @@ def main(
 def table(
     root: Annotated[Path, typer.Option(help="The repository's root.")] = Path(),
 ) -> None:
-    """Print the comparison of the methods that the last `dvc repro` made."""
+    """Print the comparison of the methods that the last `dvc repro` made, or that came with the checkout."""
     from graft.table import print_comparison
 
     folder = root / "metrics"

@@ -183,12 +183,14 @@ def parse_params(values: Mapping[str, Any]) -> Params:
 
 
 def _explain(error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"]) or "params.yaml"
+    # Without the names of pydantic's own types, which stand among the keys of a union.
+    parts = [str(part) for part in error["loc"] if not str(part).startswith(("constrained-", "dict["))]
+    key = ".".join(parts) or "params.yaml"
     if error["type"] == "extra_forbidden":
         return f"  {key}: unknown key; remove it or correct its name (received {error['input']!r})"
     if error["type"] == "missing":
         return f"  {key}: missing; add it (the commented default is in the repository's params.yaml)"
-    message = error["msg"].removeprefix("Value error, ")
+    message = error["msg"].removeprefix("Value error, ").replace("tuple", "list")
     received = "" if error["type"] == "value_error" else f", received {error['input']!r}"
     return f"  {key}: {message[0].lower()}{message[1:]}{received}"
 
@@ -208,7 +210,7 @@ def load_params(*keys: str, path: str | Path = "params.yaml") -> SimpleNamespace
     """
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"params.yaml is not YAML: {error}") from None
     params = parse_params(values or {})
     blocks = {**dict(params), "row": params.backbones[params.backbone]}

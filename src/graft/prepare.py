@@ -95,7 +95,8 @@ def prepare(images: Iterable[RawImage], max_rejected: float, max_pixels: int, fo
         "duplicates_across_splits": sum(one.split != other.split for one, other in dropped),
         "duplicate_paths": [{"kept": one.path, "dropped": other.path} for one, other in dropped],
         "rejected_share": len(rejects) / (len(rows) + len(rejects)),
-        "rejects": dict(sorted(rejects)),
+        "n_rejected": len(rejects),
+        "rejects": [{"path": path, "reason": reason} for path, reason in sorted(rejects)],
     }
 
 

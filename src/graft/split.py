@@ -162,9 +162,10 @@ def _check_every_split(manifest: pd.DataFrame, classes: list[str], strategy: str
     for label, row in counts.iterrows():
         empty = [split for split in SPLITS if row[split] == 0]
         if empty:
+            key = "strategy" if strategy == "given" else strategy
             received = ", ".join(f"{split}={row[split]}" for split in SPLITS)
             raise ValueError(
                 f"class {label!r} would have no image in {' and '.join(empty)} (expected at least 1 in every "
-                f"split, received {received}); give it more images, or change split.{strategy} or "
+                f"split, received {received}); give it more images, or change split.{key} or "
                 "split.max_per_class in params.yaml"
             )

@@ -1,6 +1,7 @@
 """Your own images: an image folder per class, a tree of splits of them, or a zip or tar of either."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,7 +11,7 @@ from graft.datasets import IMAGE_EXTENSIONS, RawImage, is_image
 
 SOURCE = None
 SPLITS = {"train", "validation", "test"}
-LOOKALIKES = {"val", "valid", "dev"}  # that would pass for a class beside train
+LOOKALIKES = {"val", "valid", "dev", "training", "testing"}  # that would pass for classes
 
 
 def fetch(raw: Path, source: Path, cache: Path, params: Any) -> None:  # noqa: ARG001
@@ -34,6 +35,9 @@ def fetch(raw: Path, source: Path, cache: Path, params: Any) -> None:  # noqa: A
         )
     names = list_members(source, is_image)
     _check(source, names)
+    others = Counter(PurePosixPath(name).suffix for name in list_members(source, _is_unknown))
+    if others:
+        print(f"source={source}: ignored files that are no images by their extension: {dict(others)}")
     for name in names if source.is_dir() else []:
         (raw / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, raw / name)
@@ -54,8 +58,8 @@ def read(raw: Path) -> Iterator[RawImage]:
 def assign_places(names: Iterable[str]) -> dict[str, tuple[str, str | None]]:
     """Find label and split of each image in its path.
 
-    A top folder around everything is seen through. Where the top folders are among train, validation and
-    test and hold folders, these are the classes; else the top folders are. What lies deeper belongs to
+    A top folder around everything is seen through. Where all top folders are called train, validation or
+    test, the folders in them are the classes; else the top folders are. What lies deeper belongs to
     the class.
 
     Args:
@@ -68,21 +72,21 @@ def assign_places(names: Iterable[str]) -> dict[str, tuple[str, str | None]]:
         ValueError: if an image has no class folder, or a tree of splits has one of another name.
     """
     parts = _unwrap({name: PurePosixPath(name).parts for name in names})
-    loose = [name for name, p in parts.items() if len(p) < 2]
-    if loose:
-        raise ValueError(
-            f"{len(loose)} images have no class folder: expected <class>/<image>, received {loose[0]!r}; "
-            "move each into the folder of its class"
-        )
-    tops = {p[0] for p in parts.values()}
-    deep = all(len(p) > 2 for p in parts.values())
-    if deep and "train" in tops and tops & LOOKALIKES:
+    tops = {p[0] for p in parts.values() if len(p) > 1}
+    is_tree = bool(tops) and {top.lower() for top in tops} <= SPLITS | LOOKALIKES
+    if is_tree and not tops <= SPLITS:
         raise ValueError(
             f"a tree of splits expects {', '.join(sorted(SPLITS))}, received {', '.join(sorted(tops))}; "
             "rename these folders"
         )
-    by_split = deep and tops <= SPLITS
-    return {name: (p[1], p[0]) if by_split else (p[0], None) for name, p in parts.items()}
+    depth, expected = (2, "<split>/<class>/<image>") if is_tree else (1, "<class>/<image>")
+    loose = sorted(name for name, p in parts.items() if len(p) <= depth)
+    if loose:
+        raise ValueError(
+            f"images without a class folder: expected {expected}, received {loose[0]!r} "
+            f"({len(loose)} in all); move each into the folder of its class"
+        )
+    return {name: (p[1], p[0]) if is_tree else (p[0], None) for name, p in parts.items()}
 
 
 def _unwrap(parts: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -91,6 +95,10 @@ def _unwrap(parts: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     if len(tops) != 1 or tops <= SPLITS or any(len(p) < 3 for p in parts.values()):
         return parts
     return _unwrap({name: p[1:] for name, p in parts.items()})
+
+
+def _is_unknown(name: str) -> bool:
+    return not is_image(name) and is_image(f"{name}{IMAGE_EXTENSIONS[0]}")
 
 
 def _check(source: Path, names: list[str]) -> None:
