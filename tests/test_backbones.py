@@ -4,10 +4,12 @@ import functools
 import hashlib
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import cpuinfo
 import h5py
 import keras
 import numpy as np
@@ -315,3 +317,26 @@ class TestEmbedder:
         assert result.shape == (20, 8, 8, 128)
         assert result.dtype == np.float32
         np.testing.assert_allclose(result, backbone(PIXELS), rtol=1e-4, atol=1e-3)
+
+
+class TestPrecision:
+    def test_bfloat16_is_near_float32_and_is_told_apart(self, backbone: keras.Model, row: Backbone) -> None:
+        coarse = build_backbone(row, "random", 0, "bfloat16")
+        assert keras.config.dtype_policy().name == "float32"
+        assert weights_sha256(coarse) == weights_sha256(backbone)
+        exact, rounded = (make_embedder(model, 8)(PIXELS) for model in (backbone, coarse))
+        assert rounded.dtype == np.float32
+        assert not np.array_equal(exact, rounded)
+        np.testing.assert_allclose(rounded, exact, atol=0.03 * exact.max())
+
+    @pytest.mark.parametrize(
+        ("flags", "native"), [([], False), (["avx2"], False), (["avx512_bf16"], True), (["bf16"], True)]
+    )
+    def test_a_machine_without_the_instructions_is_warned(
+        self, flags: list[str], native: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(cpuinfo, "get_cpu_info", lambda: {"flags": flags})
+        expected = nullcontext() if native else pytest.warns(UserWarning, match="bfloat16 .* it will be slow")
+        with expected:
+            build_backbone(make_row(), "random", 0, "bfloat16")
+        build_backbone(make_row(), "random", 0, "float32")

@@ -2,18 +2,22 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cpuinfo
 import keras
 import numpy as np
 import tensorflow as tf
 
-from graft.params import Backbone
+from graft.params import Backbone, Precision
 
 RANDOM, IMAGENET = "random", "imagenet"
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
 
 
 class BackboneError(ValueError):
@@ -30,7 +34,7 @@ def backbone_facts(backbone: str, weights: str) -> dict[str, str | bool]:
     return {"backbone": backbone, "weights": weights_name(weights), "pretrained": weights != RANDOM}
 
 
-def build_backbone(row: Backbone, weights: str, seed: int) -> keras.Model:
+def build_backbone(row: Backbone, weights: str, seed: int, precision: Precision = "float32") -> keras.Model:
     """Build a frozen backbone.
 
     Args:
@@ -39,6 +43,8 @@ def build_backbone(row: Backbone, weights: str, seed: int) -> keras.Model:
             ``imagenet`` (Keras's file, downloaded once to Keras's own cache) or the path of a
             weights file for the application without its top.
         seed: of ``random``.
+        precision: what the application's layers compute in; weights, preprocessing and pooling
+            are float32 in either case. Warns where ``bfloat16`` has to be emulated.
 
     Returns:
         Model from float32 (n, size, size, 3) in [0, 255] to the features: (n, h, w, c), or (n, c)
@@ -48,7 +54,8 @@ def build_backbone(row: Backbone, weights: str, seed: int) -> keras.Model:
         BackboneError: if the application, preprocessing or layer does not exist, the images are
             too small, or the weights cannot be had or do not fit.
     """
-    base = _application(row)
+    with _computing_in(precision):
+        base = _application(row)
     _load_weights(base, row, weights, seed)
     layers = [layer.name for layer in base.layers]
     if row.layer not in layers:
@@ -64,6 +71,28 @@ def build_backbone(row: Backbone, weights: str, seed: int) -> keras.Model:
     backbone = keras.Model(pixels, output, name="backbone")
     backbone.trainable = False
     return backbone
+
+
+@contextmanager
+def _computing_in(precision: Precision) -> Iterator[None]:
+    if precision == "bfloat16" and not has_bfloat16():
+        warnings.warn(
+            "precision=bfloat16: this machine has no bfloat16 instructions, so it will be slow; "
+            "float32 is faster here",
+            stacklevel=4,
+        )
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(POLICIES[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def has_bfloat16() -> bool:
+    """Whether this machine computes in bfloat16 natively: its CPU has the instructions, or there is a GPU."""
+    flags = cpuinfo.get_cpu_info().get("flags", ())
+    return bool(BFLOAT16_FLAGS.intersection(flags) or tf.config.list_physical_devices("GPU"))
 
 
 def _application(row: Backbone) -> keras.Model:
@@ -159,7 +188,9 @@ def make_embedder(backbone: keras.Model, batch_size: int) -> Callable[[np.ndarra
     """
     length = batch_size + 1
     signature = [tf.TensorSpec((length, *backbone.input_shape[1:]), tf.float32)]
-    forward = tf.function(lambda pixels: backbone(pixels, training=False), input_signature=signature)
+    forward = tf.function(
+        lambda pixels: tf.cast(backbone(pixels, training=False), tf.float32), input_signature=signature
+    )
 
     def embed(images: np.ndarray) -> np.ndarray:
         chunks = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]

@@ -22,6 +22,7 @@ from pydantic import (
 
 SPLITS = ("train", "validation", "test")
 Split = Literal["train", "validation", "test"]
+Precision = Literal["float32", "bfloat16"]
 
 
 def _no_boolean(value: object) -> object:
@@ -92,6 +93,7 @@ class Backbone(Block):
 
 class Features(Block):
     views: Count
+    precision: Precision
     memory_limit: Positive
 
 
@@ -128,6 +130,10 @@ class HeadMethod(Training):
     head: Head
 
 
+class Inline(HeadMethod):
+    precision: Precision
+
+
 class Scratch(Training):
     image_size: Annotated[int, Field(ge=8, le=512, strict=True)]
     layers: Annotated[
@@ -157,7 +163,7 @@ class Params(Block):
     augmentation: Augmentation
     two_stage: HeadMethod
     two_stage_views: HeadMethod
-    inline: HeadMethod
+    inline: Inline
     scratch: Scratch
     metrics: Metrics
 
