@@ -16,7 +16,7 @@ sys.path.insert(0, str(SRC))
 def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print what graft's own code refuses without a traceback; anything else as Python does."""
     *_, (frame, _) = traceback.walk_tb(trace)
-    if isinstance(error, ValueError | FileNotFoundError) and frame.f_code.co_filename.startswith(str(SRC)):
+    if isinstance(error, ValueError | OSError) and frame.f_code.co_filename.startswith(str(SRC)):
         print(f"error: {error}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)

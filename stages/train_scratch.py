@@ -9,12 +9,14 @@ from graft.methods.scratch import fit_scratch
 from graft.params import load_params
 
 if __name__ == "__main__":
-    params = load_params("seed", "augmentation", "scratch")
+    params = load_params("seed", "features.memory_limit", "augmentation", "scratch")
     outcome = fit_scratch(
         Path("data/images"),
         read_manifest(Path("data/manifest.csv")),
         params.scratch,
         params.augmentation,
+        params.memory_limit,
+        Path(".graft/scratch"),
         params.seed,
     )
     write_outcome(outcome, "scratch", Path())

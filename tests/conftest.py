@@ -95,10 +95,9 @@ def features(
     from graft.features.extract import extract_features, make_fingerprint
 
     folder = tmp_path_factory.mktemp("features")
-    plain = make_fingerprint(backbone, row, "random", None)
-    augmented = make_fingerprint(backbone, row, "random", params.augmentation)
+    fingerprint = make_fingerprint(backbone, row, "random", "float32", params.augmentation)
     output = folder / "features"
-    extract_features(images, manifest, backbone, plain, augmented, VIEWS, folder / "store", output)
+    extract_features(images, manifest, backbone, fingerprint, VIEWS, folder / "store", None, output)
     return output
 
 
@@ -112,27 +111,36 @@ def train(
     backbone: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Any:
-    """A function that trains a method: (method, seed, **changes of its block) -> Outcome."""
+    """A function that trains a method: (method, seed, **other inputs and changes of its block) -> Outcome."""
+    from graft.backbones import make_embedder
     from graft.methods.inline import fit_inline
     from graft.methods.scratch import fit_scratch
     from graft.methods.two_stage import fit_two_stage
     from graft.methods.two_stage_views import fit_two_stage_views
 
-    scratch = tmp_path_factory.mktemp("scratch")
+    folder = tmp_path_factory.mktemp("scratch")
     facts = {"backbone": "vgg16", "weights": "random", "pretrained": False}
+    embedder = make_embedder(backbone, row.batch_size)
 
-    def train(method: str, seed: int = 0, **changes: Any) -> Any:
+    def train(
+        method: str,
+        seed: int = 0,
+        memory_limit: float = 1.0,
+        scratch: Path = folder,
+        features: Path = features,
+        embed: Any = embedder,
+        **changes: Any,
+    ) -> Any:
         block = getattr(params, method)
         block = type(block).model_validate({**block.model_dump(), **changes})
+        room, augmentation = (memory_limit, scratch), params.augmentation
         if method == "two_stage":
-            return fit_two_stage(features, manifest, backbone, block, 1.0, scratch, seed, facts)
+            return fit_two_stage(features, manifest, backbone, block, *room, seed, facts)
         if method == "two_stage_views":
-            return fit_two_stage_views(features, manifest, backbone, block, VIEWS, 1.0, scratch, seed, facts)
+            return fit_two_stage_views(features, manifest, backbone, block, *room, seed, facts, VIEWS)
         if method == "inline":
-            return fit_inline(
-                images, manifest, backbone, block, params.augmentation, row.batch_size, seed, facts
-            )
-        return fit_scratch(images, manifest, block, params.augmentation, seed)
+            return fit_inline(images, manifest, backbone, embed, block, augmentation, *room, seed, facts)
+        return fit_scratch(images, manifest, block, augmentation, *room, seed)
 
     return train
 

@@ -15,7 +15,7 @@ from graft.table import describe_pair, notes, print_comparison, split_seconds
 BOOLS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=10)
 TIMING = {
-    "extract_features": {"stored": 0, "seconds_plain": 10.0, "seconds_views": 50.0},
+    "extract_features": {"from_store": 0, "from_head": 0, "seconds_plain": 10.0, "seconds_views": 50.0},
     "train_two_stage": {"seconds_preparation": 1.0, "seconds_training": 12.0},
     "train_two_stage_views": {"seconds_preparation": 3.0, "seconds_training": 12.5},
     "train_inline": {"seconds_preparation": 20.0, "seconds_training": 1480.0},
@@ -199,9 +199,12 @@ def test_the_table_fits_80_columns():
 def test_the_table_without_timing_shows_dashes():
     text = printed(make_comparison(), {}, 120)
     assert [line.split()[-2:] for line in text.splitlines()[3:7]] == [["-", "-"]] * 4
-    stored = {**TIMING, "extract_features": {**TIMING["extract_features"], "stored": 1200}}
+    stored = {
+        **TIMING,
+        "extract_features": {**TIMING["extract_features"], "from_store": 1100, "from_head": 100},
+    }
     assert "came from the store" not in printed(make_comparison(), TIMING, 120)
-    assert "1,200 features came from the store" in printed(make_comparison(), stored, 120)
+    assert "1,200 features came from the cache" in printed(make_comparison(), stored, 120)
 
 
 def test_equal_values_are_not_marked():

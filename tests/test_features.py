@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from graft.augment import augment
 from graft.backbones import build_backbone
-from graft.features.extract import extract_features, make_fingerprint, to_float16
+from graft.features.extract import extract_features, make_fingerprint
 from graft.features.shards import (
     Row,
     load_features,
@@ -24,13 +24,15 @@ from graft.features.shards import (
     read_metadata,
     read_rows,
     shard_files,
+    to_float16,
     write_features,
 )
 from graft.features.store import FeatureStore, fingerprint_id
 from graft.images import load_pixels
 from graft.params import Augmentation, Backbone, Params
 
-FINGERPRINT = {"layer": "x", "weights_sha256": "0"}
+FINGERPRINT = {"layer": "x", "weights_sha256": "0", "augmentation": {"rotation": 0.1}}
+NAME = fingerprint_id(FINGERPRINT)
 SHAPES = [(3, 2, 4), (7,)]
 
 
@@ -40,6 +42,10 @@ def make_key(i: int) -> str:
 
 def make_rows(n: int) -> list[Row]:
     return sorted((make_key(i), i % 3) for i in range(n))
+
+
+def make_views(n: int) -> list[Row]:
+    return sorted((make_key(i), 1 + i % 3) for i in range(n))
 
 
 def make_values(n: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -143,36 +149,45 @@ class TestLoad:
 class TestStore:
     @pytest.mark.parametrize("shape", SHAPES)
     def test_what_is_put_is_there_when_opened_again(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
-        rows, values = make_rows(20), make_values(20, shape)
+        rows, values = make_views(20), make_values(20, shape)
         first = FeatureStore(tmp_path, FINGERPRINT)
         first.put(rows[:8], values[:8])
         first.put(rows[8:16], values[8:16])
         for store in (first, FeatureStore(tmp_path, FINGERPRINT)):
-            assert [row in store for row in rows] == [True] * 16 + [False] * 4
+            assert store.missing(rows) == rows[16:]
             assert (store.get(rows[15:3:-1]) == values[15:3:-1]).all()
 
     def test_another_fingerprint_is_another_store(self, tmp_path: Path) -> None:
-        FeatureStore(tmp_path, FINGERPRINT).put(make_rows(2), make_values(2, (7,)))
+        FeatureStore(tmp_path, FINGERPRINT).put(make_views(2), make_values(2, (7,)))
         other = {**FINGERPRINT, "layer": "y"}
-        assert make_rows(2)[0] not in FeatureStore(tmp_path, other)
+        assert FeatureStore(tmp_path, other).missing(make_views(2)) == make_views(2)
         assert fingerprint_id(other) != fingerprint_id(FINGERPRINT)
         assert fingerprint_id(dict(reversed(FINGERPRINT.items()))) == fingerprint_id(FINGERPRINT)
 
+    def test_plain_rows_are_shared_by_all_augmentations(self, tmp_path: Path) -> None:
+        plain, views = [(key, 0) for key, _ in make_views(2)], make_views(2)
+        store = FeatureStore(tmp_path, FINGERPRINT)
+        store.put(plain, make_values(2, (7,)))
+        store.put(views, make_values(2, (7,)))
+        other = FeatureStore(tmp_path, {**FINGERPRINT, "augmentation": {"rotation": 0.5}})
+        assert other.missing(plain + views) == views
+        assert (other.get(plain) == make_values(2, (7,))).all()
+
     def test_an_entry_is_named_by_its_sha256(self, tmp_path: Path) -> None:
         store = FeatureStore(tmp_path, FINGERPRINT)
-        store.put(make_rows(5), make_values(5, (7,)))
-        (entry,) = store.folder.glob("*.parquet")
+        store.put(make_views(5), make_values(5, (7,)))
+        (entry,) = (tmp_path / NAME).glob("*.parquet")
         assert entry.stem == sha256(entry.read_bytes()).hexdigest()
-        assert json.loads((store.folder / "fingerprint.json").read_text()) == FINGERPRINT
+        assert json.loads(((tmp_path / NAME) / "fingerprint.json").read_text()) == FINGERPRINT
 
     @pytest.mark.parametrize("damage", ["truncated", "empty", "one bit", "no parquet"])
     def test_a_damaged_entry_is_reported_and_dropped(
         self, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        rows, values = make_rows(10), make_values(10, (7,))
+        rows, values = make_views(10), make_values(10, (7,))
         store = FeatureStore(tmp_path, FINGERPRINT)
         store.put(rows[:5], values[:5])
-        (entry,) = store.folder.glob("*.parquet")
+        (entry,) = (tmp_path / NAME).glob("*.parquet")
         store.put(rows[5:], values[5:])
         data = entry.read_bytes()
         flipped = bytearray(data)
@@ -181,7 +196,7 @@ class TestStore:
         entry.write_bytes(damages[damage])
         again = FeatureStore(tmp_path, FINGERPRINT)
         assert f"{entry.name} is damaged" in capsys.readouterr().out
-        assert [row in again for row in rows] == [False] * 5 + [True] * 5
+        assert again.missing(rows) == rows[:5]
         again.put(rows[:5], values[:5])
         assert entry.read_bytes() == data
         assert (FeatureStore(tmp_path, FINGERPRINT).get(rows) == values).all()
@@ -191,16 +206,16 @@ class TestStore:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         store = FeatureStore(tmp_path, FINGERPRINT)
-        store.put(make_rows(2), make_values(2, (7,)))
-        (store.folder / "tmpabc.tmp").write_bytes(b"half a batch")
-        assert make_rows(2)[0] in FeatureStore(tmp_path, FINGERPRINT)
+        store.put(make_views(2), make_values(2, (7,)))
+        ((tmp_path / NAME) / "tmpabc.tmp").write_bytes(b"half a batch")
+        assert FeatureStore(tmp_path, FINGERPRINT).missing(make_views(2)) == []
         assert capsys.readouterr().out == ""
 
     def test_a_batch_that_cannot_be_written_leaves_nothing(self, tmp_path: Path) -> None:
         store = FeatureStore(tmp_path, FINGERPRINT)
         with pytest.raises((ValueError, OverflowError)):
             store.put([("key", 2**40)], make_values(1, (7,)))  # a view beyond int16
-        assert [file.name for file in store.folder.iterdir()] == ["fingerprint.json"]
+        assert [file.name for file in (tmp_path / NAME).iterdir()] == ["fingerprint.json"]
 
 
 class TestFloat16:
@@ -212,7 +227,7 @@ class TestFloat16:
     @pytest.mark.parametrize("value", [70000.0, -70000.0, np.inf, np.nan])
     def test_a_value_that_it_cannot_hold(self, value: float) -> None:
         with pytest.raises(
-            ValueError, match=r"outside float16: expected at most 65504, received (70000|inf|nan)"
+            ValueError, match=r"does not fit float16: expected at most 65504, received (70000|inf|nan)"
         ):
             to_float16(np.array([1.0, value], np.float32))
 
@@ -226,17 +241,16 @@ def extract(
     def extract(name: str, **changes: Any) -> tuple[dict[str, float], Path]:
         table = changes.get("manifest", manifest)
         spec = changes.get("augmentation", params.augmentation)
-        plain = make_fingerprint(backbone, row, "random", None)
-        augmented = make_fingerprint(backbone, row, "random", spec)
+        fingerprint = make_fingerprint(backbone, row, "random", "float32", spec)
         store, views = tmp_path / changes.get("store", "store"), changes.get("views", 2)
-        counts = extract_features(images, table, backbone, plain, augmented, views, store, tmp_path / name)
-        return counts, tmp_path / name
+        output = tmp_path / name
+        return extract_features(images, table, backbone, fingerprint, views, store, None, output), output
 
     return extract
 
 
 def embedded_and_stored(counts: dict[str, float]) -> tuple[float, float]:
-    return counts["embedded"], counts["stored"]
+    return counts["embedded"], counts["from_store"]
 
 
 class TestExtraction:
@@ -287,8 +301,28 @@ class TestExtraction:
         extract("b", manifest=manifest.sample(13, random_state=3), store="partial")
         shuffled = manifest.sample(frac=1, random_state=1)
         counts, grown = extract("c", manifest=shuffled, store="partial")
-        assert counts["stored"] > 0
+        assert counts["from_store"] > 0
         assert contents(whole) == contents(grown)
+
+    def test_names_labels_and_folders_embed_nothing(self, extract: Any, manifest: pd.DataFrame) -> None:
+        _, first = extract("a")
+        changed = manifest.assign(path="moved/" + manifest["path"].str[::-1], label="other").sample(frac=1)
+        counts, second = extract("b", manifest=changed)
+        assert embedded_and_stored(counts) == (0, 80)
+        assert contents(first) == contents(second)
+
+    def test_another_split_embeds_only_views_of_what_is_newly_for_training(
+        self, extract: Any, manifest: pd.DataFrame
+    ) -> None:
+        extract("a")
+        turned = manifest.assign(split=manifest["split"].map({"train": "test"}).fillna("train"))
+        assert embedded_and_stored(extract("b", manifest=turned)[0]) == (40, 40)
+        assert embedded_and_stored(extract("c")[0]) == (0, 80)
+
+    def test_added_images_embed_only_themselves(self, extract: Any, manifest: pd.DataFrame) -> None:
+        new = manifest["split"].eq("test") & manifest.groupby("split").cumcount().lt(3)
+        extract("a", manifest=manifest[~new])
+        assert embedded_and_stored(extract("b")[0]) == (3, 77)
 
     def test_another_augmentation_embeds_no_plain_image(self, extract: Any, params: Params) -> None:
         extract("a")
@@ -317,12 +351,15 @@ class TestExtraction:
     def test_the_fingerprint_stands_in_every_shard(
         self, features: Path, row: Backbone, params: Params, backbone: Any
     ) -> None:
-        expected = make_fingerprint(backbone, row, "random", params.augmentation)
+        expected = make_fingerprint(backbone, row, "random", "float32", params.augmentation)
         assert all(read_metadata(file)["fingerprint"] == expected for file in shard_files(features))
 
-    def test_the_fingerprint_holds_what_determines_a_value(self, row: Backbone, backbone: Any) -> None:
-        first = make_fingerprint(backbone, row, "/a/w.h5", None)
-        assert first == make_fingerprint(backbone, row, "/b/w.h5", None)
+    def test_the_fingerprint_holds_what_determines_a_value(
+        self, row: Backbone, backbone: Any, params: Params
+    ) -> None:
+        first = make_fingerprint(backbone, row, "/a/w.h5", "float32", params.augmentation)
+        assert first == make_fingerprint(backbone, row, "/b/w.h5", "float32", params.augmentation)
+        assert first != make_fingerprint(backbone, row, "/a/w.h5", "bfloat16", params.augmentation)
         keys = {"application", "preprocessing", "layer", "pooling", "image_size", "batch_size"}
         keys |= {
             "pretrained",
@@ -337,15 +374,15 @@ class TestExtraction:
         assert set(first) == keys
 
     def test_a_feature_outside_float16_leaves_the_output_alone(
-        self, images: Path, manifest: pd.DataFrame, row: Backbone, tmp_path: Path
+        self, images: Path, manifest: pd.DataFrame, row: Backbone, params: Params, tmp_path: Path
     ) -> None:
         huge = build_backbone(row, "random", 0)
         for weight in huge.weights[::2]:
             weight.assign(weight * 100)
-        plain = make_fingerprint(huge, row, "random", None)
+        fingerprint = make_fingerprint(huge, row, "random", "float32", params.augmentation)
         output = tmp_path / "features"
         output.mkdir()
         (output / "0.parquet").write_bytes(b"of the last run")
-        with pytest.raises(ValueError, match="outside float16"):
-            extract_features(images, manifest, huge, plain, plain, 1, tmp_path / "store", output)
+        with pytest.raises(ValueError, match="does not fit float16"):
+            extract_features(images, manifest, huge, fingerprint, 1, tmp_path / "store", None, output)
         assert contents(output) == {"0.parquet": b"of the last run"}

@@ -60,15 +60,20 @@ def resolve(name, file):
     return found
 
 
-def closure(stage):
-    """The files whose code a stage runs, as dvc.yaml names them."""
-    todo, seen = [script(stage)], set()
+def reachable(file):
+    """The project files whose code a file runs, itself among them."""
+    todo, seen = [file], set()
     while todo:
         file = todo.pop()
         if file not in seen:
             seen.add(file)
             todo += imports(file)
-    names = {file.relative_to(ROOT).as_posix() for file in seen}
+    return {file.relative_to(ROOT).as_posix() for file in seen}
+
+
+def closure(stage):
+    """The files whose code a stage runs, as dvc.yaml names them."""
+    names = reachable(script(stage))
     # Data sets are imported by name, so the whole folder counts.
     datasets = {name for name in names if name.startswith("src/graft/datasets/")}
     if datasets:
@@ -149,9 +154,7 @@ def test_every_parameter_is_used_by_some_stage():
 
 def test_every_module_belongs_to_a_stage_or_the_command_line():
     from_stages = set().union(*map(closure, STAGES))
-    from_cli = {"src/graft/cli.py"} | {
-        f.relative_to(ROOT).as_posix() for f in imports(ROOT / "src/graft/cli.py")
-    }
+    from_cli = reachable(ROOT / "src/graft/cli.py")
     modules = {
         f.relative_to(ROOT).as_posix() for f in (ROOT / "src").rglob("*.py") if f.parent.name != "datasets"
     }

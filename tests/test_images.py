@@ -207,6 +207,13 @@ def test_load_pixels_follows_the_keys(folder: Path, files: list[bytes]) -> None:
     assert all((image == load(file, 9)).all() for image, file in zip(pixels, files, strict=True))
 
 
+def test_load_pixels_fills_the_array_it_is_given(folder: Path) -> None:
+    keys = [sha256(file).hexdigest() for file in FILES.values()]
+    out = np.zeros((len(keys), 8, 8, 3), np.uint8)
+    assert load_pixels(folder, keys, 8, out) is out
+    assert (out == load_pixels(folder, keys, 8)).all()
+
+
 def test_load_pixels_names_the_missing_key(folder: Path) -> None:
     keys = [sha256(FILES["PNG"]).hexdigest(), "f" * 64]
     with pytest.raises(

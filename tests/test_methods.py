@@ -3,6 +3,7 @@
 import json
 from functools import cache
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,6 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from graft.augment import augment
+from graft.backbones import build_backbone, make_embedder
+from graft.features.extract import extract_features, make_fingerprint
 from graft.images import load_pixels
 from graft.methods.outcome import Outcome
 from graft.methods.scratch import build_network
@@ -18,12 +22,18 @@ from graft.params import Training
 from graft.predictions import read_predictions
 
 METHODS = ["two_stage", "two_stage_views", "inline", "scratch"]
-N_TRAIN, N_IMAGES, EPOCHS = 20, 40, 3
+N_TRAIN, N_IMAGES, EPOCHS, STEPS = 20, 40, 3, 3
 EMBEDDED = {
     "two_stage": N_IMAGES,
     "two_stage_views": N_IMAGES + 3 * N_TRAIN,
     "inline": N_IMAGES + EPOCHS * N_TRAIN,
     "scratch": 0,
+}
+MAPPED = {
+    "two_stage": {"features.npy"},
+    "two_stage_views": {"features.npy"},
+    "inline": {"pixels.npy", "features.npy"},
+    "scratch": {"pixels.npy"},
 }
 TRAINING = {"optimizer": "sgd", "learning_rate": 0.1, "epochs": 6, "batch_size": 4, "patience": None}
 
@@ -69,10 +79,22 @@ class TestEveryMethod:
         assert set(timing) == {"seconds_preparation", "seconds_training"}
         assert "seconds" not in json.dumps(read_predictions(trained[method].predictions)[1])
 
-    def test_the_same_seed_gives_the_same_bits(self, trained: Any, train: Any, method: str) -> None:
-        first, again = trained[method].outcome, train(method)
+    def test_the_same_seed_gives_the_same_bits_in_memory_and_on_disk(
+        self, trained: Any, train: Any, method: str, tmp_path: Path
+    ) -> None:
+        first, again = trained[method].outcome, train(method, memory_limit=1e-9, scratch=tmp_path)
+        assert {file.name for file in tmp_path.iterdir()} == MAPPED[method]
         pd.testing.assert_frame_equal(first.history, again.history, check_exact=True)
         assert first.scores.tobytes() == again.scores.tobytes()
+
+
+# In GB: any array of the method would fit on its own, all together do not.
+@pytest.mark.parametrize(("method", "memory_limit"), [("two_stage_views", 0.0012), ("inline", 0.0007)])
+def test_one_memory_limit_holds_for_all_arrays(
+    train: Any, method: str, memory_limit: float, tmp_path: Path
+) -> None:
+    train(method, memory_limit=memory_limit, scratch=tmp_path, epochs=1)
+    assert [file.name for file in tmp_path.iterdir()] == ["features.npy"]
 
 
 @pytest.mark.parametrize("method", ["two_stage", "scratch"])
@@ -80,12 +102,89 @@ def test_another_seed_gives_others(trained: Any, train: Any, method: str) -> Non
     assert trained[method].outcome.scores.tobytes() != train(method, seed=1, epochs=1).scores.tobytes()
 
 
-def test_inline_is_two_stage_with_as_many_views_as_epochs(trained: Any) -> None:
+class TestIdentity:
     """The idea graft stands on: the same views, batches and head, but embedded once."""
-    inline, cached = (trained[method].outcome for method in ("inline", "two_stage_views"))
-    pd.testing.assert_frame_equal(inline.history, cached.history, rtol=0, atol=1e-3)
-    np.testing.assert_allclose(inline.scores, cached.scores, atol=5e-3)
-    assert list(inline.rows["key"]) == list(cached.rows["key"])
+
+    @pytest.fixture
+    def steps(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The inputs and class numbers of each step that Keras trains."""
+        seen: list[tuple[np.ndarray, np.ndarray]] = []
+        step = keras.Model.train_on_batch
+
+        def record(model: keras.Model, x: np.ndarray, y: np.ndarray, **options: Any) -> Any:
+            seen.append((x, y))
+            return step(model, x, y, **options)
+
+        monkeypatch.setattr(keras.Model, "train_on_batch", record)
+        return seen
+
+    @pytest.mark.filterwarnings("ignore:precision=bfloat16")  # slow without the instructions, but right
+    @pytest.mark.parametrize(
+        ("standardise", "precision"), [(True, "float32"), (False, "float32"), (True, "bfloat16")]
+    )
+    def test_inline_is_two_stage_with_as_many_views_as_epochs(
+        self,
+        train: Any,
+        steps: list[tuple[np.ndarray, np.ndarray]],
+        params: Any,
+        row: Any,
+        images: Path,
+        manifest: pd.DataFrame,
+        tmp_path: Path,
+        standardise: bool,
+        precision: str,
+    ) -> None:
+        backbone = build_backbone(row, "random", 0, precision)
+        fingerprint = make_fingerprint(backbone, row, "random", precision, params.augmentation)
+        features, store = tmp_path / "features", tmp_path / "store"
+        extract_features(images, manifest, backbone, fingerprint, EPOCHS, store, None, features)
+        head = {**params.inline.head.model_dump(), "standardise": standardise}
+
+        inline = train("inline", embed=make_embedder(backbone, row.batch_size), head=head)
+        cached = train("two_stage_views", features=features, head=head)
+
+        assert len(steps) == 2 * EPOCHS * STEPS
+        for (x, y), (x_cached, y_cached) in zip(
+            steps[: EPOCHS * STEPS], steps[EPOCHS * STEPS :], strict=True
+        ):
+            assert (x.astype(np.float16) == x_cached).all()
+            assert (y == y_cached).all()
+        # The cache rounds a feature to 11 significant bits, so to 2**-11 of itself, up or down. A head
+        # that sums many of them sees less than that, and nine steps of training do not add it up.
+        tolerance = {"rtol": 2**-11, "atol": 2**-11}
+        pd.testing.assert_frame_equal(inline.history, cached.history, **tolerance)
+        np.testing.assert_allclose(inline.scores, cached.scores, **tolerance)
+        assert list(inline.rows["key"]) == list(cached.rows["key"])
+
+    @pytest.mark.parametrize("standardise", [True, False])
+    def test_an_inline_epoch_embeds_the_views_of_its_training_images_and_nothing_else(
+        self,
+        train: Any,
+        params: Any,
+        row: Any,
+        images: Path,
+        manifest: pd.DataFrame,
+        backbone: Any,
+        standardise: bool,
+    ) -> None:
+        embed, seen = make_embedder(backbone, row.batch_size), []
+
+        def recording(pixels: np.ndarray) -> np.ndarray:
+            seen.append(pixels)
+            return embed(pixels)
+
+        train("inline", embed=recording, head={**params.inline.head.model_dump(), "standardise": standardise})
+        keys = {split: list(rows["key"]) for split, rows in manifest.groupby("split")}
+        once = keys["validation"] + keys["test"] + (keys["train"] if standardise else [])
+        expected = [load_pixels(images, once, row.image_size)]
+        plain = load_pixels(images, keys["train"], row.image_size)
+        for epoch in range(EPOCHS):
+            order = np.random.default_rng((0, epoch)).permutation(N_TRAIN)
+            chosen = [keys["train"][i] for i in order]
+            expected.append(augment(plain[order], chosen, [epoch + 1] * N_TRAIN, params.augmentation))
+        epochs = np.reshape([len(batch) for batch in seen[-EPOCHS * STEPS :]], (EPOCHS, STEPS))
+        assert (epochs.sum(axis=1) == N_TRAIN).all()
+        np.testing.assert_array_equal(np.concatenate(seen), np.concatenate(expected))
 
 
 def test_views_are_not_the_plain_images(trained: Any) -> None:

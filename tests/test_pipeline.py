@@ -103,9 +103,9 @@ def hashes(repo):
 
 
 def extraction(repo):
-    """How many features the last extraction embedded, and took from the store."""
+    """How many features the last extraction embedded, and took from the store and from HEAD."""
     counts = json.loads((repo / "metrics/timing/extract_features.json").read_text())
-    return counts["embedded"], counts["stored"]
+    return counts["embedded"], counts["from_store"], counts["from_head"]
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_one_repro_builds_everything_and_git_holds_only_the_small_results(built)
     assert set(run(repo, "git", "ls-files", *folders).split()) == small | ignores
     assert run(repo, "git", "ls-files", "dvc.lock") == "dvc.lock\n"
     assert run(repo, "git", "status", "--porcelain") == ""
-    assert extraction(repo) == (N_IMAGES + N_TRAIN, 0)
+    assert extraction(repo) == (N_IMAGES + N_TRAIN, 0, 0)
 
 
 def test_the_table_has_a_row_a_method_and_says_what_was_not_pretrained(repo):
@@ -173,11 +173,55 @@ def test_forced_runs_write_the_same_bytes(repo):
     assert len(before) > 30
     assert sorted(executed(dvc(repo, "repro", "--force"))) == sorted(STAGES)
     assert hashes(repo) == before
-    assert extraction(repo) == (0, N_IMAGES + N_TRAIN)
-    shutil.rmtree(repo / ".graft")
+    assert extraction(repo) == (0, N_IMAGES + N_TRAIN, 0)
+
+
+def extract(repo):
+    """Run the extraction, whatever DVC has of it."""
     assert executed(dvc(repo, "repro", "--force", "--single-item", "extract_features"))
+    return extraction(repo)
+
+
+def test_without_the_store_the_features_of_head_do_and_without_those_the_backbone(repo, tmp_path):
+    before = hashes(repo)
+    shutil.rmtree(repo / ".graft")
+    assert extract(repo) == (0, 0, N_IMAGES + N_TRAIN)
     assert hashes(repo) == before
-    assert extraction(repo) == (N_IMAGES + N_TRAIN, 0)
+    shutil.rmtree(repo / ".graft")
+    (repo / ".dvc/cache").rename(tmp_path / "cache")
+    assert extract(repo) == (N_IMAGES + N_TRAIN, 0, 0)
+    shutil.rmtree(repo / ".dvc/cache")
+    (tmp_path / "cache").rename(repo / ".dvc/cache")
+    assert hashes(repo) == before
+
+
+def test_more_views_embed_only_the_new_and_another_backbone_and_back_nothing(repo):
+    edit(repo, {"features.views": 2})
+    assert extract(repo) == (N_TRAIN, N_IMAGES + N_TRAIN, 0)
+    edit(repo, {"backbones.vgg16.layer": "block1_pool"})
+    assert extract(repo) == (N_IMAGES + 2 * N_TRAIN, 0, 0)
+    edit(repo, {"backbones.vgg16.layer": "block2_pool"})
+    assert extract(repo) == (0, N_IMAGES + 2 * N_TRAIN, 0)
+
+
+def feature_rows(repo):
+    manifest = pd.read_csv(repo / "data/manifest.csv")
+    train = manifest.loc[manifest["split"] == "train", "key"]
+    return {(key, 0) for key in manifest["key"]} | {(key, 1) for key in train}
+
+
+def test_a_teammate_who_adds_ten_images_embeds_only_those(repo, tmp_path):
+    """From a fresh clone with an empty cache: the rest comes from the remote."""
+    dvc(repo, "remote", "add", "--default", "team", str(tmp_path / "remote"))
+    dvc(repo, "push", "--quiet")
+    run(repo, "git", "commit", "--quiet", "--all", "--message", "remote")
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", str(repo), str(clone))
+    edit(clone, {"demo.images_per_class": SMALL["demo"]["images_per_class"] + 2})
+    dvc(clone, "repro", "extract_features")
+    old, new = feature_rows(repo), feature_rows(clone)
+    assert sum(view == 0 for _, view in new - old) == 10
+    assert extraction(clone) == (len(new - old), 0, len(new & old))
 
 
 def test_an_experiment_trains_one_head_shows_and_is_taken_back_without_training(repo, tmp_path):

@@ -96,13 +96,14 @@ def iter_shards(folder: Path) -> Iterator[tuple[str, pa.Table]]:
         yield path.stem, pq.read_table(path, columns=["key", "image"], partitioning=None)
 
 
-def load_pixels(folder: Path, keys: Sequence[str], size: int) -> np.ndarray:
+def load_pixels(folder: Path, keys: Sequence[str], size: int, out: np.ndarray | None = None) -> np.ndarray:
     """Decode and resize the images of some keys.
 
     Args:
         folder: `data/images`.
         keys: sha256 in hexadecimal; one may repeat.
         size: pixels, height = width.
+        out: the array to fill; ``None``: a new one, in memory.
 
     Returns:
         (len(keys), size, size, 3) uint8, in the order of the keys.
@@ -114,12 +115,15 @@ def load_pixels(folder: Path, keys: Sequence[str], size: int) -> np.ndarray:
     places = defaultdict(list)
     for place, key in enumerate(keys):
         places[key].append(place)
-    pixels = np.empty((len(keys), size, size, 3), np.uint8)
+    pixels = np.empty((len(keys), size, size, 3), np.uint8) if out is None else out
+
+    def fill(key: str, image: bytes) -> None:
+        pixels[places.pop(key)] = load(image, size)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _, table in iter_shards(folder):
             rows = [row for row in table.to_pylist() if row["key"] in places]
-            for row, image in zip(rows, pool.map(lambda row: load(row["image"], size), rows), strict=True):
-                pixels[places.pop(row["key"])] = image
+            list(pool.map(lambda row: fill(**row), rows))
     if places:
         raise ValueError(
             f"{len(places)} of {len(keys)} images are not in folder={folder}, the first key={min(places)}; "

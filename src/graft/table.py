@@ -113,9 +113,10 @@ def notes(rows: Sequence[Row], timing: Timing) -> Iterator[str]:
                 f"backbone {name} was NOT pre-trained (weights: {row['weights']}): this shows that "
                 "the machinery works, not what transfer is worth"
             )
-    stored = timing.get("extract_features", {}).get("stored", 0)
-    if stored:
-        yield f"{stored:,.0f} features came from the store; their seconds are not in the table"
+    extraction = timing.get("extract_features", {})
+    cached = extraction.get("from_store", 0) + extraction.get("from_head", 0)
+    if cached:
+        yield f"{cached:,.0f} features came from the cache; their seconds are not in the table"
 
 
 def describe_pair(pair: Row, significance: float) -> str:

@@ -1,8 +1,7 @@
-"""The extraction: embed what the store does not hold, then assemble the shards from the store."""
+"""The extraction: fill the store from HEAD and the backbone, then assemble the shards from it."""
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from time import perf_counter
@@ -16,18 +15,21 @@ import tensorflow as tf
 
 from graft.augment import augment
 from graft.backbones import RANDOM, make_embedder, weights_name, weights_sha256
-from graft.features.shards import Row, write_features
-from graft.features.store import FeatureStore
+from graft.features.head import copy_from_head
+from graft.features.shards import Row, to_float16, write_features
+from graft.features.store import FeatureStore, room_for
 from graft.images import iter_shards, load
-from graft.params import Augmentation, Backbone
+from graft.params import Augmentation, Backbone, Precision
+from graft.prefetch import prefetch
 from graft.progress import track
 from graft.shards import count_shards, shard_name
 
 Batch = tuple[list[Row], np.ndarray]
+Embed = Callable[[np.ndarray], np.ndarray]
 
 
 def make_fingerprint(
-    backbone: keras.Model, row: Backbone, weights: str, augmentation: Augmentation | None
+    backbone: keras.Model, row: Backbone, weights: str, precision: Precision, augmentation: Augmentation
 ) -> dict[str, Any]:
     """Everything that determines a feature's value besides the image and the view.
 
@@ -35,7 +37,8 @@ def make_fingerprint(
         backbone: the model that embeds.
         row: its row of params.yaml.
         weights: ``random``, ``imagenet`` or a path, of which the name is kept.
-        augmentation: of the views; None for plain images, whose features do not depend on it.
+        precision: what the backbone computes in.
+        augmentation: of the views.
     """
     return {
         **row.model_dump(exclude={"url", "md5"}),
@@ -43,8 +46,8 @@ def make_fingerprint(
         "pretrained": weights != RANDOM,
         "weights_sha256": weights_sha256(backbone),
         "resampling": "Pillow bilinear, antialiased",
-        "augmentation": augmentation and augmentation.model_dump(),
-        "precision": "float32",
+        "augmentation": augmentation.model_dump(),
+        "precision": precision,
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
     }
@@ -54,48 +57,68 @@ def extract_features(
     images: Path,
     manifest: pd.DataFrame,
     backbone: keras.Model,
-    plain: dict[str, Any],
-    augmented: dict[str, Any],
+    fingerprint: dict[str, Any],
     views: int,
     store: Path,
+    repo: Path | None,
     output: Path,
 ) -> dict[str, float]:
     """Embed each image of a manifest once, and its augmented views where it is for training.
+
+    Rows come from the store, else from the features of HEAD, else from the backbone.
 
     Args:
         images: `data/images`.
         manifest: its keys are embedded plain (view 0); those of train also as views 1..`views`.
         backbone: from float32 pixels in [0, 255] to features.
-        plain: fingerprint of the plain features.
-        augmented: fingerprint of the views, which the output carries.
+        fingerprint: of the views, from `make_fingerprint`.
         views: how many augmented views a training image gets.
         store: root of the content-addressed store, read and added to.
+        repo: Git and DVC repository whose HEAD may have features; None: there is none.
         output: folder of the shards, replaced; a pure function of the other arguments.
 
     Returns:
-        ``stored`` and ``embedded``: how many rows came from the store and how many from the backbone;
+        ``from_store``, ``from_head`` and ``embedded``: how many rows came from where;
         ``seconds_plain`` and ``seconds_views``: how long the backbone took for either kind.
 
     Raises:
         ValueError: if a feature exceeds float16.
+        OSError: if the disk is full.
     """
     train = manifest.loc[manifest["split"] == "train", "key"]
-    wanted = [(key, 0) for key in sorted(manifest["key"])]
-    wanted_views = [(key, view) for key in sorted(train) for view in range(1, views + 1)]
-    stores = FeatureStore(store, plain), FeatureStore(store, augmented)
-    embed = make_embedder(backbone, plain["batch_size"])
-    counts: dict[str, float] = {"stored": 0, "embedded": 0}
-    for kind, target, rows in zip(("plain", "views"), stores, (wanted, wanted_views), strict=True):
+    plain = [(key, 0) for key in sorted(manifest["key"])]
+    augmented = [(key, view) for key in sorted(train) for view in range(1, views + 1)]
+    rows = FeatureStore(store, fingerprint)
+    not_stored = rows.missing(plain + augmented)
+    if repo and not_stored:
+        copy_from_head(repo, not_stored, rows)
+    missing = {"plain": rows.missing(plain), "views": rows.missing(augmented)}
+    embed = make_embedder(backbone, fingerprint["batch_size"])
+    seconds = {}
+    for kind, wanted in missing.items():
         started = perf_counter()
-        missing = [row for row in rows if row not in target]
-        counts["embedded"] += len(missing)
-        counts["stored"] += len(rows) - len(missing)
-        batches = _ahead(_pixels(images, missing, backbone.input_shape[1], plain["batch_size"]))
-        for batch in track(batches, f"embed {kind}", len(missing), count=lambda batch: len(batch[0])):
-            target.put(batch[0], _embed(batch, embed, target.fingerprint["augmentation"]))
-        counts[f"seconds_{kind}"] = perf_counter() - started
-    _assemble(images, wanted + wanted_views, stores, output)
-    return counts
+        if wanted:
+            _embed_rows(images, wanted, f"embed {kind}", embed, rows)
+        seconds[f"seconds_{kind}"] = perf_counter() - started
+    _assemble(images, plain + augmented, rows, output)
+    embedded = sum(map(len, missing.values()))
+    from_head = len(not_stored) - embedded
+    from_store = len(plain) + len(augmented) - len(not_stored)
+    print(f"features: {from_store:,} from the store, {from_head:,} from HEAD, {embedded:,} embedded")
+    return {"from_store": from_store, "from_head": from_head, "embedded": embedded, **seconds}
+
+
+def _embed_rows(
+    images: Path, rows: Sequence[Row], description: str, embed: Embed, store: FeatureStore
+) -> None:
+    """Embed rows that are all plain or all augmented, and put each batch into the store."""
+    size, batch_size = (store.fingerprint[key] for key in ("image_size", "batch_size"))
+    augmentation = Augmentation(**store.fingerprint["augmentation"])
+    batches = prefetch(_pixels(images, rows, size, batch_size))
+    for chosen, pixels in track(batches, description, len(rows), count=lambda batch: len(batch[0])):
+        keys, views = zip(*chosen, strict=True)
+        augmented = augment(pixels, keys, views, augmentation) if views[0] else pixels
+        store.put(chosen, to_float16(embed(augmented)))
 
 
 def _pixels(images: Path, rows: Sequence[Row], size: int, batch_size: int) -> Iterator[Batch]:
@@ -103,7 +126,7 @@ def _pixels(images: Path, rows: Sequence[Row], size: int, batch_size: int) -> It
     views = {key: [view for _, view in group] for key, group in groupby(rows, lambda row: row[0])}
     chosen: list[Row] = []
     decoded: list[np.ndarray] = []
-    for _, table in iter_shards(images) if views else ():
+    for _, table in iter_shards(images):
         for key, data in zip(table["key"].to_pylist(), table["image"], strict=True):
             if key not in views:
                 continue
@@ -118,47 +141,17 @@ def _pixels(images: Path, rows: Sequence[Row], size: int, batch_size: int) -> It
         yield chosen, np.stack(decoded)
 
 
-def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Prepare the next batch in a thread while the backbone works on this one."""
-    with ThreadPoolExecutor(1) as reader:
-        upcoming = reader.submit(next, batches, None)
-        while (batch := upcoming.result()) is not None:
-            upcoming = reader.submit(next, batches, None)
-            yield batch
-
-
-def _embed(
-    batch: Batch, embed: Callable[[np.ndarray], np.ndarray], augmentation: dict[str, Any] | None
-) -> np.ndarray:
-    rows, pixels = batch
-    if augmentation is not None:
-        pixels = augment(
-            pixels, [key for key, _ in rows], [view for _, view in rows], Augmentation(**augmentation)
-        )
-    return to_float16(embed(pixels))
-
-
-def to_float16(features: np.ndarray) -> np.ndarray:
-    """Features as the cache holds them.
-
-    Raises:
-        ValueError: if a value exceeds float16 (65,504).
-    """
-    with np.errstate(over="ignore"):
-        rounded = features.astype(np.float16)
-    if not np.isfinite(rounded).all():
-        raise ValueError(
-            f"a feature is outside float16: expected at most 65504, received {np.abs(features).max():g}; "
-            "random weights grow with the backbone's depth: use pre-trained weights or an earlier layer"
-        )
-    return rounded
-
-
-def _assemble(images: Path, rows: list[Row], stores: tuple[FeatureStore, FeatureStore], output: Path) -> None:
+def _assemble(images: Path, rows: list[Row], store: FeatureStore, output: Path) -> None:
     n_shards = count_shards(sum(pq.read_metadata(file).num_rows for file in images.glob("*.parquet")))
-    shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
-    for name, group in groupby(sorted(rows), lambda row: shard_name(row[0], n_shards)):
-        shard = list(group)
-        features = np.stack([stores[view > 0].get([(key, view)])[0] for key, view in shard])
-        write_features(output / f"{name}.parquet", shard, features, stores[1].fingerprint)
+    partial = output.with_name(f"{output.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        with room_for(output.parent):
+            for name, group in groupby(sorted(rows), lambda row: shard_name(row[0], n_shards)):
+                shard = list(group)
+                write_features(partial / f"{name}.parquet", shard, store.get(shard), store.fingerprint)
+        shutil.rmtree(output, ignore_errors=True)
+        partial.rename(output)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -5,14 +5,16 @@ side and compress. Shape, dtype, layout and fingerprint stand in the schema meta
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from graft.arrays import allocate
 from graft.shards import write_table
 
 ROW_GROUP_SIZE = 64
@@ -45,29 +47,37 @@ def write_features(
     write_table(table.replace_schema_metadata(encoded), path, ROW_GROUP_SIZE)
 
 
-def read_rows(path: Path) -> list[Row]:
+def to_float16(features: np.ndarray) -> np.ndarray:
+    """Features as the cache holds them.
+
+    Raises:
+        ValueError: if a value is not finite or exceeds float16 (65,504).
+    """
+    with np.errstate(over="ignore"):
+        rounded = features.astype(np.float16)
+    if not np.isfinite(rounded).all():
+        raise ValueError(
+            f"a feature does not fit float16: expected at most 65504, received {np.abs(features).max():g}; "
+            "random weights grow with the backbone's depth: use pre-trained weights or an earlier layer"
+        )
+    return rounded
+
+
+def read_rows(path: Path | BinaryIO) -> list[Row]:
     """The (key, view) of each row, without reading a feature."""
     table = pq.read_table(path, columns=["key", "view"])
     return list(zip(table["key"].to_pylist(), table["view"].to_pylist(), strict=True))
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path | BinaryIO) -> dict[str, Any]:
     """Shape (channels first), dtype, layout and fingerprint of a shard."""
     metadata = pq.read_schema(path).metadata
     return {name: json.loads(metadata[name.encode()]) for name in ("shape", "dtype", "layout", "fingerprint")}
 
 
-def read_features(path: Path) -> tuple[list[Row], np.ndarray]:
+def read_features(path: Path | BinaryIO) -> tuple[list[Row], np.ndarray]:
     """The rows of a shard, and their features as (n, h, w, c) or (n, c) float16."""
-    table = pq.read_table(path)
-    shape = tuple(json.loads(table.schema.metadata[b"shape"]))
-    column = table["feature"].combine_chunks()
-    raw = np.frombuffer(
-        column.buffers()[1], "<f2", len(column) * int(np.prod(shape)), column.offset * column.type.byte_width
-    )
-    features = raw.reshape(-1, *shape)
-    rows = list(zip(table["key"].to_pylist(), table["view"].to_pylist(), strict=True))
-    return rows, np.moveaxis(features, 1, -1) if len(shape) == 3 else features
+    return _parse(pq.read_table(path))
 
 
 def shard_files(folder: Path) -> list[Path]:
@@ -103,10 +113,9 @@ def load_features(folder: Path, rows: Iterable[Row], memory_limit: float, scratc
     position = {row: i for i, row in enumerate(rows)}
     shape = tuple(read_metadata(files[0])["shape"])
     full = (len(position), *shape[1:], shape[0]) if len(shape) == 3 else (len(position), *shape)
-    array = _allocate(full, memory_limit, scratch)
+    array = allocate(full, np.float16, memory_limit, scratch)
     missing = set(position)
-    for file in files:
-        found, features = read_features(file)
+    for found, features in chain.from_iterable(map(_row_groups, files)):
         chosen = [(i, position[row]) for i, row in enumerate(found) if row in position]
         if chosen:
             source, target = map(list, zip(*chosen, strict=True))
@@ -119,8 +128,19 @@ def load_features(folder: Path, rows: Iterable[Row], memory_limit: float, scratc
     return array
 
 
-def _allocate(shape: tuple[int, ...], memory_limit: float, scratch: Path) -> np.ndarray:
-    if int(np.prod(shape)) * 2 <= memory_limit * 1e9:
-        return np.empty(shape, np.float16)
-    scratch.parent.mkdir(parents=True, exist_ok=True)
-    return np.lib.format.open_memmap(scratch, mode="w+", dtype=np.float16, shape=shape)
+def _row_groups(path: Path) -> Iterator[tuple[list[Row], np.ndarray]]:
+    """A shard piece by piece: many views make it large."""
+    with pq.ParquetFile(path) as file:
+        for i in range(file.num_row_groups):
+            yield _parse(file.read_row_group(i))
+
+
+def _parse(table: pa.Table) -> tuple[list[Row], np.ndarray]:
+    shape = tuple(json.loads(table.schema.metadata[b"shape"]))
+    column = table["feature"].combine_chunks()
+    raw = np.frombuffer(
+        column.buffers()[1], "<f2", len(column) * int(np.prod(shape)), column.offset * column.type.byte_width
+    )
+    features = raw.reshape(-1, *shape)
+    rows = list(zip(table["key"].to_pylist(), table["view"].to_pylist(), strict=True))
+    return rows, np.moveaxis(features, 1, -1) if len(shape) == 3 else features

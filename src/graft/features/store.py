@@ -4,20 +4,20 @@ An entry is a feature shard of a few rows. It is written to a temporary name, fs
 so a killed run loses at most the batch it was working on, and several processes may share a store.
 """
 
+import errno
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Sequence
-from functools import lru_cache
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
 from graft.features.shards import Row, read_features, read_rows, write_features
-
-OPEN_ENTRIES = 64
 
 
 def fingerprint_id(fingerprint: dict[str, Any]) -> str:
@@ -25,60 +25,109 @@ def fingerprint_id(fingerprint: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
 
 
+def plain_fingerprint(fingerprint: dict[str, Any]) -> dict[str, Any]:
+    """The fingerprint of the plain images (view 0), which do not depend on the augmentation."""
+    return {**fingerprint, "augmentation": None}
+
+
+def sha256_of(path: Path) -> str:
+    """sha256 of a file in hexadecimal: what an entry's name has to be."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class FeatureStore:
-    """The features of one fingerprint."""
+    """The features of one fingerprint; those of the plain images are shared by all augmentations."""
 
     def __init__(self, root: Path, fingerprint: dict[str, Any]) -> None:
         """Open a store, or begin one, and verify every entry's checksum.
 
-        An entry whose bytes do not match its name is reported and removed: its rows count as missing.
+        An entry whose bytes do not match its name is reported, and its rows count as missing. It is
+        left in place, where the same batch will replace it: another process may just have done so.
 
         Args:
             root: the folder of all fingerprints, such as ``.graft/features``.
             fingerprint: everything that determines a feature besides the image and the view.
+
+        Raises:
+            OSError: if the store cannot be written.
         """
         self.fingerprint = fingerprint
-        self.folder = root / fingerprint_id(fingerprint)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "fingerprint.json").write_text(
-            json.dumps(fingerprint, sort_keys=True, indent=2) + "\n"
-        )
+        self._fingerprints = plain_fingerprint(fingerprint), fingerprint
+        self._folders = [root / fingerprint_id(each) for each in self._fingerprints]
         self._where: dict[Row, tuple[Path, int]] = {}
-        for entry in sorted(self.folder.glob("*.parquet")):
-            self._index(entry)
-        self._open = lru_cache(maxsize=OPEN_ENTRIES)(read_features)
+        for folder, each in zip(self._folders, self._fingerprints, strict=True):
+            folder.mkdir(parents=True, exist_ok=True)
+            with _new_file(folder) as file:
+                file.write_text(json.dumps(each, sort_keys=True, indent=2) + "\n")
+                file.replace(folder / "fingerprint.json")
+            for entry in sorted(folder.glob("*.parquet")):
+                self._index(entry)
 
-    def __contains__(self, row: Row) -> bool:
-        return row in self._where
+    def missing(self, rows: Iterable[Row]) -> list[Row]:
+        """The (key, view) rows that are not in the store, in the order given."""
+        return [row for row in rows if row not in self._where]
 
     def put(self, rows: Sequence[Row], features: np.ndarray) -> None:
-        """Add a finished batch: its (key, view) rows and (n, ...) float16 features."""
-        descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=".tmp")
-        os.close(descriptor)
-        temporary = Path(name)
-        try:
-            write_features(temporary, rows, features, self.fingerprint)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            entry = self.folder / f"{_sha256(temporary)}.parquet"
-            temporary.replace(entry)
-        finally:
-            temporary.unlink(missing_ok=True)
+        """Add a finished batch.
+
+        Args:
+            rows: (key, view), either all plain (view 0) or all augmented.
+            features: (len(rows), ...) float16.
+
+        Raises:
+            OSError: if the entry cannot be written; the store is then as it was.
+        """
+        augmented = rows[0][1] > 0
+        folder = self._folders[augmented]
+        with _new_file(folder) as file:
+            write_features(file, rows, features, self._fingerprints[augmented])
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+            entry = file.replace(folder / f"{sha256_of(file)}.parquet")
         self._where.update({row: (entry, i) for i, row in enumerate(rows)})
 
     def get(self, rows: Sequence[Row]) -> np.ndarray:
-        """The (n, ...) float16 features of rows that are in the store."""
-        found = [self._where[row] for row in rows]
-        return np.stack([self._open(entry)[1][i] for entry, i in found])
+        """The (len(rows), ...) float16 features of rows that are in the store."""
+        wanted = defaultdict(list)
+        for i, row in enumerate(rows):
+            entry, position = self._where[row]
+            wanted[entry].append((i, position))
+        parts = {entry: read_features(entry)[1][[p for _, p in pairs]] for entry, pairs in wanted.items()}
+        order = np.argsort([i for pairs in wanted.values() for i, _ in pairs])
+        return np.concatenate(list(parts.values()))[order]
 
     def _index(self, entry: Path) -> None:
-        if _sha256(entry) != entry.stem:
+        if sha256_of(entry) != entry.stem:
             print(f"feature store: {entry.name} is damaged (checksum differs); its images are embedded again")
-            entry.unlink()
             return
         self._where.update({row: (entry, i) for i, row in enumerate(read_rows(entry))})
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+@contextmanager
+def room_for(folder: Path) -> Iterator[None]:
+    """Explain a full disk or an exhausted quota.
+
+    Raises:
+        OSError: with the original's errno.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(
+            error.errno,
+            f"no space left for features in {folder}: free some space and run again; "
+            "the rows embedded so far are kept in the store",
+        ) from error
+
+
+@contextmanager
+def _new_file(folder: Path) -> Iterator[Path]:
+    file = folder / f"{uuid4().hex}.tmp"
+    try:
+        with room_for(folder):
+            yield file
+    finally:
+        file.unlink(missing_ok=True)

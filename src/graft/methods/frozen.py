@@ -1,31 +1,17 @@
 """What all methods with a frozen backbone share: a head, trained on features from anywhere."""
 
 from collections.abc import Mapping
-from time import perf_counter
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 
-from graft.heads import build_head, class_scores, fit_scaler
+from graft.heads import build_head, fit_scaler
 from graft.manifest import class_names
-from graft.methods.outcome import Outcome
-from graft.methods.training import Inputs, fit
-from graft.models import deployable
+from graft.methods.outcome import Outcome, train_and_score
+from graft.methods.training import Inputs
 from graft.params import HeadMethod
-
-SCORED = ("validation", "test")
-
-
-def rows_by_split(manifest: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The manifest's rows of each split, in the manifest's order."""
-    return {str(split): rows for split, rows in manifest.groupby("split")}
-
-
-def class_numbers(rows: pd.DataFrame, classes: list[str]) -> np.ndarray:
-    """(n,) int64: the position of each row's label among the classes."""
-    return np.searchsorted(classes, rows["label"])
 
 
 def train_head(
@@ -51,21 +37,7 @@ def train_head(
         facts: of the predictions file, as far as they are known before the training.
         started: `time.perf_counter()` when the method began to prepare.
     """
-    classes, rows = class_names(manifest), rows_by_split(manifest)
-    labels = {split: class_numbers(rows[split], classes) for split in rows}
     scaler = fit_scaler(features["train"], params.head.pooling) if params.head.standardise else None
-    head = build_head(backbone.output_shape[1:], len(classes), params.head, scaler, seed)
-    prepared = perf_counter()
-    validation = features["validation"], labels["validation"]
-    history = fit(head, inputs, labels["train"], validation, params, seed)
-    trained = perf_counter()
-    outputs = [head.predict(features[split], verbose=0) for split in SCORED]
-    return Outcome(
-        model=deployable(backbone.input_shape[1], backbone, head),
-        history=history,
-        rows=pd.concat([rows[split] for split in SCORED]),
-        scores=class_scores(np.concatenate(outputs)),
-        classes=classes,
-        facts={**facts, "n_seen_train": len(labels["train"])},
-        timing={"seconds_preparation": prepared - started, "seconds_training": trained - prepared},
-    )
+    n_classes = len(class_names(manifest))
+    head = build_head(backbone.output_shape[1:], n_classes, params.head, scaler, seed)
+    return train_and_score([backbone, head], features, inputs, manifest, params, seed, facts, started)

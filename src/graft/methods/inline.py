@@ -1,5 +1,6 @@
 """Inline: augmentation -> preprocessing -> frozen backbone -> head, every image in every epoch."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -9,12 +10,13 @@ import keras
 import numpy as np
 import pandas as pd
 
+from graft.arrays import allocate
 from graft.augment import augment
-from graft.backbones import make_embedder
-from graft.features.extract import to_float16
+from graft.features.shards import to_float16
 from graft.images import load_pixels
-from graft.methods.frozen import rows_by_split, train_head
+from graft.methods.frozen import train_head
 from graft.methods.outcome import Outcome
+from graft.methods.splits import arrays_by_split, rows_by_split
 from graft.params import Augmentation, HeadMethod
 
 
@@ -22,9 +24,11 @@ def fit_inline(
     images: Path,
     manifest: pd.DataFrame,
     backbone: keras.Model,
+    embed: Callable[[np.ndarray], np.ndarray],
     params: HeadMethod,
     augmentation: Augmentation,
-    batch_size: int,
+    memory_limit: float,
+    scratch: Path,
     seed: int,
     facts: dict[str, Any],
 ) -> Outcome:
@@ -36,25 +40,33 @@ def fit_inline(
     Args:
         images: `data/images`.
         manifest: of all splits.
-        backbone: from float32 pixels in [0, 255] to features.
+        backbone: joined with the head for deployment; not run here.
+        embed: from pixels in [0, 255] to float32 features, as the backbone has them.
         params: head and training.
         augmentation: of the views.
-        batch_size: images the backbone embeds at once; `params.batch_size` is the head's.
+        memory_limit: GB; larger pixels and features are memory-mapped.
+        scratch: folder for that.
         seed: of weights, dropout and order.
         facts: ``backbone``, ``weights``, ``pretrained``.
     """
     started = perf_counter()
-    embed = make_embedder(backbone, batch_size)
-    rows = rows_by_split(manifest)
-    pixels = {split: load_pixels(images, list(rows[split]["key"]), backbone.input_shape[1]) for split in rows}
-    needed = [split for split in pixels if split != "train" or params.head.standardise]
-    plain = {split: to_float16(embed(pixels[split])) for split in needed}
-    keys = rows["train"]["key"].to_numpy()
+    rows, size = rows_by_split(manifest), backbone.input_shape[1]
+    keys = list(pd.concat(rows.values())["key"])
+    first = len(keys) - len(rows["train"])
+    pixels = allocate((len(keys), size, size, 3), np.uint8, memory_limit, scratch / "pixels.npy")
+    load_pixels(images, keys, size, pixels)
+    n_plain = len(keys) if params.head.standardise else first
+    left = memory_limit - pixels.nbytes / 1e9
+    plain = allocate((n_plain, *backbone.output_shape[1:]), np.float16, left, scratch / "features.npy")
+    for start in range(0, n_plain, params.batch_size):
+        batch = slice(start, min(start + params.batch_size, n_plain))
+        plain[batch] = to_float16(embed(pixels[batch]))
 
     def inputs(epoch: int, chosen: np.ndarray) -> np.ndarray:
-        views = [epoch + 1] * len(chosen)
-        return embed(augment(pixels["train"][chosen], keys[chosen], views, augmentation))
+        places, views = first + chosen, [epoch + 1] * len(chosen)
+        return embed(augment(pixels[places], [keys[i] for i in places], views, augmentation))
 
-    outcome = train_head(plain, inputs, manifest, backbone, params, seed, facts, started)
-    passes = sum(map(len, plain.values())) + len(outcome.history) * len(keys)
+    features = arrays_by_split(plain, rows)
+    outcome = train_head(features, inputs, manifest, backbone, params, seed, facts, started)
+    passes = n_plain + len(outcome.history) * len(rows["train"])
     return replace(outcome, facts={**outcome.facts, "images_embedded": passes})

@@ -9,14 +9,13 @@ import keras
 import numpy as np
 import pandas as pd
 
+from graft.arrays import allocate
 from graft.augment import augment
-from graft.heads import class_scores, output_layer
+from graft.heads import output_layer
 from graft.images import load_pixels
 from graft.manifest import class_names
-from graft.methods.frozen import SCORED, class_numbers, rows_by_split
-from graft.methods.outcome import Outcome
-from graft.methods.training import fit
-from graft.models import deployable
+from graft.methods.outcome import Outcome, train_and_score
+from graft.methods.splits import arrays_by_split, rows_by_split
 from graft.params import Augmentation, Scratch
 
 
@@ -55,7 +54,13 @@ def build_network(
 
 
 def fit_scratch(
-    images: Path, manifest: pd.DataFrame, params: Scratch, augmentation: Augmentation, seed: int
+    images: Path,
+    manifest: pd.DataFrame,
+    params: Scratch,
+    augmentation: Augmentation,
+    memory_limit: float,
+    scratch: Path,
+    seed: int,
 ) -> Outcome:
     """Train a network on view e + 1 of each image in epoch e (from 0).
 
@@ -64,35 +69,21 @@ def fit_scratch(
         manifest: of all splits.
         params: image size, layers, training.
         augmentation: of the views.
+        memory_limit: GB; larger pixels are memory-mapped.
+        scratch: folder for that.
         seed: of weights, dropout and order.
     """
     started = perf_counter()
-    classes, rows = class_names(manifest), rows_by_split(manifest)
-    labels = {split: class_numbers(rows[split], classes) for split in rows}
-    pixels = {split: load_pixels(images, list(rows[split]["key"]), params.image_size) for split in rows}
-    keys = rows["train"]["key"].to_numpy()
-    network = build_network(params.layers, params.image_size, len(classes), seed)
+    rows, size = rows_by_split(manifest), params.image_size
+    keys = list(pd.concat(rows.values())["key"])
+    pixels = allocate((len(keys), size, size, 3), np.uint8, memory_limit, scratch / "pixels.npy")
+    plain = arrays_by_split(load_pixels(images, keys, size, pixels), rows)
+    train = list(rows["train"]["key"])
+    network = build_network(params.layers, size, len(class_names(manifest)), seed)
 
     def inputs(epoch: int, chosen: np.ndarray) -> np.ndarray:
-        return augment(pixels["train"][chosen], keys[chosen], [epoch + 1] * len(chosen), augmentation)
+        views = [epoch + 1] * len(chosen)
+        return augment(plain["train"][chosen], [train[i] for i in chosen], views, augmentation)
 
-    prepared = perf_counter()
-    validation = pixels["validation"], labels["validation"]
-    history = fit(network, inputs, labels["train"], validation, params, seed)
-    trained = perf_counter()
-    outputs = [network.predict(pixels[split], verbose=0) for split in SCORED]
-    return Outcome(
-        model=deployable(params.image_size, network),
-        history=history,
-        rows=pd.concat([rows[split] for split in SCORED]),
-        scores=class_scores(np.concatenate(outputs)),
-        classes=classes,
-        facts={
-            "backbone": "none",
-            "weights": "none",
-            "pretrained": False,
-            "images_embedded": 0,
-            "n_seen_train": len(keys),
-        },
-        timing={"seconds_preparation": prepared - started, "seconds_training": trained - prepared},
-    )
+    facts = {"backbone": "none", "weights": "none", "pretrained": False, "images_embedded": 0}
+    return train_and_score([network], plain, inputs, manifest, params, seed, facts, started)

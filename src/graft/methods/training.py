@@ -14,6 +14,21 @@ from graft.params import Training
 Inputs = Callable[[int, np.ndarray], np.ndarray]
 
 
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Inputs and class numbers for Keras, batch by batch: only a batch is ever float32 and in memory."""
+
+    def __init__(self, inputs: np.ndarray, labels: np.ndarray, batch_size: int) -> None:
+        super().__init__()
+        self.inputs, self.labels, self.size = inputs, labels, batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.labels) // self.size)
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = slice(i * self.size, (i + 1) * self.size)
+        return self.inputs[rows].astype(np.float32), self.labels[rows]
+
+
 def fit(
     model: keras.Model,
     inputs: Inputs,
@@ -30,9 +45,9 @@ def fit(
 
     Args:
         model: compiled and changed here.
-        inputs: (epoch, row numbers) -> the inputs of these training rows.
+        inputs: (epoch, row numbers) -> the float32 inputs of these training rows.
         labels: (n_train,) class numbers.
-        validation: inputs and class numbers.
+        validation: inputs, which may be memory-mapped, and class numbers.
         params: optimizer, learning rate, epochs, batch size, patience.
         seed: of the order.
 
@@ -60,7 +75,8 @@ def fit(
         batches = np.split(order, range(params.batch_size, len(order), params.batch_size))
         logs = pd.DataFrame(_steps(model, inputs, labels, epoch, batches, callbacks))
         means = {name: np.average(logs[name], weights=[len(b) for b in batches]) for name in logs}
-        evaluated = model.evaluate(*validation, batch_size=params.batch_size, verbose=0, return_dict=True)
+        scored = Batches(*validation, params.batch_size)
+        evaluated = model.evaluate(scored, verbose=0, return_dict=True)
         callbacks.on_epoch_end(epoch, means | {f"val_{name}": value for name, value in evaluated.items()})
         if model.stop_training:
             break

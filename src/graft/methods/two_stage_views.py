@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from graft.features.shards import load_features
-from graft.methods.frozen import rows_by_split, train_head
+from graft.methods.frozen import train_head
 from graft.methods.outcome import Outcome
-from graft.methods.two_stage import load_plain
+from graft.methods.splits import SCORED, arrays_by_split, rows_by_split
 from graft.params import HeadMethod
 
 
@@ -20,37 +20,34 @@ def fit_two_stage_views(
     manifest: pd.DataFrame,
     backbone: keras.Model,
     params: HeadMethod,
-    views: int,
     memory_limit: float,
     scratch: Path,
     seed: int,
     facts: dict[str, Any],
+    views: int,
 ) -> Outcome:
-    """Train a head on cached augmented views; the backbone does not run.
+    """Train a head on cached features; the backbone does not run.
 
     Args:
         features: folder of feature shards with the views of the training images.
         manifest: of all splits.
         backbone: joined with the head for deployment.
         params: head and training.
-        views: K, the number of views of each training image.
         memory_limit: GB; larger features are memory-mapped.
         scratch: folder for that.
         seed: of weights, dropout and order.
         facts: ``backbone``, ``weights``, ``pretrained``.
+        views: K, the number of views of each training image; 0: train on the plain images.
     """
     started = perf_counter()
-    plain = load_plain(features, manifest, memory_limit, scratch)
-    keys = rows_by_split(manifest)["train"]["key"]
-    ordered = [(key, view) for view in range(1, views + 1) for key in keys]
-    augmented = load_features(features, ordered, memory_limit, scratch / "views.npy")
-    return train_head(
-        plain,
-        lambda epoch, rows: augmented[epoch % views * len(keys) + rows].astype(np.float32),
-        manifest,
-        backbone,
-        params,
-        seed,
-        {**facts, "images_embedded": len(manifest) + len(ordered)},
-        started,
-    )
+    rows = rows_by_split(manifest)
+    scored = [(key, 0) for split in SCORED for key in rows[split]["key"]]
+    train = [(key, view) for view in range(views + 1) for key in rows["train"]["key"]]
+    array = load_features(features, scored + train, memory_limit, scratch / "features.npy")
+
+    def inputs(epoch: int, chosen: np.ndarray) -> np.ndarray:
+        view = 1 + epoch % views if views else 0
+        return np.asarray(array[len(scored) + view * len(rows["train"]) + chosen], np.float32)
+
+    plain, facts = arrays_by_split(array, rows), {**facts, "images_embedded": len(array)}
+    return train_head(plain, inputs, manifest, backbone, params, seed, facts, started)
