@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check
+.PHONY: help setup repro test check bench
 VENV := .venv
 PYTHON ?= python3
 # The stages' command is `python ...`: the environment's comes first.
@@ -31,3 +31,5 @@ check: setup ## Lint, formatting and types
 	ruff format --check .
 	mypy
 
+bench: setup ## Measure graft against plain Keras on this machine; rewrites docs/performance.md
+	python benchmarks/run.py

@@ -8,9 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from graft.features.commands import app as features_app
+
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Reproducible transfer learning, compared."
 )
+app.add_typer(features_app, name="features")
 
 
 def _print_version(wanted: bool) -> None:

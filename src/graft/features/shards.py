@@ -65,7 +65,8 @@ def to_float16(features: np.ndarray) -> np.ndarray:
 
 def read_rows(path: Path | BinaryIO) -> list[Row]:
     """The (key, view) of each row, without reading a feature."""
-    table = pq.read_table(path, columns=["key", "view"])
+    with pq.ParquetFile(path) as file:
+        table = file.read(["key", "view"], use_threads=False)
     return list(zip(table["key"].to_pylist(), table["view"].to_pylist(), strict=True))
 
 
