@@ -19,7 +19,7 @@ if __name__ == "__main__":
         Path("data/images"),
         read_manifest(Path("data/manifest.csv")),
         build_backbone(row, weights, seed),
-        make_embedder(working, params.inline.batch_size),
+        make_embedder(working, params.inline.batch_size, spare_rows=0),
         params.inline,
         params.augmentation,
         params.memory_limit,

@@ -176,17 +176,24 @@ def weights_sha256(model: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def make_embedder(backbone: keras.Model, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:
+def make_embedder(
+    backbone: keras.Model, batch_size: int, spare_rows: int = 1
+) -> Callable[[np.ndarray], np.ndarray]:
     """A function that embeds images in batches of one constant shape.
 
     The last batch is padded, so that a row's value does not depend on how many came with it, and
     every batch by one row more: TensorFlow's CPU convolution may end a batch with another kernel,
     and the last bits of its last row would depend on its place (seen with TensorFlow 2.21).
 
+    Args:
+        backbone: from float32 pixels in [0, 255] to features.
+        batch_size: how many images it embeds at once.
+        spare_rows: of padding in every batch; 0 where an image has the same place in every run.
+
     Returns:
         Function from (n, size, size, 3) pixels in [0, 255] to (n, ...) float32 features, any n > 0.
     """
-    length = batch_size + 1
+    length = batch_size + spare_rows
     signature = [tf.TensorSpec((length, *backbone.input_shape[1:]), tf.float32)]
     forward = tf.function(
         lambda pixels: tf.cast(backbone(pixels, training=False), tf.float32), input_signature=signature

@@ -1,0 +1,201 @@
+"""graft's way to the same ends, by the functions that its stages call.
+
+Each function builds what is needed, warms it up with one batch, and returns the part that is timed.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from graft.backbones import build_backbone, make_embedder
+from graft.datasets import folder
+from graft.features.extract import extract_features, make_fingerprint
+from graft.features.shards import read_features, shard_files, write_features
+from graft.features.store import FeatureStore
+from graft.manifest import COLUMNS
+from graft.methods.inline import fit_inline
+from graft.methods.two_stage import fit_two_stage
+from graft.params import Augmentation, Backbone, Head, HeadMethod, Precision, SplitParams
+from graft.prepare import prepare
+from graft.shards import count_shards, shard_name
+from graft.split import make_manifest
+
+AUGMENTATION = Augmentation(
+    flip="horizontal",
+    rotation=0.2,
+    zoom=0.2,
+    translation=0,
+    crop=0,
+    brightness=0,
+    contrast=0,
+    fill_mode="reflect",
+    interpolation="bilinear",
+)
+HEAD = Head(pooling="flatten", standardise=False, dense=(256, 128), dropout=0.5)
+FACTS = {"backbone": "vgg19", "weights": "random", "pretrained": False}
+MEMORY_LIMIT = 2.0  # GB
+DENSITY = 0.2  # of made-up features: the share that is not zero
+
+Timed = Callable[[], dict[str, float]]
+
+
+def extraction(
+    pictures: str, work: str, row: dict[str, Any], weights: str = "random", precision: Precision = "float32"
+) -> Timed:
+    """JPEG files -> `data/features`, from an empty store: prepare, split and extract.
+
+    Args:
+        pictures: a folder per class.
+        work: an empty folder for the results.
+        row: the backbone, as a row of params.yaml.
+        weights: path of a weights file, or random.
+        precision: of the backbone.
+    """
+    backbone = _backbone(row, weights, precision)
+    fingerprint = make_fingerprint(backbone, Backbone(**row), weights, precision, AUGMENTATION)
+    return lambda: _extract(Path(work), _pack(pictures, work, "fractions"), backbone, fingerprint)
+
+
+def increment(
+    pictures: str, work: str, row: dict[str, Any], known: str | None = None, n_new: int = 0
+) -> Timed:
+    """Prepared images -> `data/features`, from an empty store or from one that knows most of them.
+
+    Args:
+        pictures: a folder per class.
+        work: an empty folder for the results.
+        row: the backbone, as a row of params.yaml.
+        known: features of the same pictures to put into the store; None: none.
+        n_new: how many of them are left out.
+    """
+    backbone = _backbone(row)
+    fingerprint = make_fingerprint(backbone, Backbone(**row), "random", "float32", AUGMENTATION)
+    manifest = _pack(pictures, work, "fractions")
+    if known:
+        store, old = FeatureStore(Path(work, "store"), fingerprint), set(manifest["key"][n_new:])
+        for rows, features in map(read_features, shard_files(Path(known))):
+            kept = [i for i, (key, _) in enumerate(rows) if key in old]
+            for start in range(0, len(kept), row["batch_size"]):
+                batch = kept[start : start + row["batch_size"]]
+                store.put([rows[i] for i in batch], features[batch])
+    return lambda: _extract(Path(work), manifest, backbone, fingerprint)
+
+
+def inline(pictures: str, work: str, row: dict[str, Any], precision: Precision, epochs: int) -> Timed:
+    """Epochs of augmentation -> frozen VGG19 -> head, with validation.
+
+    Args:
+        pictures: folder of `train`, `validation` and `test`, each with two class folders.
+        work: an empty folder for the results.
+        row: the backbone, as a row of params.yaml.
+        precision: of the backbone.
+        epochs: how many.
+    """
+    backbone = build_backbone(Backbone(**row), "random", 0, precision)
+    embed = make_embedder(backbone, row["batch_size"], spare_rows=0)
+    embed(_batch(row))
+    images, scratch, params = Path(work, "images"), Path(work, "scratch"), _training(row, epochs)
+    manifest = _pack(pictures, work, "given")
+
+    def run() -> dict[str, float]:
+        outcome = fit_inline(
+            images, manifest, backbone, embed, params, AUGMENTATION, MEMORY_LIMIT, scratch, 0, FACTS
+        )
+        return {"epochs": epochs, **outcome.timing}
+
+    return run
+
+
+def second_training(work: str, row: dict[str, Any], counts: dict[str, int], epochs: int) -> Timed:
+    """A `two_stage` training on features that are there: made up, since no duration depends on them.
+
+    Args:
+        work: an empty folder for the features.
+        row: the backbone, as a row of params.yaml.
+        counts: how many images each split has.
+        epochs: how many.
+    """
+    backbone = _backbone(row)
+    manifest = _make_up_features(Path(work), counts, backbone.output_shape[1:])
+
+    def run() -> dict[str, float]:
+        params, scratch = _training(row, epochs), Path(work, "scratch")
+        outcome = fit_two_stage(
+            Path(work, "features"), manifest, backbone, params, MEMORY_LIMIT, scratch, 0, FACTS
+        )
+        return {"epochs": epochs, **outcome.timing}
+
+    return run
+
+
+def _backbone(row: dict[str, Any], weights: str = "random", precision: Precision = "float32") -> keras.Model:
+    """The backbone, after one batch."""
+    backbone = build_backbone(Backbone(**row), weights, 0, precision)
+    make_embedder(backbone, row["batch_size"])(_batch(row))
+    return backbone
+
+
+def _batch(row: dict[str, Any]) -> np.ndarray:
+    return np.zeros((row["batch_size"], row["image_size"], row["image_size"], 3), np.uint8)
+
+
+def _pack(pictures: str, work: str, strategy: str) -> pd.DataFrame:
+    """Write `images` and return the manifest."""
+    images = Path(work, "images")
+    prepare(folder.read(Path(pictures)), 0.0, 100_000_000, images)
+    split = SplitParams(
+        strategy=strategy,
+        max_per_class=None,
+        fractions={"train": 0.5, "validation": 0.25, "test": 0.25},
+        index_ranges={"train": (0, 0), "validation": (1, 1), "test": (2, 2)},
+    )
+    return make_manifest(pd.read_parquet(images, columns=COLUMNS), split, seed=0)
+
+
+def _extract(
+    work: Path, manifest: pd.DataFrame, backbone: keras.Model, fingerprint: dict[str, Any]
+) -> dict[str, float]:
+    output = work / "features"
+    counts = extract_features(
+        work / "images", manifest, backbone, fingerprint, 0, store=work / "store", repo=None, output=output
+    )
+    n_bytes = sum(file.stat().st_size for file in shard_files(output))
+    return {**counts, "images": len(manifest), "gflop": len(manifest) * _gflop(backbone), "bytes": n_bytes}
+
+
+def _gflop(backbone: keras.Model) -> float:
+    """Of the convolutions for one image, two operations a multiplication and addition."""
+    parts = [part for part in backbone.layers if isinstance(part, keras.Model)]
+    layers = [layer for part in parts for layer in part.layers if isinstance(layer, keras.layers.Conv2D)]
+    return sum(2 * np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:3]) for layer in layers) / 1e9
+
+
+def _training(row: dict[str, Any], epochs: int) -> HeadMethod:
+    return HeadMethod(
+        head=HEAD,
+        optimizer="adam",
+        learning_rate=0.001,
+        epochs=epochs,
+        batch_size=row["batch_size"],
+        patience=None,
+    )
+
+
+def _make_up_features(work: Path, counts: dict[str, int], shape: tuple[int, ...]) -> pd.DataFrame:
+    """Write `features`, sparse as those of a backbone, and return their manifest."""
+    rng = np.random.default_rng(0)
+    splits = np.repeat(list(counts), list(counts.values()))
+    keys = sorted(rng.bytes(32).hex() for _ in splits)
+    labels = rng.permutation(np.arange(len(keys)) % 2).astype(str)
+    manifest = pd.DataFrame({"key": keys, "path": keys, "label": labels, "split": rng.permutation(splits)})
+    (work / "features").mkdir(parents=True)
+    n_shards = count_shards(len(keys))
+    for name, rows in manifest.groupby(manifest["key"].map(lambda key: shard_name(key, n_shards))):
+        values = rng.random((len(rows), *shape), np.float32)
+        features = np.where(values < DENSITY, values / DENSITY, 0).astype(np.float16)
+        write_features(work / "features" / f"{name}.parquet", [(key, 0) for key in rows["key"]], features, {})
+    return manifest

@@ -1,0 +1,87 @@
+"""The plain Keras way, as tutorials write it: what graft is measured against.
+
+Each function builds what is needed, warms it up with one batch, and returns the part that is timed.
+"""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def extraction(
+    pictures: str, work: str, row: dict[str, Any], weights: str | None = None
+) -> Callable[[], dict[str, float]]:
+    """JPEG files -> one pickle of float32 features.
+
+    Args:
+        pictures: a folder per class.
+        work: folder for the pickle.
+        row: the backbone, as a row of params.yaml.
+        weights: path of a weights file; None: random.
+    """
+    size, batch_size, output = row["image_size"], row["batch_size"], Path(work, "features.pickle")
+    build = getattr(keras.applications, row["application"])
+    preprocess_input = getattr(keras.applications, row["preprocessing"]).preprocess_input
+    pooling = None if row["pooling"] == "none" else row["pooling"]
+    conv_base = build(include_top=False, weights=None, input_shape=(size, size, 3), pooling=pooling)
+    if weights:
+        conv_base.load_weights(weights)
+    conv_base.predict(preprocess_input(tf.zeros((batch_size, size, size, 3))), verbose=0)
+
+    def run() -> dict[str, float]:
+        dataset = keras.utils.image_dataset_from_directory(
+            pictures, image_size=(size, size), batch_size=batch_size, verbose=False
+        )
+        features = []
+        for images, _ in dataset:
+            features.append(conv_base.predict(preprocess_input(images), verbose=0))
+        with output.open("wb") as file:
+            pickle.dump(np.concatenate(features), file)
+        return {"images": len(dataset.file_paths), "bytes": output.stat().st_size}
+
+    return run
+
+
+def inline(pictures: str, row: dict[str, Any]) -> Callable[[], dict[str, float]]:
+    """One epoch of augmentation -> preprocessing -> frozen VGG19 -> head, with validation.
+
+    Args:
+        pictures: folder of `train` and `validation`, each with two class folders.
+        row: the backbone, as a row of params.yaml.
+    """
+    size = row["image_size"]
+    train, validation = (
+        keras.utils.image_dataset_from_directory(
+            Path(pictures, split),
+            label_mode="binary",
+            image_size=(size, size),
+            batch_size=row["batch_size"],
+            verbose=False,
+        )
+        for split in ("train", "validation")
+    )
+    conv_base = keras.applications.VGG19(include_top=False, weights=None, input_shape=(size, size, 3))
+    conv_base.trainable = False
+    inputs = keras.Input((size, size, 3))
+    x = keras.layers.RandomFlip("horizontal")(inputs)
+    x = keras.layers.RandomRotation(0.2)(x)
+    x = keras.layers.RandomZoom(0.2)(x)
+    x = conv_base(keras.applications.vgg19.preprocess_input(x))
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(256, activation="relu")(x)
+    x = keras.layers.Dense(128, activation="relu")(x)
+    x = keras.layers.Dropout(0.5)(x)
+    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x))
+    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    model.fit(train.take(1), validation_data=validation.take(1), verbose=0)
+
+    def run() -> dict[str, float]:
+        model.fit(train, epochs=1, validation_data=validation, verbose=0)
+        return {"images": len(train.file_paths) + len(validation.file_paths)}
+
+    return run
