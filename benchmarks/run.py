@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import typer
+
 from machine import BFLOAT16_FLAGS, describe
 from page import insert
 from pictures import find_photos, make_pictures
