@@ -5,6 +5,7 @@ Each function builds what is needed, warms it up with one batch, and returns the
 
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import keras
@@ -23,6 +24,7 @@ from graft.params import Augmentation, Backbone, Head, HeadMethod, Precision, Sp
 from graft.prepare import prepare
 from graft.shards import count_shards, shard_name
 from graft.split import make_manifest
+from machine import matmul
 
 AUGMENTATION = Augmentation(
     flip="horizontal",
@@ -58,6 +60,31 @@ def extraction(
     backbone = _backbone(row, weights, precision)
     fingerprint = make_fingerprint(backbone, Backbone(**row), weights, precision, AUGMENTATION)
     return lambda: _extract(Path(work), _pack(pictures, work, "fractions"), backbone, fingerprint)
+
+
+def share(pictures: str, work: str, row: dict[str, Any], size: int) -> Timed:
+    """The extraction of prepared images, with matrix products right before and after it.
+
+    Args:
+        pictures: a folder per class.
+        work: an empty folder for the results.
+        row: the backbone, as a row of params.yaml.
+        size: rows = columns of the matrices.
+    """
+    backbone, product = _backbone(row), matmul(size, "float32")
+    fingerprint = make_fingerprint(backbone, Backbone(**row), "random", "float32", AUGMENTATION)
+    manifest = _pack(pictures, work, "fractions")
+
+    def rate() -> float:
+        started = perf_counter()
+        return product()["gflop"] / (perf_counter() - started)
+
+    def run() -> dict[str, float]:
+        before, extracted, after = rate(), _extract(Path(work), manifest, backbone, fingerprint), rate()
+        reached = extracted["gflop"] / extracted["seconds_plain"]
+        return {"matmul": (before + after) / 2, "reached": reached, **extracted}
+
+    return run
 
 
 def increment(
