@@ -27,11 +27,10 @@ def describe() -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         **{package: version(package) for package in ("tensorflow", "keras", "graft")},
-        "commit": _commit(),
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit, and whether the code is another."""
     code = ["src", "benchmarks", ":(exclude)benchmarks/results.json"]
     changes = " with changes" if _git("status", "--porcelain", "--", *code) else ""

@@ -46,11 +46,12 @@ def render(results: dict[str, Any]) -> str:
 
 def _machine(results: dict[str, Any]) -> str:
     machine, scale = results["machine"], results["scale"]
+    commits = ", ".join(sorted({row["commit"] for row in results["rows"].values()}))
     return (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory'] / 2**30:.0f} GiB, "
         f"{machine['system']}; {', '.join(machine['flags']) or 'no vector instructions known'}. "
         f"Python {machine['python']}, TensorFlow {machine['tensorflow']}, Keras {machine['keras']}, "
-        f"graft {machine['graft']} ({machine['commit']}). {scale['source']}; VGG19 at "
+        f"graft {machine['graft']} ({commits}). {scale['source']}; VGG19 at "
         f"{scale['size']} x {scale['size']} with random weights; rounds: {scale['rounds']}."
     )
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from machine import BFLOAT16_FLAGS, describe
+from machine import BFLOAT16_FLAGS, commit, describe
 from page import insert
 from pictures import find_photos, make_pictures
 from rows import GROUPS, VGG19, Bench, Measurement
@@ -37,6 +37,8 @@ def main(
             f"unknown rows {', '.join(sorted(unknown))}: choose from {', '.join(GROUPS)}"
         )
     measured = benchmark(rows.split(","), rounds, images, size, photos, weights, apart)
+    if results.exists():
+        measured = merge(json.loads(results.read_text(encoding="utf-8")), measured)
     results.write_text(json.dumps(measured, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     page.write_text(insert(page.read_text(encoding="utf-8"), measured), encoding="utf-8")
 
@@ -86,12 +88,19 @@ def benchmark(
         measured: dict[str, Any] = {}
         for name in rows:
             started = perf_counter()
-            measured |= GROUPS[name](bench)
+            measured |= {title: row | {"commit": commit()} for title, row in GROUPS[name](bench).items()}
             _say(f"{name}: {perf_counter() - started:.0f} s in all")
     drawn = "drawn JPEG pictures of 375 x 500 pixels"
     source = f"{len(given)} JPEG photos, then {drawn}" if given else drawn.capitalize()
     scale = {"images": images, "size": size, "rounds": rounds, "source": source}
     return {"machine": machine, "scale": scale, "rows": measured}
+
+
+def merge(earlier: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
+    """Keep the rows that were not measured again, where machine and scale are the same."""
+    if any(earlier[key] != measured[key] for key in ("machine", "scale")):
+        return measured
+    return {**measured, "rows": earlier["rows"] | measured["rows"]}
 
 
 def apart(name: str, arguments: dict[str, Any]) -> Measurement:

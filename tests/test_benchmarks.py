@@ -53,6 +53,15 @@ def test_every_row_runs(bench: SimpleNamespace, tmp_path: Path) -> None:
     assert all(row["title"] in rendered for row in results["rows"].values())
 
 
+def test_rows_that_were_not_measured_again_stay(bench: SimpleNamespace) -> None:
+    first = {"machine": {"cpu": "x"}, "scale": {"size": 180}, "rows": {"a": 1, "b": 1}}
+    again = first | {"rows": {"b": 2}}
+    assert bench.run.merge(first, again) == first | {"rows": {"a": 1, "b": 2}}
+    for key in ("machine", "scale"):
+        other = again | {key: {}}
+        assert bench.run.merge(first, other) == other
+
+
 def test_bytes_need_photos_and_weights(bench: SimpleNamespace) -> None:
     without = SimpleNamespace(photos=7, weights=Path("weights.h5"), images=8)
     expected = "it needs --weights, and --photos with at least 8 JPEG files"
