@@ -253,7 +253,7 @@ class TestVerify:
         shard.unlink()
         output = flat(graft(root, "verify", "--sample", "0", exit_code=1))
         assert "features/0.parquet: missing, though DVC recorded it" in output
-        assert "`dvc checkout --force data/features` restores it" in output
+        assert "`dvc checkout --force data/features` brings back what dvc.lock records" in output
         dvc(root, "checkout", "--force", "data/features")
         graft(root, "verify", "--sample", "0")
 

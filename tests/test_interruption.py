@@ -183,6 +183,19 @@ def test_two_at_once(job: Job, backbone: Any, tmp_path: Path, number: int) -> No
     assert extract(job.to(tmp_path), backbone)["embedded"] == 0
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_two_at_once_into_one_output(
+    job: Job, backbone: Any, uninterrupted: SimpleNamespace, tmp_path: Path, cached: bool
+) -> None:
+    if cached:
+        extract(job.to(tmp_path), backbone)
+    together = CONTEXT.Barrier(2)
+    runs = [Run(job.to(tmp_path), together=together) for _ in range(2)]
+    assert [run.end().last["counts"]["embedded"] == 0 for run in runs] == [cached, cached]
+    assert contents(tmp_path / "features") == uninterrupted.files
+    assert [file.name for file in tmp_path.iterdir() if "partial" in file.name] == []
+
+
 def damage(store: Path, seed: int) -> list[Path]:
     """Cut some entries short, where there are any."""
     entries = sorted(store.glob("*/*.parquet"))

@@ -62,7 +62,8 @@ def verify(
     beyond = bool(sample and not shards.damaged) and _embed_again(root, sample)
     if problems:
         typer.echo(
-            "`dvc checkout --force data/features` restores it, or `dvc repro --force extract_features`"
+            "`dvc repro extract_features` makes what params.yaml and the manifest ask for; "
+            "`dvc checkout --force data/features` brings back what dvc.lock records"
         )
     if damaged or problems or beyond:
         raise typer.Exit(1)
@@ -77,8 +78,12 @@ def _check_shards(root: Path) -> list[str]:
     try:
         views = load_params("features.views", path=root / "params.yaml").views
         problems = check_rows(read_shards(root / FEATURES), read_manifest(root / MANIFEST), views)
-    except (ParamsError, FileNotFoundError) as error:
+    except ParamsError as error:
         _fail(str(error))
+    except FileNotFoundError as error:
+        _fail(
+            f"{error.filename} is missing: run `dvc repro extract_features`, or name the repository with --root"
+        )
     try:
         recorded = recorded_md5s(root, FEATURES)
         checked = "md5s as DVC recorded them, rows as the manifest asks"

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import tensorflow as tf
+from filelock import FileLock
 
 from graft.augment import augment
 from graft.backbones import RANDOM, make_embedder, weights_name, weights_sha256
@@ -100,7 +101,8 @@ def extract_features(
         if wanted:
             _embed_rows(images, wanted, f"embed {kind}", embed, rows)
         seconds[f"seconds_{kind}"] = perf_counter() - started
-    _assemble(images, plain + augmented, rows, output)
+    with FileLock(store / "assembly.lock"):  # for a second process with the same output
+        _assemble(images, plain + augmented, rows, output)
     embedded = sum(map(len, missing.values()))
     from_head = len(not_stored) - embedded
     from_store = len(plain) + len(augmented) - len(not_stored)

@@ -36,9 +36,14 @@ def copy_from_head(repo: Path, rows: Iterable[Row], store: FeatureStore) -> None
             try:
                 _copy_shard(head, shard, wanted, store)
             except pa.ArrowInvalid as error:
-                print(f"features of HEAD: {shard} is damaged ({error}); its images are embedded again")
+                md5 = head.info(shard)["md5"]
+                print(
+                    f"features of HEAD: {shard} is damaged ({error}); its images are embedded again. "
+                    f"To mend it, delete {md5[:2]}/{md5[2:]} from the DVC cache, or from the remote and `dvc push` again"
+                )
     except Exception as error:  # of Git, of DVC, of any kind of remote
-        print(f"features of HEAD: not at hand ({' '.join(str(error).split())})")
+        reason = " ".join(str(error).split())
+        print(f"features of HEAD: none in the DVC cache or on a remote ({reason}); the store has to do")
 
 
 def _copy_shard(head: DVCFileSystem, shard: str, wanted: set[Row], store: FeatureStore) -> None:
