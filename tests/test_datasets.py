@@ -38,18 +38,19 @@ def fetch_folder(source: Path, raw: Path) -> list[RawImage]:
 # --- all ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["cats_and_dogs", "demo", "flowers", "folder"])
+@pytest.mark.parametrize("name", ["cats_and_dogs", "cifar10", "demo", "fashion_mnist", "flowers", "folder"])
 def test_every_dataset_has_the_same_face(name: str) -> None:
     dataset = load_dataset(name)
-    assert dataset.SOURCE is None or isinstance(dataset.SOURCE, Source)
+    sources = dataset.SOURCE if isinstance(dataset.SOURCE, tuple) else (dataset.SOURCE,)
+    assert sources == (None,) or all(isinstance(source, Source) for source in sources)
     assert callable(dataset.fetch)
     assert callable(dataset.read)
 
 
-@pytest.mark.parametrize("name", ["birds", "__init__", "_hidden", "demo.fetch", ""])
+@pytest.mark.parametrize("name", ["birds", "__init__", "_arrays", "demo.fetch", ""])
 def test_an_unknown_dataset(name: str) -> None:
     with pytest.raises(
-        ValueError, match=rf"unknown dataset='{name}': expected one of cats_and_dogs, demo, flow"
+        ValueError, match=rf"unknown dataset='{name}': expected one of cats_and_dogs, cifar10, demo, f"
     ):
         load_dataset(name)
 
@@ -285,7 +286,8 @@ def test_an_archive_that_is_not_kaggles(tmp_path: Path) -> None:
 def test_the_published_facts() -> None:
     assert (cats_and_dogs.SOURCE.size, flowers.SOURCE.size) == (824_887_076, 228_813_984)
     for source in (cats_and_dogs.SOURCE, flowers.SOURCE):
-        assert len(bytes.fromhex(source.sha256)) == 32
+        algorithm, digits = source.checksum.split(":")
+        assert (algorithm, len(bytes.fromhex(digits))) == ("sha256", 32)
         assert source.url.endswith((".zip", ".tgz"))
         assert source.licence
         assert source.citation

@@ -17,8 +17,9 @@ BODY = bytes(range(256)) * 400
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
-def published(url: str, body: bytes = BODY) -> Source:
-    return Source(url, hashlib.sha256(body).hexdigest(), len(body), "CC0", "none", "none")
+def published(url: str, body: bytes = BODY, algorithm: str = "sha256") -> Source:
+    checksum = f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
+    return Source(url, checksum, len(body), "CC0", "none", "none")
 
 
 @contextmanager

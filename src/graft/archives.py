@@ -55,7 +55,7 @@ def _wanted(path: Path, keep: Callable[[str], bool]) -> Iterator[Member]:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: expected a folder, a zip or a tar")
     seen = set()
-    with _readable(path):
+    with readable(path):
         for name, size, read in _members(path):
             if keep(name):
                 if name in seen:
@@ -66,7 +66,7 @@ def _wanted(path: Path, keep: Callable[[str], bool]) -> Iterator[Member]:
 
 def _reader(path: Path, name: str, read: Callable[[], bytes]) -> Callable[[], bytes]:
     def checked() -> bytes:
-        with _readable(path, name):
+        with readable(path, name):
             return read()
 
     return checked
@@ -177,7 +177,7 @@ def _safe_link(path: Path, name: str, target: str) -> None:
 
 
 @contextmanager
-def _readable(path: Path, name: str = "") -> Iterator[None]:
+def readable(path: Path, name: str = "") -> Iterator[None]:
     """Say of every error of the libraries that the archive is corrupt, and which."""
     try:
         yield

@@ -21,7 +21,7 @@ class DownloadError(ValueError):
 def download(source: Source, folder: Path, cache: Path, pause: float = 2.0) -> Path:
     """Put a published archive into a folder, from the cache or else from the network.
 
-    A transfer goes to a ``.part`` file, which gets its final name when size and sha256 are right; a
+    A transfer goes to a ``.part`` file, which gets its final name when size and checksum are right; a
     broken one leaves nothing and starts again.
 
     Args:
@@ -53,7 +53,7 @@ def _transfer(source: Source, target: Path, pause: float) -> None:
             there = f" (the file there now has {_fault(target, source)})" if target.exists() else ""
             raise DownloadError(
                 f"downloading {source.url} failed: expected {source.size} bytes with "
-                f"sha256={source.sha256}, received {fault}. "
+                f"{source.checksum.replace(':', '=')}, received {fault}. "
                 f"Try again, or put the file by hand at {target}{there}"
             )
         part.replace(target)
@@ -87,5 +87,6 @@ def _fault(file: Path, source: Source) -> str | None:
     size = file.stat().st_size
     if size != source.size:
         return f"{size} bytes (truncated, or another file)"
-    sha256 = pooch.file_hash(str(file), alg="sha256")
-    return None if sha256 == source.sha256 else f"sha256={sha256} (corrupt, or another file)"
+    algorithm, expected = source.checksum.split(":")
+    received = pooch.file_hash(str(file), alg=algorithm)
+    return None if received == expected else f"{algorithm}={received} (corrupt, or another file)"

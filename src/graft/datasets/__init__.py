@@ -2,7 +2,7 @@
 
 A dataset module has
 
-- ``SOURCE``: the `Source` that it downloads, or None;
+- ``SOURCE``: the `Source` that it downloads, a tuple of them, or None;
 - ``fetch(raw, source, cache, params)``: fills the folder ``raw`` (``data/raw``);
 - ``read(raw)``: yields its images, in any order, straight from what ``fetch`` put there.
 """
@@ -21,7 +21,7 @@ class RawImage(NamedTuple):
     """An image file as it came: not decoded, not yet trusted.
 
     Attributes:
-        path: its name inside the source, with ``/``, the class folder included.
+        path: its name inside the source, with ``/``, all folders included.
         label: its class.
         split: train, validation or test where the source says so, else None.
         data: the file's bytes.
@@ -39,7 +39,7 @@ class Source:
 
     Attributes:
         url: where it is downloaded from.
-        sha256: of the file, hexadecimal.
+        checksum: of the file: ``sha256:`` or ``md5:`` and hexadecimal digits, as it was published.
         size: of the file, in bytes.
         licence: under which terms the images may be used.
         citation: the work to cite.
@@ -47,7 +47,7 @@ class Source:
     """
 
     url: str
-    sha256: str
+    checksum: str
     size: int
     licence: str
     citation: str

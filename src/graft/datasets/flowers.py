@@ -10,7 +10,7 @@ from graft.download import download
 
 SOURCE = Source(
     url="http://download.tensorflow.org/example_images/flower_photos.tgz",
-    sha256="4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c",
+    checksum="sha256:4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c",
     size=228_813_984,
     licence="CC BY 2.0, by the photographers that LICENSE.txt in the archive names",
     citation="The TensorFlow Team: Flowers (January 2019)",
