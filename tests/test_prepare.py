@@ -154,6 +154,32 @@ def test_duplicates_are_folded_to_the_smallest_path(folder: Path) -> None:
     ]
 
 
+COPIES = [
+    RawImage(path, label, None, GOOD[0].data) for path, label in [("dog/x y.png", "dog"), ("z.png", "cat")]
+]
+CONFLICT = [*GOOD, *COPIES]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_all_copies_of_a_picture_under_several_labels_can_be_rejected(folder: Path, order: int) -> None:
+    report = prepare(CONFLICT[::order], 3 / 12, LIMIT, folder, "reject")
+    reason = "the same picture is labelled 'cat' and 'dog'"
+    paths = ["cat/0.png", "dog/x y.png", "z.png"]
+    assert report["rejects"] == [{"path": path, "reason": reason} for path in paths]
+    assert (report["n_read"], report["n_images"], report["duplicates"]) == (12, 9, 0)
+    assert {row["path"] for row in rows(folder)} == {image.path for image in GOOD[1:]}
+
+
+def test_too_many_label_conflicts_are_too_many_rejects(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"3 of 12 images rejected .*\n  cat/0.png: the same picture"):
+        prepare(CONFLICT, 0.2, LIMIT, folder, "reject")
+
+
+def test_without_conflicts_rejecting_them_changes_nothing(folder: Path) -> None:
+    refusing = prepare(HARD, 0.5, LIMIT, folder), contents(folder)
+    assert (prepare(HARD, 0.5, LIMIT, folder, "reject"), contents(folder)) == refusing
+
+
 def test_names_of_any_kind_survive(folder: Path) -> None:
     labels = ["my cat", "日本", 'a "quoted", name', "line\nbreak", "NA", "007"]
     images = [RawImage(f"{label}/é {label}.png", label, None, picture(n)) for n, label in enumerate(labels)]
@@ -180,7 +206,7 @@ BAD = {
     ),
     "two labels": (
         [*GOOD, RawImage("dog/x y.png", "dog", None, GOOD[0].data)],
-        r"expected one label per picture, received several for 1 of 10; .*\n"
+        r"expected one label per picture, received several for 1 of 10; .* prepare.label_conflicts=reject:\n"
         r"  'cat/0.png' \(label='cat'\), 'dog/x y.png' \(label='dog'\)$",
     ),
     "one path twice": (

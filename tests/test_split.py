@@ -168,6 +168,67 @@ def test_given_splits_are_kept() -> None:
     assert manifest["path"].is_monotonic_increasing
 
 
+def official(sizes_: dict[str, int], n_test: int) -> pd.DataFrame:
+    """A data set of which the source gives train and test."""
+    parts = [frame(sizes_, "train"), frame(dict.fromkeys(sizes_, n_test), "test")]
+    paths = [part["split"] + "/" + part["path"] for part in parts]
+    keys = [[sha256(path.encode()).hexdigest() for path in part] for part in paths]
+    return pd.concat([part.assign(path=p, key=k) for part, p, k in zip(parts, paths, keys, strict=True)])
+
+
+@given(
+    sizes_=st.dictionaries(st.sampled_from(["a", "b b", "ç"]), st.integers(10, 60), min_size=1),
+    percent=st.integers(10, 90),
+    seed=seeds,
+    order=st.randoms(use_true_random=False),
+)
+def test_a_missing_validation_is_a_share_of_each_class_of_train(
+    sizes_: dict[str, int], percent: int, seed: int, order: Any
+) -> None:
+    images, params = official(sizes_, 3), split_params(strategy="given", validation=percent / 100)
+    rows = list(range(len(images)))
+    order.shuffle(rows)
+    manifest = make_manifest(images.iloc[rows], params, seed)
+    pd.testing.assert_frame_equal(manifest, make_manifest(images, params, seed))
+    for label, size in sizes_.items():
+        part = size * percent // 100
+        assert sizes(manifest, label) == (size - part, part, 3)
+    in_test = manifest["path"].str.startswith("test/")
+    assert (in_test == (manifest["split"] == "test")).all()
+    train = images[images["split"] == "train"]
+    ranked = assign_splits(train, {"validation": percent / 100, "train": 1}, seed)
+    expected = dict(zip(ranked["key"], ranked["split"], strict=True))
+    found = dict(zip(manifest["key"], manifest["split"], strict=True))
+    assert {key: found[key] for key in expected} == expected
+
+
+def test_a_larger_validation_holds_the_smaller_and_another_seed_takes_others() -> None:
+    images = official({"a": 100, "b": 100}, 2)
+
+    def validation(share: float, seed: int = 0) -> set[str]:
+        manifest = make_manifest(images, split_params(strategy="given", validation=share), seed)
+        return set(manifest.loc[manifest["split"] == "validation", "key"])
+
+    assert validation(0.1) < validation(0.3)
+    assert validation(0.1) != validation(0.1, seed=1)
+
+
+def test_a_share_too_small_for_one_validation_image_is_an_error() -> None:
+    message = r"class 'a' .* no image in validation .*train=9, .*change split.strategy, split.validation or "
+    with pytest.raises(ValueError, match=message):
+        make_manifest(official({"a": 9, "b": 20}, 1), split_params(strategy="given", validation=0.1), 0)
+
+
+def test_validation_images_of_the_data_set_s_own_are_all_there_are() -> None:
+    parts = [frame({"a": 20, "b": 20}, split) for split in SPLITS]
+    images = pd.concat(part.assign(path=part["split"] + "/" + part["path"]) for part in parts)
+    manifest = make_manifest(images, split_params(strategy="given", validation=0.5), 0)
+    assert sizes(manifest, "a") == (20, 20, 20)
+    lacking = images[(images["split"] != "validation") | (images["label"] == "b")]
+    with pytest.raises(ValueError, match="class 'a' would have no image in validation"):
+        make_manifest(lacking, split_params(strategy="given"), 0)
+
+
 @pytest.mark.parametrize("missing", [None, float("nan"), "dev"])
 def test_given_needs_a_split_for_every_image(missing: Any) -> None:
     images = pd.concat([frame({"a": 2}, "train"), frame({"b": 1}).assign(split=[missing])])
@@ -182,7 +243,7 @@ def test_given_needs_a_split_for_every_image(missing: Any) -> None:
          r"\(expected at least 1 in every split, received train=1, validation=0, test=2\).*split.fractions"),
         (frame({"a": 40, "b": 1999}), {"strategy": "index_ranges"},
          r"class 'a' would have no image in validation and test .*train=40.*change split.index_ranges"),
-        (frame({"a": 40, "b": 40}, "train"), {"strategy": "given"}, r"no image in validation and test"),
+        (frame({"a": 40, "b": 40}, "train"), {"strategy": "given"}, r"in test \(.*train=36, validation=4"),
         (frame({"a": 40, "b": 40}), {"max_per_class": {"b": 1}}, r"class 'b' .* or split.max_per_class"),
         (frame({"a": 9, "b": 9}).assign(path=[f"{n}.png" for n in range(5000, 5018)]),
          {"strategy": "index_ranges"}, r"class 'a' would have no image in train and validation and test"),

@@ -23,6 +23,8 @@ from pydantic import (
 SPLITS = ("train", "validation", "test")
 Split = Literal["train", "validation", "test"]
 Precision = Literal["float32", "bfloat16"]
+LabelConflicts = Literal["refuse", "reject"]
+ColorMode = Literal["rgb", "grayscale"]
 
 
 def _no_boolean(value: object) -> object:
@@ -57,11 +59,13 @@ class Demo(Block):
 class Prepare(Block):
     max_rejected: Fraction
     max_pixels: Count
+    label_conflicts: LabelConflicts
 
 
 class SplitParams(Block):
     strategy: Literal["fractions", "index_ranges", "given"]
     max_per_class: Count | dict[str, Count] | None
+    validation: Annotated[Number, Field(gt=0, lt=1, allow_inf_nan=False)]
     fractions: dict[Split, Fraction]
     index_ranges: dict[Split, tuple[Natural, Natural]]
 
@@ -136,6 +140,7 @@ class Inline(HeadMethod):
 
 class Scratch(Training):
     image_size: Annotated[int, Field(ge=8, le=512, strict=True)]
+    color_mode: ColorMode
     layers: Annotated[
         tuple[Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=1)], ...],
         Field(min_length=1),

@@ -6,7 +6,7 @@ The only code that trusts nothing about the images.
 import os
 import shutil
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from itertools import groupby
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from graft.datasets import RawImage
 from graft.images import ImageError, decode
+from graft.params import LabelConflicts
 from graft.progress import track
 from graft.shards import count_shards, shard_name, write_table
 
@@ -49,7 +50,13 @@ class Row(NamedTuple):
 Read = Callable[[str], bytes]
 
 
-def prepare(images: Iterable[RawImage], max_rejected: float, max_pixels: int, folder: Path) -> dict[str, Any]:
+def prepare(
+    images: Iterable[RawImage],
+    max_rejected: float,
+    max_pixels: int,
+    folder: Path,
+    label_conflicts: LabelConflicts = "refuse",
+) -> dict[str, Any]:
     """Decode every image and write those that do to Parquet shards.
 
     An image that does not decode is rejected. Of exact duplicates the one with the smallest path
@@ -62,13 +69,15 @@ def prepare(images: Iterable[RawImage], max_rejected: float, max_pixels: int, fo
         max_rejected: the share of images that may be rejected, 0 to 1.
         max_pixels: an image of more pixels is rejected before any is decoded.
         folder: `data/images`; replaced, but only once all is well.
+        label_conflicts: what becomes of the same picture under several labels: ``refuse`` it, or
+            ``reject`` all its copies, since nobody knows which label is right.
 
     Returns:
         What stands in `metrics/data.json`: counts, duplicates, rejects and why.
 
     Raises:
         ValueError: if there is no image, a path repeats or is not Unicode, too many images are
-            rejected, an image stands under two labels, or fewer than two classes remain.
+            rejected, an image stands under two labels (``refuse``), or fewer than two classes remain.
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -77,6 +86,8 @@ def prepare(images: Iterable[RawImage], max_rejected: float, max_pixels: int, fo
         with (partial / "spool").open("w+b") as spool:
             rows, rejects, read = _sift(track(images, "prepare"), max_pixels, spool)
             _check_paths([row.path for row in rows] + [path for path, _ in rejects])
+            if label_conflicts == "reject":
+                rows, rejects = _reject_conflicts(rows, rejects)
             _check_rejects(rejects, len(rows) + len(rejects), max_rejected)
             kept, dropped = _fold(rows)
             _check_classes(kept, len(rejects))
@@ -173,23 +184,50 @@ def _check_rejects(rejects: Sequence[tuple[str, str]], n_read: int, max_rejected
 
 def _fold(rows: Iterable[Row]) -> tuple[list[Row], list[tuple[Row, Row]]]:
     """The rows to keep, sorted by key, and (kept, dropped) pairs of duplicates, sorted by path."""
-    groups: Mapping[str, list[Row]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: row.path):
-        groups[row.key].append(row)
-    _check_labels(groups.values())
+    groups = _group(rows)
+    _check_labels(groups)
     dropped = [(group[0], other) for group in groups.values() for other in group[1:]]
     return [groups[key][0] for key in sorted(groups)], dropped
 
 
-def _check_labels(groups: Collection[Sequence[Row]]) -> None:
-    conflicts = [group for group in groups if len({row.label for row in group}) > 1]
+def _group(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of each key, sorted by path."""
+    groups = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.path):
+        groups[row.key].append(row)
+    return groups
+
+
+def _labels(group: Iterable[Row]) -> list[str]:
+    return sorted({row.label for row in group})
+
+
+def _reject_conflicts(
+    rows: Iterable[Row], rejects: Sequence[tuple[str, str]]
+) -> tuple[list[Row], list[tuple[str, str]]]:
+    """The rows without the pictures that stand under several labels, and the rejects with them."""
+    conflicting: list[tuple[str, str]] = []
+    accepted: list[Row] = []
+    for group in _group(rows).values():
+        labels = _labels(group)
+        if len(labels) == 1:
+            accepted += group
+        else:
+            reason = f"the same picture is labelled {' and '.join(map(repr, labels))}"
+            conflicting += [(row.path, reason) for row in group]
+    return accepted, [*rejects, *conflicting]
+
+
+def _check_labels(groups: Mapping[str, Sequence[Row]]) -> None:
+    conflicts = [group for group in groups.values() if len(_labels(group)) > 1]
     if conflicts:
         lines = [
             "  " + ", ".join(f"{row.path!r} (label={row.label!r})" for row in group) for group in conflicts
         ]
         raise ValueError(
             f"expected one label per picture, received several for {len(conflicts)} of {len(groups)}; "
-            f"remove each from the wrong class:\n{_first(lines)}"
+            "remove each from the wrong class, or reject such pictures with "
+            f"-S prepare.label_conflicts=reject:\n{_first(lines)}"
         )
 
 

@@ -20,7 +20,7 @@ def make_manifest(images: pd.DataFrame, params: SplitParams, seed: int) -> pd.Da
         images: frame with the columns ``key, path, label, split`` (``split``: as given by the
             source, or null) of all images.
         params: the block ``split`` of params.yaml.
-        seed: of the subset and of the fractions.
+        seed: of the subset, the fractions and the validation share.
 
     Returns:
         The manifest, sorted by ``path``.
@@ -35,8 +35,10 @@ def make_manifest(images: pd.DataFrame, params: SplitParams, seed: int) -> pd.Da
         manifest = assign_splits(subset, dict(fractions), seed)
     elif params.strategy == "index_ranges":
         manifest = assign_index_ranges(subset, params.index_ranges)
-    else:
+    elif "validation" in set(images["split"]):
         manifest = _given(subset)
+    else:
+        manifest = take_validation(_given(subset), params.validation, seed)
     _check_every_split(manifest, sorted(images["label"].unique()), params.strategy)
     return manifest[COLUMNS].sort_values("path", ignore_index=True)
 
@@ -134,13 +136,34 @@ def assign_index_ranges(manifest: pd.DataFrame, ranges: Mapping[Split, tuple[int
     return pd.concat(parts).sort_values("path", ignore_index=True)
 
 
+def take_validation(manifest: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+    """Make a share of the train images of each class validation, as `assign_splits` ranks them.
+
+    The share is rounded down. The images of test stay where they are.
+
+    Args:
+        manifest: frame with the columns ``key``, ``path``, ``label`` and ``split``: train or test.
+        share: of train, between 0 and 1.
+        seed: int.
+
+    Returns:
+        The frame with other splits, in another order.
+
+    Raises:
+        ValueError: if a key of train repeats.
+    """
+    is_train = manifest["split"] == "train"
+    shares: dict[Split, float] = {"validation": share, "train": 1 - share}
+    return pd.concat([assign_splits(manifest[is_train], shares, seed), manifest[~is_train]])
+
+
 def _given(manifest: pd.DataFrame) -> pd.DataFrame:
     without = manifest.loc[~manifest["split"].isin(SPLITS), "path"]
     if len(without):
         raise ValueError(
-            f"split.strategy=given expects every image in a {{train,validation,test}}/class/ tree, received "
-            f"{len(without)} of {len(manifest)} without a split, the first path={min(without)!r}; "
-            "move them, or set split.strategy to fractions"
+            "split.strategy=given expects every image in a {train,validation,test}/class/ tree (validation "
+            f"may be absent), received {len(without)} of {len(manifest)} without a split, the first "
+            f"path={min(without)!r}; move them, or set split.strategy to fractions"
         )
     return manifest
 
@@ -162,10 +185,10 @@ def _check_every_split(manifest: pd.DataFrame, classes: list[str], strategy: str
     for label, row in counts.iterrows():
         empty = [split for split in SPLITS if row[split] == 0]
         if empty:
-            key = "strategy" if strategy == "given" else strategy
+            keys = "strategy, split.validation" if strategy == "given" else strategy
             received = ", ".join(f"{split}={row[split]}" for split in SPLITS)
             raise ValueError(
                 f"class {label!r} would have no image in {' and '.join(empty)} (expected at least 1 in every "
-                f"split, received {received}); give it more images, or change split.{key} or "
+                f"split, received {received}); give it more images, or change split.{keys} or "
                 "split.max_per_class in params.yaml"
             )
