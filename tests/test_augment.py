@@ -81,6 +81,16 @@ def test_a_geometric_operation_is_that_of_keras(operation: str, fill_mode: str, 
         assert differ.mean() < (0.03 if interpolation == "nearest" else 0.001)
 
 
+@settings(deadline=None)
+@given(chosen=specs, size=st.sampled_from([8, 28, 33]))
+def test_a_gray_image_is_augmented_as_one_channel_of_three(chosen: Augmentation, size: int) -> None:
+    gray = np.random.default_rng(size).integers(0, 256, (2, size, size, 1), dtype=np.uint8)
+    one = augment(gray, KEYS[:2], [1, 2], chosen)
+    three = augment(np.repeat(gray, 3, axis=-1), KEYS[:2], [1, 2], chosen)
+    assert one.shape == (2, size, size, 1)
+    np.testing.assert_allclose(three, np.repeat(one, 3, axis=-1), atol=1e-3)
+
+
 def test_brightness_is_that_of_keras() -> None:
     chosen = spec(brightness=0.6)
     for image, key, view in zip(IMAGES, KEYS, augment(IMAGES, KEYS, [1] * 6, chosen), strict=True):

@@ -207,6 +207,30 @@ def test_load_pixels_follows_the_keys(folder: Path, files: list[bytes]) -> None:
     assert all((image == load(file, 9)).all() for image, file in zip(pixels, files, strict=True))
 
 
+@given(gray=st.binary(min_size=12, max_size=12), size=st.integers(1, 9))
+def test_a_gray_image_keeps_its_one_channel_and_has_it_three_times_as_rgb(gray: bytes, size: int) -> None:
+    image = Image.frombytes("L", (4, 3), gray)
+    data = encode(image)
+    one, three = load(data, size, "grayscale"), load(data, size)
+    assert (one == np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))[..., None]).all()
+    assert (three == one).all()
+    assert three.shape == (size, size, 3)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_colour_image_becomes_gray_as_in_keras(form: str) -> None:
+    """That is: Pillow's luma, before the resizing."""
+    expected = Image.fromarray(decode(FILES[form])).convert("L").resize((9, 9), Image.Resampling.BILINEAR)
+    assert (load(FILES[form], 9, "grayscale")[..., 0] == np.asarray(expected)).all()
+
+
+def test_load_pixels_loads_gray(folder: Path) -> None:
+    keys = [sha256(file).hexdigest() for file in FILES.values()]
+    pixels = load_pixels(folder, keys, 9, color_mode="grayscale")
+    assert pixels.shape == (len(keys), 9, 9, 1)
+    assert (pixels == np.stack([load(file, 9, "grayscale") for file in FILES.values()])).all()
+
+
 def test_load_pixels_fills_the_array_it_is_given(folder: Path) -> None:
     keys = [sha256(file).hexdigest() for file in FILES.values()]
     out = np.zeros((len(keys), 8, 8, 3), np.uint8)

@@ -18,6 +18,7 @@ from graft.images import load_pixels
 from graft.methods.outcome import Outcome
 from graft.methods.scratch import build_network
 from graft.methods.training import best_epoch, fit
+from graft.models import save_model
 from graft.params import Training
 from graft.predictions import read_predictions
 
@@ -252,6 +253,25 @@ def test_a_training_that_diverges_says_so(train: Any) -> None:
         train("two_stage", optimizer="sgd", learning_rate=1e30, epochs=2)
 
 
+def dense(units: int) -> dict[str, Any]:
+    return {"Dense": {"units": units, "activation": "relu"}}
+
+
+def convolution(filters: int) -> dict[str, Any]:
+    return {"Conv2D": {"filters": filters, "kernel_size": 3, "activation": "relu"}}
+
+
+CNN = [
+    {"Rescaling": {"scale": 1 / 255}},
+    convolution(32),
+    convolution(64),
+    {"MaxPooling2D": {}},
+    {"Flatten": {}},
+    dense(128),
+    dense(64),
+]
+
+
 class TestScratch:
     @pytest.mark.parametrize(
         ("layers", "message"),
@@ -286,6 +306,40 @@ class TestScratch:
             "Dense",
         ]
         assert network.output_shape == (None, 1)
+
+    @pytest.mark.parametrize(
+        ("layers", "size", "channels", "parameters"),
+        [
+            (CNN, 28, 1, 1_207_498),
+            (CNN, 32, 3, 1_634_058),
+            ([{"Flatten": {}}, dense(128), dense(128)], 32, 3, 411_146),
+        ],
+        ids=["fashion-mnist-cnn", "cifar10-cnn", "cifar10-dense"],
+    )
+    def test_the_published_networks(
+        self, layers: list[dict[str, Any]], size: int, channels: int, parameters: int
+    ) -> None:
+        network = build_network(layers, size, 10, 0, channels)
+        assert network.input_shape == (None, size, size, channels)
+        assert network.count_params() == parameters
+
+    @pytest.mark.parametrize("size", [8, 28])
+    def test_gray_images_stay_one_channel_from_the_pixels_to_the_model_file(
+        self, train: Any, images: Any, tmp_path: Path, size: int
+    ) -> None:
+        outcome = train("scratch", color_mode="grayscale", image_size=size, epochs=2)
+        keys = list(outcome.rows["key"])
+        pixels = load_pixels(images, keys, size, color_mode="grayscale").astype(np.float32)
+        assert pixels.shape == (len(keys), size, size, 1)
+        for name in ("first", "second"):
+            save_model(outcome.model, tmp_path / name / "model.keras")
+        first, second = (tmp_path / name / "model.keras" for name in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+        loaded = keras.saving.load_model(first)
+        assert loaded.input_shape == (None, None, None, 1)
+        np.testing.assert_allclose(loaded(pixels), outcome.scores, atol=1e-4)
+        again = train("scratch", color_mode="grayscale", image_size=size, epochs=2, memory_limit=1e-9)
+        assert again.scores.tobytes() == outcome.scores.tobytes()
 
     def test_its_model_takes_the_pixels(self, trained: Any, images: Any) -> None:
         outcome = trained["scratch"].outcome

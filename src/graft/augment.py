@@ -37,13 +37,13 @@ def augment(images: np.ndarray, keys: Sequence[str], views: Sequence[int], spec:
     """Augment a batch; a row's result does not depend on the other rows.
 
     Args:
-        images: (n, H, W, 3), in [0, 255], any real dtype.
+        images: (n, H, W, channels), in [0, 255], any real dtype.
         keys: n keys.
         views: n numbers of views, from 1.
         spec: the ranges of the operations.
 
     Returns:
-        (n, H, W, 3) float32 in [0, 255].
+        (n, H, W, channels) float32 in [0, 255].
     """
     u = np.stack([draw(key, view, spec) for key, view in zip(keys, views, strict=True)])
     height, width = images.shape[1:3]

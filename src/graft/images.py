@@ -1,4 +1,4 @@
-"""The only decoder and resizer: bytes -> (H, W, 3) in [0, 255]; and the reader of `data/images`."""
+"""The only decoder and resizer: bytes -> (H, W, 3) or (H, W, 1) in [0, 255]; the reader of `data/images`."""
 
 import os
 import warnings
@@ -13,6 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import ExifTags, Image, ImageFile
 
+from graft.params import ColorMode
+
+CHANNELS: dict[ColorMode, int] = {"rgb": 3, "grayscale": 1}
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 
 # Pillow loads its plugins on first use, which is a race between threads; load them here.
@@ -73,9 +76,22 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     return np.array(_square(Image.fromarray(image), size))
 
 
-def load(data: bytes, size: int, max_pixels: int | None = None) -> np.ndarray:
-    """Decode and resize: ``resize(decode(data, max_pixels), size)``, with fewer copies."""
-    return np.array(_square(_open(data, max_pixels), size))
+def load(data: bytes, size: int, color_mode: ColorMode = "rgb") -> np.ndarray:
+    """Decode and resize: ``resize(decode(data), size)``, with fewer copies.
+
+    Args:
+        data: an encoded image.
+        size: pixels, height = width.
+        color_mode: as in ``keras.utils.load_img``. ``grayscale`` leaves gray images as they are and
+            takes the luma of the others (ITU-R 601); ``rgb`` gives gray images three equal channels.
+
+    Returns:
+        (size, size, 3) or, gray, (size, size, 1) uint8.
+    """
+    image = _open(data, None)
+    if color_mode == "grayscale":
+        return np.array(_square(image.convert("L"), size))[..., np.newaxis]
+    return np.array(_square(image, size))
 
 
 def iter_shards(folder: Path) -> Iterator[tuple[str, pa.Table]]:
@@ -96,7 +112,13 @@ def iter_shards(folder: Path) -> Iterator[tuple[str, pa.Table]]:
         yield path.stem, pq.read_table(path, columns=["key", "image"], partitioning=None)
 
 
-def load_pixels(folder: Path, keys: Sequence[str], size: int, out: np.ndarray | None = None) -> np.ndarray:
+def load_pixels(
+    folder: Path,
+    keys: Sequence[str],
+    size: int,
+    out: np.ndarray | None = None,
+    color_mode: ColorMode = "rgb",
+) -> np.ndarray:
     """Decode and resize the images of some keys.
 
     Args:
@@ -104,9 +126,10 @@ def load_pixels(folder: Path, keys: Sequence[str], size: int, out: np.ndarray | 
         keys: sha256 in hexadecimal; one may repeat.
         size: pixels, height = width.
         out: the array to fill; ``None``: a new one, in memory.
+        color_mode: as of `load`.
 
     Returns:
-        (len(keys), size, size, 3) uint8, in the order of the keys.
+        (len(keys), size, size, channels) uint8, in the order of the keys.
 
     Raises:
         FileNotFoundError: if the folder holds no shard.
@@ -115,10 +138,10 @@ def load_pixels(folder: Path, keys: Sequence[str], size: int, out: np.ndarray | 
     places = defaultdict(list)
     for place, key in enumerate(keys):
         places[key].append(place)
-    pixels = np.empty((len(keys), size, size, 3), np.uint8) if out is None else out
+    pixels = np.empty((len(keys), size, size, CHANNELS[color_mode]), np.uint8) if out is None else out
 
     def fill(key: str, image: bytes) -> None:
-        pixels[places.pop(key)] = load(image, size)
+        pixels[places.pop(key)] = load(image, size, color_mode)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _, table in iter_shards(folder):

@@ -16,12 +16,12 @@ def deployable(size: int, *parts: keras.Model) -> keras.Model:
 
     Args:
         size: pixels; an image of another size is resized, bilinear and antialiased.
-        parts: such as a backbone and a head.
+        parts: such as a backbone and a head; the first takes (n, size, size, channels).
 
     Returns:
-        Model from (n, H, W, 3) in [0, 255] to the last part's output.
+        Model from (n, H, W, channels) in [0, 255] to the last part's output.
     """
-    images = keras.Input((None, None, 3), name="images")
+    images = keras.Input((None, None, parts[0].input_shape[-1]), name="images")
     resizing = keras.layers.Resizing(size, size, interpolation="bilinear", antialias=True, name="resizing")
     # Resizing.call defaults to training=True, which `model(images)` would hand on to the head's dropout.
     output = resizing(images, training=False)

@@ -25,7 +25,7 @@ class Outcome:
     """A trained method.
 
     Attributes:
-        model: deployable: (n, H, W, 3) in [0, 255] -> scores.
+        model: deployable: (n, H, W, channels) in [0, 255] -> scores.
         history: one row an epoch.
         rows: manifest rows of validation and test.
         scores: (len(rows), n_classes) probabilities.

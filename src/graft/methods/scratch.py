@@ -12,7 +12,7 @@ import pandas as pd
 from graft.arrays import allocate
 from graft.augment import augment
 from graft.heads import output_layer
-from graft.images import load_pixels
+from graft.images import CHANNELS, load_pixels
 from graft.manifest import class_names
 from graft.methods.outcome import Outcome, train_and_score
 from graft.methods.splits import arrays_by_split, rows_by_split
@@ -20,7 +20,7 @@ from graft.params import Augmentation, Scratch
 
 
 def build_network(
-    layers: Sequence[dict[str, dict[str, Any]]], size: int, n_classes: int, seed: int
+    layers: Sequence[dict[str, dict[str, Any]]], size: int, n_classes: int, seed: int, channels: int = 3
 ) -> keras.Sequential:
     """Build a network from its description in params.yaml.
 
@@ -29,12 +29,13 @@ def build_network(
         size: pixels, height = width.
         n_classes: 2 adds a sigmoid unit, more add a softmax.
         seed: of the initial weights and of the dropout.
+        channels: of the images.
 
     Raises:
         ValueError: if a layer or an argument does not exist, or the shapes do not fit.
     """
     keras.utils.set_random_seed(seed)
-    network = keras.Sequential([keras.Input((size, size, 3))], name="scratch")
+    network = keras.Sequential([keras.Input((size, size, channels))], name="scratch")
     for i, description in enumerate(layers):
         name, arguments = next(iter(description.items()))
         layer = getattr(keras.layers, name, None)
@@ -67,7 +68,7 @@ def fit_scratch(
     Args:
         images: `data/images`.
         manifest: of all splits.
-        params: image size, layers, training.
+        params: image size, colour mode, layers, training.
         augmentation: of the views.
         memory_limit: GB; larger pixels are memory-mapped.
         scratch: folder for that.
@@ -76,10 +77,11 @@ def fit_scratch(
     started = perf_counter()
     rows, size = rows_by_split(manifest), params.image_size
     keys = list(pd.concat(rows.values())["key"])
-    pixels = allocate((len(keys), size, size, 3), np.uint8, memory_limit, scratch / "pixels.npy")
-    plain = arrays_by_split(load_pixels(images, keys, size, pixels), rows)
+    shape = (len(keys), size, size, CHANNELS[params.color_mode])
+    pixels = allocate(shape, np.uint8, memory_limit, scratch / "pixels.npy")
+    plain = arrays_by_split(load_pixels(images, keys, size, pixels, params.color_mode), rows)
     train = list(rows["train"]["key"])
-    network = build_network(params.layers, size, len(class_names(manifest)), seed)
+    network = build_network(params.layers, size, len(class_names(manifest)), seed, shape[-1])
 
     def inputs(epoch: int, chosen: np.ndarray) -> np.ndarray:
         views = [epoch + 1] * len(chosen)
