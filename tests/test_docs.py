@@ -25,6 +25,8 @@ NOT_RUN = {
     "dvc exp run -S dataset=folder": NETWORK,
     "dvc exp run -S dataset=flowers": NETWORK,
     "dvc exp run -S dataset=cats_and_dogs": NETWORK,
+    "dvc exp run -S dataset=fashion_mnist": NETWORK,
+    "dvc exp run -S dataset=cifar10": NETWORK,
     "dvc exp run -n wide": BY_PIPELINE,
     "dvc exp show": BY_PIPELINE,
     "dvc metrics diff": BY_PIPELINE,

@@ -2,6 +2,10 @@
 
 import gzip
 import io
+import json
+import shutil
+import sys
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft.datasets import RawImage, Source, cifar10, fashion_mnist
+from graft.datasets import RawImage, Source, cifar10, fashion_mnist, load_dataset
 from graft.datasets._arrays import encode_png
 from graft.download import DownloadError
 from graft.manifest import COLUMNS
@@ -24,6 +28,7 @@ from graft.split import make_manifest
 from small_images import Part, batch, idx, random_part, write_cifar10, write_fashion_mnist
 from test_archives import make_tar
 from test_download import published, send, serve
+from test_pipeline import ROOT, edit, run
 from test_split import sizes, split_params
 
 GRAY, COLOUR = (28, 28), (32, 32, 3)
@@ -277,3 +282,30 @@ def test_a_picture_under_two_labels_is_refused_or_rejected_from_both_splits(tmp_
     assert report["rejects"] == [{"path": path, "reason": reason} for path in both]
     assert (report["n_read"], report["n_images"], report["n_rejected"]) == (80, 78, 2)
     assert not set(both) & set(images["path"])
+
+
+# --- through the stages --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("write", "shape", "changes"),
+    [
+        (write_fashion_mnist, GRAY, {"dataset": "fashion_mnist", "scratch.color_mode": "grayscale"}),
+        (write_cifar10, COLOUR, {"dataset": "cifar10", "scratch.color_mode": "rgb"}),
+    ],
+)
+def test_from_the_archive_to_the_metrics(
+    tmp_path: Path, write: Callable[[Path, Part, Part], Path], shape: tuple[int, ...], changes: dict[str, str]
+) -> None:
+    ten = np.arange(10, dtype=np.uint8)
+    train, test = random_part(40, shape, 0)[0], random_part(20, shape, 1)[0]
+    write(tmp_path / "data" / "raw", (train, np.tile(ten, 4)), (test, np.tile(ten, 2)))
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    small = {"split.strategy": "given", "split.validation": 0.25, "scratch.epochs": 1}
+    edit(tmp_path, small | {"scratch.image_size": shape[0]} | changes)
+    for stage in (["prepare"], ["split"], ["train_scratch"], ["evaluate", "scratch"]):
+        run(tmp_path, sys.executable, str(ROOT / "stages" / f"{stage[0]}.py"), *stage[1:])
+    metrics = json.loads((tmp_path / "metrics" / "scratch.json").read_text())
+    assert metrics["n_seen"] == {"train": 30, "validation": 10, "test": 20}
+    labels = [row["label"] for row in metrics["test"]["per_class"]]
+    assert labels == sorted(load_dataset(changes["dataset"]).CLASSES)
