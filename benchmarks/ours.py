@@ -177,6 +177,7 @@ def _pack(pictures: str, work: str, strategy: str) -> pd.DataFrame:
     split = SplitParams(
         strategy=strategy,
         max_per_class=None,
+        validation=0.1,
         fractions={"train": 0.5, "validation": 0.25, "test": 0.25},
         index_ranges={"train": (0, 0), "validation": (1, 1), "test": (2, 2)},
     )
