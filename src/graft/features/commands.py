@@ -81,9 +81,7 @@ def _check_shards(root: Path) -> list[str]:
     except ParamsError as error:
         _fail(str(error))
     except FileNotFoundError as error:
-        _fail(
-            f"{error.filename} is missing: run `dvc repro extract_features`, or name the repository with --root"
-        )
+        _fail(f"no {error.filename}: run `dvc repro extract_features`, or name the repository with --root")
     try:
         recorded = recorded_md5s(root, FEATURES)
         checked = "md5s as DVC recorded them, rows as the manifest asks"

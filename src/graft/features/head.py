@@ -39,7 +39,8 @@ def copy_from_head(repo: Path, rows: Iterable[Row], store: FeatureStore) -> None
                 md5 = head.info(shard)["md5"]
                 print(
                     f"features of HEAD: {shard} is damaged ({error}); its images are embedded again. "
-                    f"To mend it, delete {md5[:2]}/{md5[2:]} from the DVC cache, or from the remote and `dvc push` again"
+                    f"To mend it, delete {md5[:2]}/{md5[2:]} from the DVC cache, "
+                    "or from the remote and `dvc push` again"
                 )
     except Exception as error:  # of Git, of DVC, of any kind of remote
         reason = " ".join(str(error).split())
