@@ -44,7 +44,9 @@ def copy_from_head(repo: Path, rows: Iterable[Row], store: FeatureStore) -> None
                 )
     except Exception as error:  # of Git, of DVC, of any kind of remote
         reason = " ".join(str(error).split())
-        print(f"features of HEAD: none in the DVC cache or on a remote ({reason}); the store has to do")
+        print(
+            f"features of HEAD: none in the DVC cache or on a remote ({reason}); what the store lacks is embedded"
+        )
 
 
 def _copy_shard(head: DVCFileSystem, shard: str, wanted: set[Row], store: FeatureStore) -> None:
