@@ -45,7 +45,7 @@ def copy_from_head(repo: Path, rows: Iterable[Row], store: FeatureStore) -> None
     except Exception as error:  # of Git, of DVC, of any kind of remote
         reason = " ".join(str(error).split())
         print(
-            f"features of HEAD: none in the DVC cache or on a remote ({reason}); what the store lacks is embedded"
+            f"features of HEAD: none in DVC's cache or on a remote ({reason}); embedding what the store lacks"
         )
 
 
