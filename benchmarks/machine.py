@@ -11,8 +11,9 @@ from typing import Any
 import psutil
 from cpuinfo import get_cpu_info
 
+from graft.backbones import BFLOAT16_FLAGS
+
 ROOT = Path(__file__).parents[1]
-BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
 RELEVANT_FLAGS = BFLOAT16_FLAGS | {"avx2", "avx512f", "avx512_fp16", "asimd", "sve"}
 
 

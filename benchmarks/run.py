@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from machine import BFLOAT16_FLAGS, commit, describe
+from graft.backbones import has_bfloat16
+from machine import commit, describe
 from page import insert
 from pictures import find_photos, make_pictures
 from rows import GROUPS, VGG19, Bench, Measurement
@@ -80,7 +81,7 @@ def benchmark(
             images=images,
             rounds=rounds,
             vgg19=VGG19 | {"image_size": size},
-            bfloat16=bool(BFLOAT16_FLAGS.intersection(machine["flags"])),
+            bfloat16=has_bfloat16(),
             matrix=matrix,
             photos=len(given),
             weights=weights,
