@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from graft.backbones import build_backbone, make_embedder
+from graft.blocks import Augmentation, Backbone, Head, Precision, SplitParams
 from graft.datasets import folder
 from graft.features.extract import extract_features, make_fingerprint
 from graft.features.shards import read_features, shard_files, write_features
@@ -20,12 +21,13 @@ from graft.features.store import FeatureStore
 from graft.manifest import COLUMNS
 from graft.methods.inline import fit_inline
 from graft.methods.two_stage import fit_two_stage
-from graft.params import Augmentation, Backbone, Head, HeadMethod, Precision, SplitParams
+from graft.params import load_params
 from graft.prepare import prepare
 from graft.shards import count_shards, shard_name
 from graft.split import make_manifest
 from machine import matmul
 
+ROOT = Path(__file__).resolve().parents[1]
 AUGMENTATION = Augmentation(
     flip="horizontal",
     rotation=0.2,
@@ -37,7 +39,7 @@ AUGMENTATION = Augmentation(
     fill_mode="reflect",
     interpolation="bilinear",
 )
-HEAD = Head(pooling="flatten", standardise=False, dense=(256, 128), dropout=0.5)
+HEAD = Head(pooling="flatten", standardise=False, dense=(256, 128), batch_norm=False, dropout=0.5, l2=0)
 FACTS = {"backbone": "vgg19", "weights": "random", "pretrained": False}
 MEMORY_LIMIT = 2.0  # GB
 DENSITY = 0.2  # of made-up features: the share that is not zero
@@ -125,12 +127,12 @@ def inline(pictures: str, work: str, row: dict[str, Any], precision: Precision, 
     backbone = build_backbone(Backbone(**row), "random", 0, precision)
     embed = make_embedder(backbone, row["batch_size"], spare_rows=0)
     embed(_batch(row))
-    images, scratch, params = Path(work, "images"), Path(work, "scratch"), _training(row, epochs)
+    images, scratch, params = Path(work, "images"), Path(work, "scratch"), _training("inline", row, epochs)
     manifest = _pack(pictures, work, "given")
 
     def run() -> dict[str, float]:
         outcome = fit_inline(
-            images, manifest, backbone, embed, params, AUGMENTATION, MEMORY_LIMIT, scratch, 0, FACTS
+            images, manifest, backbone, backbone, embed, params, AUGMENTATION, MEMORY_LIMIT, scratch, FACTS
         )
         return {"epochs": epochs, **outcome.timing}
 
@@ -150,9 +152,9 @@ def second_training(work: str, row: dict[str, Any], counts: dict[str, int], epoc
     manifest = _make_up_features(Path(work), counts, backbone.output_shape[1:])
 
     def run() -> dict[str, float]:
-        params, scratch = _training(row, epochs), Path(work, "scratch")
+        params, scratch = _training("two_stage", row, epochs), Path(work, "scratch")
         outcome = fit_two_stage(
-            Path(work, "features"), manifest, backbone, params, MEMORY_LIMIT, scratch, 0, FACTS
+            Path(work, "features"), manifest, backbone, params, MEMORY_LIMIT, scratch, [0], FACTS
         )
         return {"epochs": epochs, **outcome.timing}
 
@@ -176,6 +178,7 @@ def _pack(pictures: str, work: str, strategy: str) -> pd.DataFrame:
     prepare(folder.read(Path(pictures)), 0.0, 100_000_000, images)
     split = SplitParams(
         strategy=strategy,
+        classes=None,
         max_per_class=None,
         validation=0.1,
         fractions={"train": 0.5, "validation": 0.25, "test": 0.25},
@@ -202,15 +205,11 @@ def _gflop(backbone: keras.Model) -> float:
     return sum(2 * np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:3]) for layer in layers) / 1e9
 
 
-def _training(row: dict[str, Any], epochs: int) -> HeadMethod:
-    return HeadMethod(
-        head=HEAD,
-        optimizer="adam",
-        learning_rate=0.001,
-        epochs=epochs,
-        batch_size=row["batch_size"],
-        patience=None,
-    )
+def _training(block: str, row: dict[str, Any], epochs: int) -> Any:
+    """A method's block of params.yaml, with the head and the training of the plain way."""
+    defaults = getattr(load_params(block, path=ROOT / "params.yaml"), block)
+    plain = {"head": HEAD, "optimizer": "adam", "learning_rate": 0.001, "patience": None}
+    return defaults.model_copy(update={**plain, "epochs": epochs, "batch_size": row["batch_size"]})
 
 
 def _make_up_features(work: Path, counts: dict[str, int], shape: tuple[int, ...]) -> pd.DataFrame:

@@ -19,8 +19,6 @@ VGG19 = {
     "pooling": "none",
     "image_size": 180,
     "batch_size": 16,
-    "url": None,
-    "md5": None,
 }
 MOBILENET_V2 = VGG19 | {
     "application": "MobileNetV2",

@@ -8,7 +8,7 @@ from graft.manifest import read_manifest
 from graft.metrics import evaluate, write_json
 from graft.params import load_params
 from graft.plots import write_plots
-from graft.predictions import read_predictions
+from graft.predictions import first_seed, read_predictions
 
 if __name__ == "__main__":
     (method,) = sys.argv[1:]
@@ -16,7 +16,11 @@ if __name__ == "__main__":
     predictions, facts = read_predictions(Path("predictions") / f"{method}.parquet")
     manifest = read_manifest(Path("data/manifest.csv"))
     metrics = evaluate(predictions, facts, manifest, params.confidence, params.calibration_bins)
-    write_plots(predictions[predictions["split"] == "test"], Path("metrics/plots") / method)
+    kept = first_seed(predictions, facts)
+    write_plots(kept[kept["split"] == "test"], Path("metrics/plots") / method)
     write_json(metrics, Path("metrics") / f"{method}.json")
-    test = metrics["test"]
+    test, seeds = metrics["test"], metrics["seeds"]
     print(f"evaluate: {method}: {metrics['n_seen']['test']} test images, accuracy {test['accuracy']:.1%}")
+    if seeds["n"] > 1:
+        spread = f"{seeds['test_accuracy_mean']:.1%} ± {seeds['test_accuracy_std']:.1%}"
+        print(f"evaluate: {method}: {spread} over {seeds['n']} seeds")

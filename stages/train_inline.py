@@ -10,21 +10,21 @@ from graft.methods.outcome import write_outcome
 from graft.params import load_params
 
 if __name__ == "__main__":
-    params = load_params(
-        "seed", "row", "backbone", "weights", "features.memory_limit", "augmentation", "inline"
-    )
-    row, weights, seed = params.row, params.weights, params.seed
-    working = build_backbone(row, weights, seed, params.inline.precision)
+    params = load_params("seed", "row", "backbone", "weights", "augmentation", "inline")
+    memory_limit = load_params("features.memory_limit").memory_limit
+    source, precision = (params.row, params.weights, params.seed), params.inline.precision
+    backbone = build_backbone(*source)
+    working = backbone if precision == "float32" else build_backbone(*source, precision)
     outcome = fit_inline(
         Path("data/images"),
         read_manifest(Path("data/manifest.csv")),
-        build_backbone(row, weights, seed),
+        backbone,
+        working,
         make_embedder(working, params.inline.batch_size, spare_rows=0),
         params.inline,
         params.augmentation,
-        params.memory_limit,
+        memory_limit,
         Path(".graft/scratch"),
-        seed,
-        backbone_facts(params.backbone, weights),
+        backbone_facts(params.backbone, params.weights),
     )
     write_outcome(outcome, "inline", Path())

@@ -9,7 +9,7 @@ from graft.methods.scratch import fit_scratch
 from graft.params import load_params
 
 if __name__ == "__main__":
-    params = load_params("seed", "features.memory_limit", "augmentation", "scratch")
+    params = load_params("features.memory_limit", "augmentation", "scratch")
     outcome = fit_scratch(
         Path("data/images"),
         read_manifest(Path("data/manifest.csv")),
@@ -17,6 +17,5 @@ if __name__ == "__main__":
         params.augmentation,
         params.memory_limit,
         Path(".graft/scratch"),
-        params.seed,
     )
     write_outcome(outcome, "scratch", Path())

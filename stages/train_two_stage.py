@@ -10,7 +10,7 @@ from graft.methods.two_stage import fit_two_stage
 from graft.params import load_params
 
 if __name__ == "__main__":
-    params = load_params("seed", "row", "backbone", "weights", "features.memory_limit", "two_stage")
+    params = load_params("seed", "row", "backbone", "weights", "features.memory_limit", "seeds", "two_stage")
     outcome = fit_two_stage(
         Path("data/features"),
         read_manifest(Path("data/manifest.csv")),
@@ -18,7 +18,7 @@ if __name__ == "__main__":
         params.two_stage,
         params.memory_limit,
         Path(".graft/scratch"),
-        params.seed,
+        params.seeds,
         backbone_facts(params.backbone, params.weights),
     )
     write_outcome(outcome, "two_stage", Path())

@@ -10,18 +10,17 @@ from graft.methods.two_stage_views import fit_two_stage_views
 from graft.params import load_params
 
 if __name__ == "__main__":
-    params = load_params(
-        "seed", "row", "backbone", "weights", "features.views", "features.memory_limit", "two_stage_views"
-    )
+    params = load_params("seed", "row", "backbone", "weights", "seeds", "two_stage_views")
+    features = load_params("features.views", "features.memory_limit")
     outcome = fit_two_stage_views(
         Path("data/features"),
         read_manifest(Path("data/manifest.csv")),
         build_backbone(params.row, params.weights, params.seed),
         params.two_stage_views,
-        params.memory_limit,
+        features.memory_limit,
         Path(".graft/scratch"),
-        params.seed,
+        params.seeds,
         backbone_facts(params.backbone, params.weights),
-        params.views,
+        features.views,
     )
     write_outcome(outcome, "two_stage_views", Path())

@@ -29,7 +29,14 @@ def params() -> Params:
     """params.yaml at the size of a test: VGG16 at 32 pixels, cut after its second block."""
     values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     row = {"layer": "block2_pool", "image_size": 32, "batch_size": 8}
-    head = {"pooling": "avg", "standardise": True, "dense": [8], "dropout": 0.2}
+    head = {
+        "pooling": "avg",
+        "standardise": True,
+        "dense": [8],
+        "batch_norm": False,
+        "dropout": 0.2,
+        "l2": 0.0,
+    }
     training = {"optimizer": "adam", "learning_rate": 0.01, "epochs": VIEWS, "batch_size": 8, "head": head}
     values["demo"] = {"images_per_class": 8, "image_size": 32}
     values["backbone"] = "vgg16"
@@ -111,8 +118,8 @@ def train(
     backbone: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Any:
-    """A function that trains a method: (method, seed, **other inputs and changes of its block) -> Outcome."""
-    from graft.backbones import make_embedder
+    """A function that trains: (method, seeds, **other inputs and changes of its block) -> Outcome."""
+    from graft.backbones import build_backbone, make_embedder
     from graft.methods.inline import fit_inline
     from graft.methods.scratch import fit_scratch
     from graft.methods.two_stage import fit_two_stage
@@ -124,7 +131,7 @@ def train(
 
     def train(
         method: str,
-        seed: int = 0,
+        seeds: tuple[int, ...] = (0,),
         memory_limit: float = 1.0,
         scratch: Path = folder,
         features: Path = features,
@@ -132,15 +139,17 @@ def train(
         **changes: Any,
     ) -> Any:
         block = getattr(params, method)
-        block = type(block).model_validate({**block.model_dump(), **changes})
+        own = {"seeds": seeds} if method in ("inline", "scratch") else {}
+        block = type(block).model_validate({**block.model_dump(), **own, **changes})
         room, augmentation = (memory_limit, scratch), params.augmentation
         if method == "two_stage":
-            return fit_two_stage(features, manifest, backbone, block, *room, seed, facts)
+            return fit_two_stage(features, manifest, backbone, block, *room, seeds, facts)
         if method == "two_stage_views":
-            return fit_two_stage_views(features, manifest, backbone, block, *room, seed, facts, VIEWS)
+            return fit_two_stage_views(features, manifest, backbone, block, *room, seeds, facts, views=VIEWS)
         if method == "inline":
-            return fit_inline(images, manifest, backbone, embed, block, augmentation, *room, seed, facts)
-        return fit_scratch(images, manifest, block, augmentation, *room, seed)
+            models = build_backbone(row, "random", 0), build_backbone(row, "random", 0)
+            return fit_inline(images, manifest, *models, embed, block, augmentation, *room, facts)
+        return fit_scratch(images, manifest, block, augmentation, *room)
 
     return train
 

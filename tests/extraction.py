@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 import graft
-from graft.params import Augmentation, Backbone
+from graft.blocks import Augmentation, Backbone
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["graft.features.extract"])

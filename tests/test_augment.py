@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.augment import augment, draw
-from graft.params import Augmentation
+from graft.augment import augment, augment_features, draw
+from graft.blocks import Augmentation
 
 NULL: dict[str, Any] = {
     "flip": "none",
@@ -27,6 +27,9 @@ FILL_MODES = ["reflect", "wrap", "nearest", "constant"]
 HEIGHT, WIDTH = 12, 17
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, HEIGHT, WIDTH, 3), dtype=np.uint8)
 KEYS = [sha256(bytes([i])).hexdigest() for i in range(6)]
+# As sparse as VGG19's: ReLU outputs.
+MAPS = np.maximum(np.random.default_rng(1).normal(size=(6, 5, 5, 512)) - 0.5, 0).astype(np.float16)
+VECTORS = MAPS.mean(axis=(1, 2))
 
 specs = st.fixed_dictionaries(
     {
@@ -48,9 +51,9 @@ def spec(**changes: Any) -> Augmentation:
     return Augmentation.model_validate({**NULL, **changes})
 
 
-def ranged(number: int, key: str, chosen: Augmentation, factor: float) -> float:
+def ranged(number: int, key: str, chosen: Augmentation, factor: float, of: str = "") -> float:
     """What view 1 of a key draws from +- factor."""
-    return float((2 * draw(key, 1, chosen)[number] - 1) * factor)
+    return float((2 * draw(key, 1, chosen, of)[number] - 1) * factor)
 
 
 def keras_view(layer: keras.layers.Layer, image: np.ndarray) -> np.ndarray:
@@ -88,7 +91,8 @@ def test_a_gray_image_is_augmented_as_one_channel_of_three(chosen: Augmentation,
     one = augment(gray, KEYS[:2], [1, 2], chosen)
     three = augment(np.repeat(gray, 3, axis=-1), KEYS[:2], [1, 2], chosen)
     assert one.shape == (2, size, size, 1)
-    np.testing.assert_allclose(three, np.repeat(one, 3, axis=-1), atol=1e-3)
+    # The mean that contrast keeps is summed in float32, in another order.
+    np.testing.assert_allclose(three, np.repeat(one, 3, axis=-1), atol=1e-2)
 
 
 def test_brightness_is_that_of_keras() -> None:
@@ -177,3 +181,92 @@ def test_drawn_numbers_stay_what_they_are() -> None:
 def test_keys_and_views_must_be_as_many() -> None:
     with pytest.raises(ValueError, match="zip"):
         augment(IMAGES[:2], KEYS[:2], [1], spec())
+
+
+@pytest.mark.parametrize("operation", ["rotation", "zoom"])
+def test_a_feature_map_is_moved_as_keras_moves_it(operation: str) -> None:
+    """The published two-stage recipe on VGG19's (5, 5, 512): a flip, then rotation or zoom."""
+    chosen = spec(flip="horizontal", **{operation: 0.1})
+    moved = augment_features(MAPS, KEYS, [1] * 6, chosen)
+    flips = [draw(key, 1, chosen, "feature/")[0] < 0.5 for key in KEYS]
+    assert 0 < sum(flips) < 6
+    for feature, key, flip, result in zip(MAPS, KEYS, flips, moved, strict=True):
+        if operation == "rotation":
+            factor = ranged(2, key, chosen, 0.1, "feature/")
+            layer = keras.layers.RandomRotation((factor, factor))
+        else:
+            factor = ranged(3, key, chosen, 0.1, "feature/")
+            layer = keras.layers.RandomZoom((factor, factor), (factor, factor))
+        flipped = feature[:, ::-1] if flip else feature
+        np.testing.assert_allclose(result, keras_view(layer, flipped), atol=1e-4)
+    assert min(np.abs(moved - MAPS[:, :, ::step]).max() for step in (1, -1)) > 1
+
+
+@pytest.mark.parametrize("features", [MAPS, VECTORS], ids=["maps", "vectors"])
+@pytest.mark.parametrize("operation", ["brightness", "contrast"])
+def test_features_are_brightened_and_contrasted_as_in_frofa(operation: str, features: np.ndarray) -> None:
+    """By hand: to [0, 1] by the least and the largest value, one number a feature, clipped, and back."""
+    chosen = spec(**{operation: 0.4})
+    results = augment_features(features, KEYS, [1] * 6, chosen)
+    for feature, key, result in zip(features.astype(np.float64), KEYS, results, strict=True):
+        low, high = feature.min(), feature.max()
+        unit = (feature - low) / (high - low)
+        if operation == "brightness":
+            unit = unit + ranged(9, key, chosen, 0.4, "feature/")
+        else:
+            mean = unit.mean(axis=(0, 1) if unit.ndim == 3 else None)
+            unit = (unit - mean) * (1 + ranged(10, key, chosen, 0.4, "feature/")) + mean
+        np.testing.assert_allclose(result, np.clip(unit, 0, 1) * (high - low) + low, atol=1e-5)
+        assert np.abs(result - feature).max() > 0.01
+
+
+def test_no_augmentation_leaves_features_as_they_are() -> None:
+    for features in (MAPS, VECTORS):
+        result = augment_features(features, KEYS, [1] * 6, spec(fill_mode="wrap", interpolation="nearest"))
+        assert result.dtype == np.float32
+        assert (result == features).all()
+    exact = MAPS.astype(np.float32)
+    assert augment_features(exact, KEYS, [1] * 6, spec()) is exact
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    specs, st.permutations(range(6)), st.integers(1, 6), st.sampled_from([np.float16, np.float32, np.int16])
+)
+def test_a_feature_depends_on_its_key_number_and_spec_alone(
+    chosen: Augmentation, order: list[int], n: int, dtype: type
+) -> None:
+    views, maps = [1, 2, 3, 1, 2, 1000], (10 * MAPS[..., :7]).astype(dtype)
+    whole = augment_features(maps, KEYS, views, chosen)
+    some = order[:n]
+    part = augment_features(maps[some], [KEYS[i] for i in some], [views[i] for i in some], chosen)
+    assert (part == whole[some]).all()
+    assert (whole.dtype, whole.shape) == (np.float32, maps.shape)
+    # Nothing is interpolated or clipped past a feature's own range; `constant` fills up with 0, its least.
+    ends = maps.min(axis=(1, 2, 3), keepdims=True), maps.max(axis=(1, 2, 3), keepdims=True)
+    assert ((whole >= ends[0] - 1e-3) & (whole <= ends[1] + 1e-3)).all()
+
+
+@given(value=st.floats(-100, 100, width=32), chosen=specs)
+@settings(deadline=None, max_examples=20)
+def test_a_constant_feature_stays_constant(value: float, chosen: Augmentation) -> None:
+    colour = chosen.model_copy(
+        update=spec().model_dump(include={"flip", "rotation", "zoom", "translation", "crop"})
+    )
+    constant = np.full((2, 3, 3, 4), value, np.float32)
+    np.testing.assert_allclose(augment_features(constant, KEYS[:2], [1, 1], colour), constant)
+    np.testing.assert_allclose(augment_features(constant[:, 0, 0], KEYS[:2], [1, 1], colour), value)
+
+
+def test_features_and_pixels_draw_apart() -> None:
+    pixels, features = draw(KEYS[0], 1, spec()), draw(KEYS[0], 1, spec(), "feature/")
+    assert not set(pixels) & set(features)
+    moved = augment_features(IMAGES, KEYS, [1] * 6, spec(rotation=0.3))
+    assert np.abs(moved - augment(IMAGES, KEYS, [1] * 6, spec(rotation=0.3))).max() > 10
+
+
+@pytest.mark.parametrize("change", [{"flip": "vertical"}, {"rotation": 0.1}, {"crop": 0.1}])
+def test_vectors_are_not_moved(change: dict[str, Any]) -> None:
+    message = r"vectors have no positions to move, .* received shape=\(6, 512\); set flip, rotation"
+    with pytest.raises(ValueError, match=message):
+        augment_features(VECTORS, KEYS, [1] * 6, spec(**change, brightness=0.1))

@@ -16,7 +16,11 @@ runner = CliRunner()
 @pytest.fixture
 def root(tmp_path):
     (tmp_path / "metrics/timing").mkdir(parents=True)
-    (tmp_path / "metrics/comparison.json").write_text(json.dumps(make_comparison()))
+    comparison = make_comparison()
+    (tmp_path / "metrics/comparison.json").write_text(json.dumps(comparison))
+    for row in comparison["methods"]:
+        metrics = {"test": {"accuracy": row["test_accuracy"]}, "n_seen": {"test": row["n_seen_test"]}}
+        (tmp_path / f"metrics/{row['method']}.json").write_text(json.dumps(metrics))
     for stage, seconds in TIMING.items():
         (tmp_path / f"metrics/timing/{stage}.json").write_text(json.dumps(seconds))
     return tmp_path
@@ -30,6 +34,15 @@ def test_table_of_the_working_directory_and_of_a_root(root, monkeypatch):
     assert "two_stage_views" in here.output
     assert "1,480" in here.output
     assert "NOT pre-trained" in here.output
+
+
+def test_metrics_of_another_run_are_named(root):
+    file = root / "metrics/two_stage_views.json"
+    metrics = json.loads(file.read_text())
+    assert "another run" not in runner.invoke(app, ["table", "--root", str(root)]).output
+    file.write_text(json.dumps({**metrics, "test": {"accuracy": 0.123}}))
+    said = "metrics/two_stage_views.json is of another run than this table: `dvc repro`"
+    assert said in runner.invoke(app, ["table", "--root", str(root)]).output
 
 
 def test_without_a_comparison_it_says_what_to_do(tmp_path):
@@ -53,7 +66,27 @@ def test_params_says_what_is_wrong(tmp_path):
     (tmp_path / "params.yaml").write_text(text + "sed: 3\n")
     result = runner.invoke(app, ["params", "--root", str(tmp_path)])
     assert result.exit_code == 1
-    assert "sed: unknown key; remove it or correct its name (received 3)" in result.stderr
+    assert "sed: unknown key; remove it or correct its name (received 3; legal here: seed, " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("blocks: []", "blocks: [block9]", "fine_tune.blocks='block9' has no layer to train in vgg19"),
+        ("layer: block5_pool", "layer: block6_pool", "layer='block6_pool' is not in VGG19; its layers are "),
+        (
+            "Flatten: {}",
+            "Flaten: {}",
+            "scratch.layers[7]: expected a class of keras.layers, received 'Flaten'",
+        ),
+    ],
+)
+def test_params_knows_the_names_of_layers(tmp_path, old, new, message):
+    text = (Path(__file__).parents[1] / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace(old, new))
+    result = runner.invoke(app, ["params", "--root", str(tmp_path)])
+    assert result.exit_code == 1
+    assert message in result.stderr
 
 
 def test_version():

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from graft.compare import METHODS, adjust_holm, compare, compare_pairs, mcnemar
 from graft.predictions import SCORE
+from graft.seeds import compare_seeds, summarise_seeds
 from graft.table import describe_pair, notes, print_comparison, split_seconds
 
 BOOLS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
@@ -33,6 +34,7 @@ def make_frame(right, n_validation=4):
             "key": [f"{i:064x}" for i in range(n)],
             "split": ["validation"] * n_validation + ["test"] * len(right),
             "y_true": np.array(["cat", "dog"])[truth],
+            "seed": 0,
             SCORE + "cat": np.where(decided == 0, 0.8, 0.2),
             SCORE + "dog": np.where(decided == 1, 0.8, 0.2),
         }
@@ -43,6 +45,7 @@ def make_facts(method, **changes):
     scratch = method == "scratch"
     return {
         "method": method,
+        "seeds": [0],
         "backbone": "none" if scratch else "vgg19",
         "weights": "none" if scratch else "random",
         "pretrained": False,
@@ -56,16 +59,22 @@ def make_facts(method, **changes):
     } | changes
 
 
-def make_metrics(accuracy):
-    split = {"accuracy": accuracy, "accuracy_low": accuracy - 0.1, "accuracy_high": accuracy + 0.1}
-    return {"test": split, "validation": split, "n_seen": {"test": 20}, "confidence": 0.95}
+def make_metrics(*accuracies):
+    """What `evaluate` gives for the test accuracies of so many seeds."""
+    split = {"accuracy": accuracies[0], "accuracy_low": accuracies[0] - 0.1, "log_loss": 0.5}
+    split["accuracy_high"] = accuracies[0] + 0.1
+    measured = {n: {"test": split | {"accuracy": a}, "validation": split} for n, a in enumerate(accuracies)}
+    seeds = summarise_seeds(measured)
+    return {"test": split, "validation": split, "n_seen": {"test": 20}, "confidence": 0.95, "seeds": seeds}
 
 
-def make_comparison(**facts):
+def make_comparison(by_seed=None, **facts):
+    """Of all methods; `by_seed` gives the accuracies of some with other seeds than the first."""
     rights = [[True] * 20, [True] * 20, [True] * 17 + [False] * 3, [False] * 15 + [True] * 5]
+    by_seed = by_seed or {}
     return compare(
         {m: (make_frame(r), make_facts(m, **facts)) for m, r in zip(METHODS, rights, strict=True)},
-        {m: make_metrics(sum(r) / 20) for m, r in zip(METHODS, rights, strict=True)},
+        {m: make_metrics(sum(r) / 20, *by_seed.get(m, [])) for m, r in zip(METHODS, rights, strict=True)},
     )
 
 
@@ -85,6 +94,9 @@ def test_one_row_a_method_in_the_order_given():
         "test_accuracy": 0.85,
         "test_accuracy_low": 0.75,
         "test_accuracy_high": 0.95,
+        "n_seeds": 1,
+        "test_accuracy_mean": 0.85,
+        "test_accuracy_std": None,
         "n_seen_test": 20,
         "trainable_params": 3_310_081,
         "total_params": 23_342_657,
@@ -159,6 +171,42 @@ def test_pairs_do_not_depend_on_the_order_of_rows(rows, random):
     assert compare_pairs({"inline": first.iloc[order], "scratch": second}) == [pair]
     assert pair["n_first_only"] == sum(a and not b for a, b in rows)
     assert pair["n_second_only"] == sum(b and not a for a, b in rows)
+
+
+def test_another_seed_changes_neither_the_first_figures_nor_mcnemar():
+    frames = {"inline": make_frame([True] * 14 + [False] * 6), "scratch": make_frame([False, True] * 10)}
+    metrics = {"inline": make_metrics(0.7), "scratch": make_metrics(0.5)}
+    one = compare({m: (frame, make_facts(m)) for m, frame in frames.items()}, metrics)
+    doubled = {
+        m: (
+            pd.concat([make_frame([m == "scratch"] * 20).assign(seed=3), frame.assign(seed=7)]),
+            make_facts(m, seeds=[7, 3]),
+        )
+        for m, frame in frames.items()
+    }
+    two = compare(doubled, {"inline": make_metrics(0.7, 0.0), "scratch": make_metrics(0.5, 1.0)})
+    for key in ("test_accuracy", "validation_accuracy"):
+        assert two[key] == one[key]
+    mcnemar_keys = ["first", "second", "n_first_only", "n_second_only", "p_value", "p_value_holm"]
+    assert [two["pairs"][0][key] for key in mcnemar_keys] == [one["pairs"][0][key] for key in mcnemar_keys]
+    assert two["test_accuracy_by_seed"] == {"inline": [0.7, 0.0], "scratch": [0.5, 1.0]}
+    assert [row["n_seeds"] for row in two["methods"]] == [2, 2]
+    assert one["pairs"][0]["exceeds_noise"] is None
+    assert two["pairs"][0]["exceeds_noise"] is False
+
+
+def test_a_row_and_a_pair_say_what_the_seeds_say():
+    by_seed = {"two_stage": [0.95, 1.0], "scratch": [0.3, 0.25]}
+    comparison = make_comparison(by_seed)
+    row = comparison["methods"][0]
+    assert (row["n_seeds"], row["test_accuracy_mean"]) == (3, pytest.approx(np.mean([1, 0.95, 1])))
+    assert row["test_accuracy_std"] == pytest.approx(np.std([1, 0.95, 1], ddof=1))
+    known = [pair for pair in comparison["pairs"] if pair["exceeds_noise"] is not None]
+    (expected,) = compare_seeds({"a": [1, 0.95, 1], "b": [0.25, 0.3, 0.25]}, 0.95)
+    assert len(known) == 1
+    assert known[0].items() >= ({"first": "two_stage", "second": "scratch"} | expected).items()
+    assert known[0]["exceeds_noise"]
+    json.dumps(comparison, allow_nan=False)
 
 
 def test_other_test_images_are_refused():
@@ -244,3 +292,37 @@ def test_verdicts_in_words():
     assert describe_pair(pair | {"p_value_holm": 0.04, "n_first_only": 1}, 0.05).endswith(
         "two_stage is better"
     )
+
+
+def test_the_table_says_what_the_seeds_say_in_80_columns():
+    assert "Over the seeds" not in printed(make_comparison(), TIMING, 80)
+    by_seed = {"two_stage": [0.95, 1.0], "two_stage_views": [0.95, 0.9], "scratch": [0.3, 0.25]}
+    text = printed(make_comparison(by_seed), TIMING, 80)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    start = lines.index("Over the seeds (mean ± sd of the test accuracy):")
+    assert "McNemar" in text[: text.index("Over the seeds")]
+    assert lines[start + 1 :] == [
+        "  two_stage: 98.3 ± 2.9 % (3 seeds: 100.0, 95.0, 100.0)",
+        "  two_stage_views: 95.0 ± 5.0 % (3 seeds: 100.0, 95.0, 90.0)",
+        "  inline: 85.0 % (1 seed)",
+        "  scratch: 26.7 ± 2.9 % (3 seeds: 25.0, 30.0, 25.0)",
+        "Difference of the means in points, 95 % interval (Welch, Bonferroni):",
+        "  two_stage vs two_stage_views: +3.3 (-12.0 to +18.7): within the seeds' noise",
+        "  two_stage vs scratch: +71.7 (+62.3 to +81.0): exceeds the seeds' noise",
+        "  two_stage_views vs scratch: +68.3 (+53.0 to +83.7): exceeds the seeds' noise",
+        "  (pairs in which a method has one seed are left out)",
+    ]
+
+
+def test_without_two_methods_of_several_seeds_no_pair_is_judged():
+    text = printed(make_comparison({"two_stage": [0.95]}), TIMING, 80)
+    assert "two_stage: 97.5 ± 3.5 % (2 seeds: 100.0, 95.0)" in text
+    assert "noise" not in text
+    assert "(pairs in which a method has one seed are left out)" in text
+
+
+def test_seeds_of_all_methods_leave_no_pair_out():
+    text = printed(make_comparison({method: [0.5] for method in METHODS}), TIMING, 80)
+    assert text.count("noise") == 6
+    assert "left out" not in text

@@ -12,8 +12,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from graft.backbones import build_backbone, make_embedder
+from graft.blocks import Backbone
 from graft.features.extract import extract_features, make_fingerprint
-from graft.params import Backbone, Params
+from graft.params import Params
 
 pytestmark = pytest.mark.filterwarnings("ignore:precision=bfloat16")  # it will be slow
 PROPERTY = {"deadline": None, "phases": [Phase.generate], "report_multiple_bugs": False}

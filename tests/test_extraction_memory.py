@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from extraction import Job, Run
+from graft.blocks import Backbone
 from graft.datasets import RawImage
-from graft.params import Backbone, Params
+from graft.params import Params
 from graft.prepare import prepare
 
 ROW = {
@@ -22,8 +23,6 @@ ROW = {
     "pooling": "none",
     "image_size": 64,
     "batch_size": 64,
-    "url": None,
-    "md5": None,
 }
 
 

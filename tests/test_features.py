@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from graft.augment import augment
 from graft.backbones import build_backbone
+from graft.blocks import Augmentation, Backbone
 from graft.features.extract import extract_features, make_fingerprint
 from graft.features.shards import (
     Row,
@@ -29,7 +30,7 @@ from graft.features.shards import (
 )
 from graft.features.store import FeatureStore, fingerprint_id
 from graft.images import load_pixels
-from graft.params import Augmentation, Backbone, Params
+from graft.params import Params
 
 FINGERPRINT = {"layer": "x", "weights_sha256": "0", "augmentation": {"rotation": 0.1}}
 NAME = fingerprint_id(FINGERPRINT)

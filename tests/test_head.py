@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from graft.params import Augmentation, Backbone, Params
+from graft.blocks import Augmentation, Backbone
+from graft.params import Params
 
 N_IMAGES, N_VIEWS = 40, 60
 

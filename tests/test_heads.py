@@ -1,5 +1,9 @@
 """Heads: layers, loss and scores that go with the number of classes; standardisation as scikit-learn's."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -7,14 +11,33 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from graft.heads import build_head, class_scores, fit_scaler, loss_for
-from graft.params import Head
+from graft.blocks import Head
+from graft.heads import accuracy, build_head, class_scores, fit_scaler, loss_for, targets_for
+from graft.models import deployable, save_model
 
 MAPS = np.random.default_rng(0).normal(3, 2, (300, 2, 3, 4)).astype(np.float16)
 
 
+PREDICT = """
+import sys
+import keras
+import numpy as np
+
+images = np.load(sys.argv[2])
+np.save(sys.argv[3], keras.saving.load_model(sys.argv[1])(images))
+assert "graft" not in sys.modules
+"""
+
+
 def make_params(**changes: Any) -> Head:
-    values = {"pooling": "flatten", "standardise": True, "dense": (5,), "dropout": 0.5}
+    values = {
+        "pooling": "flatten",
+        "standardise": True,
+        "dense": (5,),
+        "dropout": 0.5,
+        "batch_norm": False,
+        "l2": 0.0,
+    }
     return Head.model_validate({**values, **changes})
 
 
@@ -26,14 +49,34 @@ def test_two_classes_share_one_sigmoid() -> None:
     head = build_head((4,), 2, make_params(), None, 0)
     assert head.layers[-1].activation is keras.activations.sigmoid
     assert head.output_shape == (None, 1)
-    assert loss_for(1) == "binary_crossentropy"
 
 
 def test_more_classes_take_a_softmax() -> None:
     head = build_head((4,), 3, make_params(), None, 0)
     assert head.layers[-1].activation is keras.activations.softmax
     np.testing.assert_allclose(np.sum(head(np.ones((2, 4))), 1), 1, rtol=1e-6)
-    assert loss_for(3) == "sparse_categorical_crossentropy"
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_losses_and_accuracy_of_hard_targets_are_those_of_class_numbers(n_outputs: int) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, max(n_outputs, 2), 50)
+    outputs = rng.dirichlet(np.ones(3), 50)[:, :n_outputs].astype(np.float32)
+    targets = targets_for(labels, n_outputs)
+    assert (targets.shape, targets.dtype) == (outputs.shape, np.float32)
+    likelihoods = class_scores(outputs)[np.arange(50), labels]
+    assert float(loss_for(n_outputs)(targets, outputs)) == pytest.approx(-np.log(likelihoods).mean(), 1e-5)
+    right = class_scores(outputs).argmax(1) == labels
+    np.testing.assert_array_equal(accuracy(targets, outputs), right)
+    assert 0 < right.mean() < 1
+
+
+def test_the_accuracy_of_mixed_targets_is_that_of_their_likeliest_class() -> None:
+    outputs = np.array([[0.9], [0.9], [0.1], [0.1]], np.float32)
+    targets = np.array([[0.7], [0.3], [0.3], [0.7]], np.float32)
+    np.testing.assert_array_equal(accuracy(targets, outputs), [1, 0, 1, 0])
+    pair = [np.hstack([1 - values, values]) for values in (targets, outputs)]
+    np.testing.assert_array_equal(accuracy(*pair), [1, 0, 1, 0])
 
 
 def test_scores_have_a_column_a_class() -> None:
@@ -106,3 +149,43 @@ def test_the_seed_decides_the_weights() -> None:
 def test_only_dense_layers_are_trained() -> None:
     head = build_head(MAPS.shape[1:], 3, make_params(), fit_scaler(MAPS, "flatten"), 0)
     assert sum(w.numpy().size for w in head.trainable_weights) == 24 * 5 + 5 + 5 * 3 + 3
+
+
+def test_l2_is_a_penalty_on_every_kernel_and_on_nothing_else() -> None:
+    plain, penalised = (build_head((4,), 3, make_params(dense=(5, 4), l2=l2), None, 0) for l2 in (0, 0.1))
+    assert not plain.losses
+    dense = [layer for layer in penalised.layers if isinstance(layer, keras.layers.Dense)]
+    for layer in dense:
+        layer.bias.assign(np.ones(layer.units))
+    squares = sum((layer.kernel.numpy() ** 2).sum() for layer in dense)
+    assert float(sum(penalised.losses)) == pytest.approx(0.1 * squares, rel=1e-5)
+    assert len(dense) == len(penalised.losses) == 3
+
+
+def test_batch_normalisation_stands_before_each_activation() -> None:
+    head = build_head((4,), 3, make_params(dense=(5, 4), batch_norm=True), None, 0)
+    hidden = ["Dense", "BatchNormalization", "Activation"]
+    assert names(head) == ["Flatten", *hidden, *hidden, "Dropout", "Dense"]
+    x = np.random.default_rng(0).normal(5, 3, (500, 4)).astype(np.float32)
+    normalised = keras.Sequential(head.layers[:3])(x, training=True)
+    np.testing.assert_allclose(np.mean(normalised, 0), 0, atol=1e-4)
+    np.testing.assert_allclose(np.std(normalised, 0), 1, atol=1e-2)
+    assert head.layers[3].activation is keras.activations.relu
+    assert [layer.use_bias for layer in head.layers if isinstance(layer, keras.layers.Dense)] == [0, 0, 1]
+
+
+def test_a_head_with_everything_is_a_file_that_plain_keras_loads(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).uniform(0, 255, (6, 8, 8, 3)).astype(np.float32)
+    head = build_head((8, 8, 3), 3, make_params(batch_norm=True, l2=0.1), None, 0)
+    head(images, training=True)  # moves the statistics of the batch normalisation
+    model = deployable(8, head)
+    for name in ("model", "again"):
+        save_model(model, tmp_path / f"{name}.keras")
+    assert (tmp_path / "model.keras").read_bytes() == (tmp_path / "again.keras").read_bytes()
+    np.save(tmp_path / "images.npy", images)
+    files = [tmp_path / name for name in ("model.keras", "images.npy", "scores.npy")]
+    environment = {**os.environ, "HOME": os.devnull}
+    subprocess.run([sys.executable, "-I", "-c", PREDICT, *files], env=environment, check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), model(images), atol=1e-6)
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert float(sum(loaded.losses)) == float(sum(model.losses)) > 0

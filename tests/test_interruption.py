@@ -20,9 +20,10 @@ import pandas as pd
 import pytest
 
 from extraction import CONTEXT, FILES, Job, Moment, Run, extract
+from graft.blocks import Backbone
 from graft.features.shards import read_rows
 from graft.features.store import fingerprint_id
-from graft.params import Backbone, Params
+from graft.params import Params
 
 KILLS = int(os.environ.get("GRAFT_KILLS", "20"))  # more by hand: GRAFT_KILLS=200
 PAIRS = KILLS // 5  # of extractions at once

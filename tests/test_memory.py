@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from extraction import CONTEXT
 from graft.arrays import allocate
+from graft.blocks import HeadMethod
 from graft.features.shards import write_features
-from graft.params import HeadMethod, Params
+from graft.params import Params
 
 N_TRAIN, N_SCORED, SHAPE = 32, 8_000, (5, 5, 512)
 
@@ -69,7 +70,9 @@ def train(folder: Path, params: HeadMethod, memory_limit: float, answers: Connec
     watcher.start()
     manifest = pd.read_csv(folder / "manifest.csv")
     scratch = folder / "scratch"
-    fit_two_stage_views(folder / "features", manifest, backbone, params, memory_limit, scratch, 0, {}, 1)
+    fit_two_stage_views(
+        folder / "features", manifest, backbone, params, memory_limit, scratch, [0], {}, views=1
+    )
     ended.set()
     watcher.join()
     answers.send(max(peaks) - before)

@@ -1,8 +1,6 @@
 """Methods: each trains, restores its best epoch and repeats itself; inline is two-stage with views."""
 
 import json
-from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graft.augment import augment
+from graft.augment import augment, augment_features
 from graft.backbones import build_backbone, make_embedder
 from graft.features.extract import extract_features, make_fingerprint
 from graft.images import load_pixels
-from graft.methods.outcome import Outcome
+from graft.methods.outcome import Outcome, write_outcome
 from graft.methods.scratch import build_network
-from graft.methods.training import best_epoch, fit
+from graft.methods.training import best_epoch
+from graft.metrics import evaluate
 from graft.models import save_model
-from graft.params import Training
 from graft.predictions import read_predictions
 
 METHODS = ["two_stage", "two_stage_views", "inline", "scratch"]
@@ -36,7 +34,6 @@ MAPPED = {
     "inline": {"pixels.npy", "features.npy"},
     "scratch": {"pixels.npy"},
 }
-TRAINING = {"optimizer": "sgd", "learning_rate": 0.1, "epochs": 6, "batch_size": 4, "patience": None}
 
 
 def losses(outcome: Outcome) -> np.ndarray:
@@ -50,7 +47,7 @@ def losses(outcome: Outcome) -> np.ndarray:
 class TestEveryMethod:
     def test_history(self, trained: Any, method: str) -> None:
         history = pd.read_csv(trained[method].history)
-        assert set(history) == {"epoch", "accuracy", "loss", "val_accuracy", "val_loss"}
+        assert set(history) == {"epoch", "accuracy", "learning_rate", "loss", "val_accuracy", "val_loss"}
         assert list(history["epoch"]) == [1, 2, 3]
         assert np.isfinite(history.to_numpy()).all()
 
@@ -100,7 +97,7 @@ def test_one_memory_limit_holds_for_all_arrays(
 
 @pytest.mark.parametrize("method", ["two_stage", "scratch"])
 def test_another_seed_gives_others(trained: Any, train: Any, method: str) -> None:
-    assert trained[method].outcome.scores.tobytes() != train(method, seed=1, epochs=1).scores.tobytes()
+    assert trained[method].outcome.scores.tobytes() != train(method, seeds=(1,), epochs=1).scores.tobytes()
 
 
 class TestIdentity:
@@ -204,53 +201,152 @@ def test_test_images_do_not_reach_the_training(trained: Any, manifest: pd.DataFr
     assert not set(outcome.rows["key"]) & set(manifest.loc[manifest["split"] == "train", "key"])
 
 
-class TestTraining:
-    @staticmethod
-    @cache
-    def train(**changes: Any) -> tuple[keras.Model, pd.DataFrame, list[tuple[int, list[int]]]]:
-        """A linear model on numbers; also the rows that each step asked for."""
-        keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, activation="sigmoid")])
-        x = np.random.default_rng(0).normal(size=(22, 3)).astype(np.float32)
-        y = (x[:, 0] > 0).astype(np.int64)
-        seen: list[tuple[int, list[int]]] = []
-
-        def inputs(epoch: int, rows: np.ndarray) -> np.ndarray:
-            seen.append((epoch, rows.tolist()))
-            return x[rows]
-
-        validation = x, 1 - y  # which gets worse as training gets better
-        history = fit(model, inputs, y, validation, Training(**{**TRAINING, **changes}), 3)
-        return model, history, seen
-
-    def test_every_row_is_seen_once_an_epoch(self) -> None:
-        _, _, seen = self.train()
-        for epoch in range(6):
-            batches = [rows for at, rows in seen if at == epoch]
-            assert [len(rows) for rows in batches] == [4] * 5 + [2]
-            assert sorted(chain(*batches)) == list(range(22))
-        assert [rows for at, rows in seen if at == 0] != [rows for at, rows in seen if at == 1]
-
-    def test_the_order_depends_on_seed_and_epoch_alone(self) -> None:
-        assert self.train()[2][:12] == self.train(optimizer="adam", epochs=2)[2]
-
-    def test_patience_stops_early_and_restores_the_best(self) -> None:
-        model, history, _ = self.train(patience=2)
-        assert list(history["epoch"]) == [1, 2, 3]
-        assert best_epoch(history) == 1
-        once, _, _ = self.train(epochs=1)
-        assert all((a == b).all() for a, b in zip(model.get_weights(), once.get_weights(), strict=True))
-
-    def test_without_patience_all_epochs_run_and_the_best_is_restored(self) -> None:
-        model, history, _ = self.train()
-        assert len(history) == 6
-        once, _, _ = self.train(epochs=1)
-        assert all((a == b).all() for a, b in zip(model.get_weights(), once.get_weights(), strict=True))
+def part(outcome: Outcome, seed: int) -> np.ndarray:
+    """The scores with one seed."""
+    return outcome.scores[(outcome.rows["seed"] == seed).to_numpy()]
 
 
-def test_a_training_that_diverges_says_so(train: Any) -> None:
-    with pytest.raises(ValueError, match=r"no epoch has a finite .* lower learning_rate=1e\+30"):
-        train("two_stage", optimizer="sgd", learning_rate=1e30, epochs=2)
+def pixels_of(outcome: Outcome, images: Path, size: int) -> np.ndarray:
+    """The images that the scores of the first seed are of, in their order."""
+    keys = list(outcome.rows["key"][outcome.rows["seed"] == outcome.facts["seeds"][0]])
+    return load_pixels(images, keys, size).astype(np.float32)
+
+
+TUNED = {"blocks": ["block2"], "layers": 0, "optimizer": "adam", "learning_rate": 1e-5, "epochs": 2}
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "changes"),
+    [
+        ("two_stage", 32, {}),
+        ("inline", 32, {"epochs": 1}),
+        ("inline", 32, {"epochs": 1, "fine_tune": TUNED}),
+        ("scratch", 16, {}),
+    ],
+    ids=["two_stage", "inline", "fine-tuned", "scratch"],
+)
+def test_each_seed_is_a_training_of_its_own_and_the_model_is_of_the_first(
+    train: Any, images: Path, method: str, size: int, changes: dict[str, Any]
+) -> None:
+    both = train(method, seeds=(3, 1), **changes)
+    assert both.facts["seeds"] == [3, 1]
+    assert list(dict.fromkeys(both.rows["seed"])) == [3, 1]
+    for seed in (3, 1):
+        alone = train(method, seeds=(seed,), **changes)
+        assert part(both, seed).tobytes() == alone.scores.tobytes()
+    pd.testing.assert_frame_equal(both.history, train(method, seeds=(3,), **changes).history)
+    np.testing.assert_allclose(both.model(pixels_of(both, images, size)), part(both, 3), atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def tuned(train: Any) -> Outcome:
+    return train("inline", epochs=1, fine_tune=TUNED)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_file_does_not_depend_on_what_the_process_built_before(
+    trained: Any, train: Any, method: str, tmp_path: Path
+) -> None:
+    build_network([{"Flatten": {}}, {"Dense": {"units": 3}}, {"Dropout": {"rate": 0.5}}], 16, 3, 0)
+    again = train(method, seeds=(0, 1) if method == "two_stage" else (0,))
+    save_model(again.model, tmp_path / "model.keras")
+    assert (tmp_path / "model.keras").read_bytes() == trained[method].model.read_bytes()
+
+
+class TestFineTuning:
+    def test_the_head_comes_first_and_the_epochs_go_on(self, tuned: Outcome, trained: Any) -> None:
+        head = trained["inline"].outcome.history
+        pd.testing.assert_frame_equal(tuned.history[:1], head[:1])
+        assert list(tuned.history["epoch"]) == [1, 2, 3]
+        assert list(tuned.history["learning_rate"]) == pytest.approx([0.01, 1e-5, 1e-5])
+
+    def test_the_named_block_is_trained_and_no_other_layer(self, tuned: Outcome, backbone: Any) -> None:
+        now = tuned.model.get_layer("backbone").get_layer("vgg16").layers
+        before = {layer.name: layer.get_weights() for layer in backbone.get_layer("vgg16").layers}
+        changed = {
+            layer.name
+            for layer in now
+            if any((a != b).any() for a, b in zip(layer.get_weights(), before[layer.name], strict=True))
+        }
+        assert changed == {"block2_conv1", "block2_conv2"}
+
+    def test_the_model_gives_the_scores(self, tuned: Outcome, images: Path) -> None:
+        np.testing.assert_allclose(tuned.model(pixels_of(tuned, images, 32)), tuned.scores, atol=1e-4)
+        assert losses(tuned) == pytest.approx(tuned.history["val_loss"].min(), rel=1e-3)
+
+    def test_what_it_cost(self, tuned: Outcome) -> None:
+        per_epoch = N_TRAIN + 10  # and the validation images, whose features change now
+        assert tuned.facts["images_embedded"] == N_IMAGES + N_TRAIN + 2 * per_epoch + 20
+
+    def test_it_cannot_make_the_validation_loss_worse(self, train: Any, trained: Any) -> None:
+        """A learning rate far too high: the weights from before are kept, those of the backbone too."""
+        spoilt = train("inline", fine_tune={**TUNED, "learning_rate": 1.0})
+        head = trained["inline"].outcome
+        assert spoilt.history["val_loss"][EPOCHS:].min() > head.history["val_loss"].min()
+        np.testing.assert_allclose(spoilt.scores, head.scores, atol=2**-11)
+
+    def test_views_go_on_where_the_head_stopped(self, train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        views = []
+
+        def record(pixels: np.ndarray, keys: Any, numbers: list[int], spec: Any) -> np.ndarray:
+            views.append(set(numbers))
+            return augment(pixels, keys, numbers, spec)
+
+        monkeypatch.setattr("graft.methods.inline.augment", record)
+        train("inline", epochs=1, fine_tune=TUNED)
+        assert views == [{1}] * STEPS + [{2}] * STEPS + [{3}] * STEPS
+
+    def test_its_draws_are_not_those_of_the_head_again(
+        self, train: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen = []
+
+        def record(pixels: np.ndarray, keys: Any, numbers: list[int], spec: Any) -> np.ndarray:
+            seen.extend(keys)
+            return augment(pixels, keys, numbers, spec)
+
+        monkeypatch.setattr("graft.methods.inline.augment", record)
+        train("inline", epochs=1, sampling="balanced", fine_tune={**TUNED, "epochs": 1})
+        assert sorted(seen[:N_TRAIN]) != sorted(seen[N_TRAIN:])
+
+    def test_a_block_that_does_not_exist_is_refused_before_any_work(self, train: Any, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"fine_tune\.blocks='block9' .* block1, block2"):
+            train("inline", memory_limit=1e-9, scratch=tmp_path, fine_tune={**TUNED, "blocks": ["block9"]})
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", ["two_stage", "two_stage_views"])
+def test_feature_augmentation_changes_what_is_trained_on_and_not_what_is_scored(
+    train: Any, trained: Any, params: Any, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def record(features: np.ndarray, keys: Any, numbers: list[int], spec: Any) -> np.ndarray:
+        seen.append(set(numbers))
+        return augment_features(features, keys, numbers, spec)
+
+    monkeypatch.setattr("graft.methods.two_stage_views.augment_features", record)
+    operations = {**getattr(params, method).feature_augmentation.model_dump(), "brightness": 0.5}
+    outcome = train(method, feature_augmentation=operations)
+    assert seen == [{1}] * STEPS + [{2}] * STEPS + [{3}] * STEPS
+    plain = trained[method].outcome
+    assert np.abs(outcome.history["loss"] - plain.history["loss"]).max() > 1e-4
+    assert outcome.facts["images_embedded"] == plain.facts["images_embedded"]
+
+
+def test_inline_mixes_pixels_and_two_stage_features(train: Any, row: Any, backbone: Any) -> None:
+    embed, seen = make_embedder(backbone, row.batch_size), []
+
+    def recording(pixels: np.ndarray) -> np.ndarray:
+        seen.append(pixels)
+        return embed(pixels)
+
+    train("inline", embed=recording, epochs=1)
+    plain, seen = seen[-STEPS:], []
+    mixed = train("inline", embed=recording, epochs=1, mix="mixup", mix_alpha=1.0)
+    assert all(len(a) == len(b) and (a != b).any() for a, b in zip(plain, seen[-STEPS:], strict=True))
+    assert mixed.facts["images_embedded"] == N_IMAGES + N_TRAIN
+    assert train("two_stage", mix="cutmix", epochs=1).history["loss"].notna().all()
 
 
 def dense(units: int) -> dict[str, Any]:
@@ -291,6 +387,11 @@ class TestScratch:
     def test_a_layer_that_cannot_be_built(self, layers: list[dict[str, Any]], message: str) -> None:
         with pytest.raises(ValueError, match=f"(?s){message}"):
             build_network(layers, 16, 3, 0)
+
+    def test_it_is_looked_at_before_any_work(self, train: Any, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="received 'Flaten'"):
+            train("scratch", layers=[{"Flaten": {}}], memory_limit=1e-9, scratch=tmp_path)
+        assert list(tmp_path.iterdir()) == []
 
     def test_a_network_that_does_not_end_in_a_vector(self) -> None:
         with pytest.raises(ValueError, match=r"scratch\.layers: .*shape=\(14, 14, 2\); end the .*Flatten"):
@@ -340,6 +441,21 @@ class TestScratch:
         np.testing.assert_allclose(loaded(pixels), outcome.scores, atol=1e-4)
         again = train("scratch", color_mode="grayscale", image_size=size, epochs=2, memory_limit=1e-9)
         assert again.scores.tobytes() == outcome.scores.tobytes()
+
+    @pytest.mark.filterwarnings("ignore:precision=bfloat16")
+    def test_bfloat16_is_for_the_training_and_the_model_is_float32(
+        self, train: Any, trained: Any, images: Path, manifest: pd.DataFrame, tmp_path: Path
+    ) -> None:
+        coarse, exact = train("scratch", precision="bfloat16"), trained["scratch"].outcome
+        assert keras.config.dtype_policy().name == "float32"
+        assert coarse.history["loss"][0] != exact.history["loss"][0]
+        np.testing.assert_allclose(coarse.history["loss"][0], exact.history["loss"][0], rtol=0.05)
+        layers = coarse.model.get_layer("scratch").layers
+        assert {layer.dtype_policy.name for layer in layers} == {"float32"}
+        write_outcome(coarse, "scratch", tmp_path)
+        predictions, facts = read_predictions(tmp_path / "predictions/scratch.parquet")
+        evaluate(predictions, facts, manifest, 0.95, 15)
+        np.testing.assert_allclose(coarse.model(pixels_of(coarse, images, 16)), coarse.scores, atol=0.02)
 
     def test_its_model_takes_the_pixels(self, trained: Any, images: Any) -> None:
         outcome = trained["scratch"].outcome

@@ -13,9 +13,9 @@ from sklearn import metrics as sklearn_metrics
 from graft.manifest import read_manifest, write_manifest
 from graft.metrics import calibration_error, decide, evaluate, measure_split, write_json
 from graft.plots import confusion_rows, mean_roc, roc_curves, write_plots
-from graft.predictions import SCORE, read_predictions, score_matrix, write_predictions
+from graft.predictions import SCORE, first_seed, read_predictions, score_matrix, write_predictions
 
-FACTS = {"method": "inline", "backbone": "vgg19", "weights": "random", "pretrained": False}
+FACTS = {"method": "inline", "backbone": "vgg19", "weights": "random", "pretrained": False, "seeds": [0]}
 CLASSES = ["<b>rose</b>", "sun flower", "tulip"]
 
 
@@ -37,10 +37,17 @@ def make_case(classes=CLASSES, seed=0, signal=1.5):
     logits = np.random.default_rng(seed).normal(size=(len(rows), len(classes)))
     logits[np.arange(len(rows)), rows["label"].map(classes.index)] += signal
     scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    predictions = rows[["key", "split"]].assign(y_true=rows["label"]).reset_index(drop=True)
+    predictions = rows[["key", "split"]].assign(y_true=rows["label"], seed=0).reset_index(drop=True)
     for label, column in zip(classes, scores.T, strict=True):
         predictions[SCORE + label] = column.astype(np.float32)
     return predictions, FACTS | {"n_seen_train": int((manifest["split"] == "train").sum())}, manifest
+
+
+def with_seeds(*cases):
+    """Of cases on one manifest, a case of so many seeds: 0, 1, ... in this order."""
+    frames = [predictions.assign(seed=seed) for seed, (predictions, _, _) in enumerate(cases)]
+    facts = cases[0][1] | {"seeds": list(range(len(cases)))}
+    return pd.concat(frames, ignore_index=True), facts, cases[0][2]
 
 
 def run(case, confidence=0.95, bins=15):
@@ -114,6 +121,9 @@ def test_order_of_rows_changes_no_byte(seed, order):
     order.shuffle(shuffled)
     again = predictions.iloc[shuffled], facts, manifest.iloc[::-1]
     assert json.dumps(run(again)) == json.dumps(run((predictions, facts, manifest)))
+    several = with_seeds(make_case(seed=seed), make_case(seed=seed + 1))
+    mixed = several[0].sample(frac=1, random_state=seed), *several[1:]
+    assert json.dumps(run(mixed)) == json.dumps(run(several))
     assert roc_curves(again[0]).equals(roc_curves(predictions))
     assert confusion_rows(again[0]).equals(confusion_rows(predictions))
 
@@ -123,7 +133,7 @@ def test_order_of_rows_changes_no_byte(seed, order):
 def test_names_of_the_classes_change_no_number(seed):
     predictions, facts, manifest = make_case(seed=seed)
     names = dict(zip(CLASSES, ["z", "y", "x"], strict=True))  # reverses the class order
-    columns = ["key", "split", "y_true", *(SCORE + label for label in reversed(CLASSES))]
+    columns = ["key", "split", "y_true", "seed", *(SCORE + label for label in reversed(CLASSES))]
     renamed = predictions[columns].rename(columns={SCORE + a: SCORE + b for a, b in names.items()})
     renamed["y_true"] = renamed["y_true"].map(names)
     before = run((predictions, facts, manifest))["test"]
@@ -205,7 +215,7 @@ BROKEN = {
     ),
     "n_seen.train=8, expected 9": lambda p, f, m: (p, f | {"n_seen_train": 8}, m),
     r"classes=\['tulip', 'sun flower', '<b>rose</b>'\], expected \['<b>rose</b>', 'sun": lambda p, f, m: (
-        p[["key", "split", "y_true", *(SCORE + c for c in reversed(CLASSES))]],
+        p[["key", "split", "y_true", "seed", *(SCORE + c for c in reversed(CLASSES))]],
         f,
         m,
     ),
@@ -228,6 +238,68 @@ def test_the_refusal_names_a_key():
     predictions, facts, manifest = make_case()
     with pytest.raises(ValueError, match=f"1 keys missing, e.g. key={predictions['key'][0]};"):
         run((predictions.iloc[1:], facts, manifest))
+
+
+def test_the_refusal_names_the_seed():
+    predictions, facts, manifest = with_seeds(make_case(seed=0), make_case(seed=1))
+    lacking = predictions.drop(predictions.index[-1])
+    with pytest.raises(
+        ValueError, match=r"manifest: seed=1: 1 keys missing, [^;]*; seed=1: n_seen.test=17, "
+    ):
+        run((lacking, facts, manifest))
+    with pytest.raises(ValueError, match=r"seeds=\[0, 1\], expected \[0, 1, 2\]; seed=2: 27 keys missing"):
+        run((predictions, facts | {"seeds": [0, 1, 2]}, manifest))
+    with pytest.raises(ValueError, match=r"manifest: seeds=\[0, 1\], expected \[0\]. Run"):
+        run((predictions, facts | {"seeds": [0]}, manifest))
+
+
+@given(seeds=st.lists(st.integers(0, 99), min_size=2, max_size=4))
+@settings(max_examples=8, deadline=None)
+def test_seeds_are_summarised_as_numpy_does(seeds):
+    cases = [make_case(seed=seed) for seed in seeds]
+    result = run(with_seeds(*cases))["seeds"]
+    assert result["n"] == len(seeds)
+    for split in ("test", "validation"):
+        accuracies = []
+        for predictions, _, _ in cases:
+            rows = predictions[predictions["split"] == split]
+            decided = np.array(CLASSES)[score_matrix(rows)[0].argmax(axis=1)]
+            accuracies.append((decided == rows["y_true"]).mean())
+        assert [value[f"{split}_accuracy"] for value in result["values"]] == pytest.approx(accuracies)
+        assert result[f"{split}_accuracy_mean"] == pytest.approx(np.mean(accuracies))
+        assert result[f"{split}_accuracy_std"] == pytest.approx(np.std(accuracies, ddof=1))
+    losses = [run(case)["test"]["log_loss"] for case in cases]
+    assert [value["test_log_loss"] for value in result["values"]] == losses
+    assert [value["seed"] for value in result["values"]] == list(range(len(seeds)))
+
+
+def test_another_seed_changes_no_figure_of_the_first():
+    one, equal = run(make_case()), run(with_seeds(make_case(), make_case()))
+    other = run(with_seeds(make_case(), make_case(seed=5)))
+    for several in (equal, other):
+        assert {key: several[key] for key in ("test", "validation", "n_seen", "classes")} == {
+            key: one[key] for key in ("test", "validation", "n_seen", "classes")
+        }
+    assert other["seeds"]["test_accuracy_std"] > 0
+    assert equal["seeds"]["test_accuracy_std"] == 0
+    assert equal["seeds"]["test_accuracy_mean"] == one["test"]["accuracy"]
+    assert one["seeds"]["test_accuracy_std"] is None
+
+
+def test_the_first_seed_is_the_facts_not_the_least():
+    predictions, facts, manifest = with_seeds(make_case(seed=0), make_case(seed=5))
+    result = run((predictions, facts | {"seeds": [1, 0]}, manifest))
+    assert result["test"] == run(make_case(seed=5))["test"]
+    assert first_seed(predictions, {"seeds": [1, 0]})["seed"].unique().tolist() == [1]
+
+
+def test_predictions_keep_their_seeds(tmp_path):
+    predictions, facts, _ = with_seeds(make_case(seed=0), make_case(seed=5))
+    rows = predictions.rename(columns={"y_true": "label"})
+    write_predictions(tmp_path / "p.parquet", rows, *score_matrix(predictions), facts)
+    read, read_facts = read_predictions(tmp_path / "p.parquet")
+    pd.testing.assert_frame_equal(read, predictions)
+    assert (read["seed"].dtype, read_facts) == (np.int64, facts)
 
 
 def test_a_split_without_a_class_is_refused():
@@ -269,7 +341,7 @@ def test_written_files_hold_every_name_and_are_the_same_bytes_again(tmp_path):
     for run_number in ("1", "2"):
         folder = tmp_path / run_number
         write_manifest(manifest, folder / "manifest.csv")
-        write_predictions(folder / "p.parquet", rows, score_matrix(case[0])[0], classes, facts)
+        write_predictions(folder / "p.parquet", rows.assign(seed=0), score_matrix(case[0])[0], classes, facts)
         predictions, read = read_predictions(folder / "p.parquet")
         result = run((predictions, read, read_manifest(folder / "manifest.csv")))
         write_json(result, folder / "inline.json")

@@ -41,9 +41,11 @@ import sys
 from pathlib import Path
 from graft.heads import build_head
 from graft.models import deployable, save_model
-from graft.params import Head
+from graft.blocks import Head
 
-params = Head(pooling="avg", standardise=False, dense=(4,), dropout=0.1)
+params = Head(
+    pooling="avg", standardise=False, dense=(4,), batch_norm=True, dropout=0.1, l2=0.01
+)
 head = build_head((16, 16, 3), 3, params, None, 0)
 save_model(deployable(16, head), Path(sys.argv[1]))
 """

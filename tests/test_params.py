@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from dvc.utils.serialize import modify_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from graft.params import SPLITS, ParamsError, load_params, parse_params
+from graft.blocks import SPLITS
+from graft.params import ParamsError, load_params, parse_params
 
 FILE = Path(__file__).parents[1] / "params.yaml"
 DEFAULTS: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
@@ -50,6 +52,9 @@ BLOCKS = [
     "augmentation.",
     "two_stage.",
     "two_stage_views.head.",
+    "two_stage.feature_augmentation.",
+    "inline.fine_tune.",
+    "inline.schedule.",
     "inline.",
     "scratch.",
     "metrics.",
@@ -60,10 +65,15 @@ BLOCKS = [
 def test_an_unknown_key_is_named(block: str) -> None:
     with pytest.raises(ParamsError) as error:
         parse_params(changed(block + "dropuot", 0.5))
-    assert str(error.value) == (
+    values: Any = DEFAULTS
+    for name in block.split(".")[:-1]:
+        values = values[name]
+    start, legal = str(error.value).rsplit("legal here: ", 1)
+    assert start == (
         "params.yaml is not valid:\n"
-        f"  {block}dropuot: unknown key; remove it or correct its name (received 0.5)"
+        f"  {block}dropuot: unknown key; remove it or correct its name (received 0.5; "
     )
+    assert set(legal.removesuffix(")").split(", ")) == set(values)
 
 
 @pytest.mark.parametrize("path", [path for path in leaves(DEFAULTS) if path[:-1] != ("backbones",)])
@@ -83,8 +93,8 @@ def test_no_key_may_be_missing(path: tuple[Any, ...]) -> None:
         ("seed", -1, "seed: input should be greater than or equal to 0, received -1"),
         ("seed", 1.5, "seed: input should be a valid integer, received 1.5"),
         ("seed", "one", "seed: input should be a valid integer, received 'one'"),
-        ("dataset", "flower", "params.yaml: dataset must be one of .*demo.*, not 'flower'"),
-        ("backbone", "vgg", "params.yaml: backbone must be one of .*vgg16.*, not 'vgg'"),
+        ("dataset", "flower", "dataset must be one of .*demo.*, not 'flower'"),
+        ("backbone", "vgg", "backbone must be one of .*vgg16.*, not 'vgg'"),
         ("weights", "", "weights: string should have at least 1 character, received ''"),
         ("demo.image_size", 8, "demo.image_size: .* greater than or equal to 32, received 8"),
         ("prepare.max_rejected", 1.5, "prepare.max_rejected: .* less than or equal to 1, received 1.5"),
@@ -104,7 +114,7 @@ def test_no_key_may_be_missing(path: tuple[Any, ...]) -> None:
         ("backbones.vgg19.pooling", "sum", "backbones.vgg19.pooling: .*'avg' or 'max', received 'sum'"),
         ("backbones.vgg19.image_size", 96.5, "backbones.vgg19.image_size: .* valid integer.*, received 96.5"),
         ("features", 3, "features: input should be .*, received 3"),
-        ("features.views", 0, "features.views: .* greater than or equal to 1, received 0"),
+        ("features.views", -1, "features.views: .* greater than or equal to 0, received -1"),
         ("augmentation.zoom", 1, "augmentation.zoom: .* less than 1, received 1"),
         ("augmentation.rotation", float("nan"), "augmentation.rotation: .*, received nan"),
         ("two_stage.head.dropout", 1.0, "two_stage.head.dropout: .* less than 1, received 1.0"),
@@ -115,6 +125,25 @@ def test_no_key_may_be_missing(path: tuple[Any, ...]) -> None:
         ("scratch.color_mode", "gray", "scratch.color_mode: .*'rgb' or 'grayscale', received 'gray'"),
         ("scratch.layers", [], "scratch.layers: .* at least 1 item.*, received \\[\\]"),
         ("scratch.layers", [{"A": {}, "B": {}}], "scratch.layers.0: .* at most 1 item"),
+        ("split.classes", ["daisy"], "split.classes: .* at least 2 items.*, received \\['daisy'\\]"),
+        ("split.classes", ["a", "a"], "split.classes: expected each value once, received \\['a', 'a'\\]"),
+        ("seeds", [], "seeds: list should have at least 1 item.*, received \\[\\]"),
+        ("seeds", [1, 1], "seeds: expected each value once, received \\[1, 1\\]"),
+        ("inline.seeds", [2**32], "inline.seeds.0: .* less than 4294967296, received 4294967296$"),
+        ("inline.seeds", [-1], "inline.seeds.0: .* greater than or equal to 0, received -1"),
+        ("scratch.precision", "int8", "scratch.precision: .*'float32' or 'bfloat16', received 'int8'"),
+        ("two_stage.schedule.name", "step", "two_stage.schedule.name: .*'exponential', received 'step'"),
+        ("two_stage.schedule.factor", 1, "two_stage.schedule.factor: .* less than 1, received 1"),
+        ("two_stage.global_clipnorm", 0, "two_stage.global_clipnorm: .* greater than 0, received 0"),
+        ("two_stage.label_smoothing", 1, "two_stage.label_smoothing: .* less than 1, received 1"),
+        ("two_stage.class_weight", "balance", "two_stage.class_weight: .*'balanced', received 'balance'"),
+        ("two_stage.sampling", "random", "two_stage.sampling: .*'shuffle' or 'balanced', received 'random'"),
+        ("two_stage.mix", "cut", "two_stage.mix: .*'none', 'mixup' or 'cutmix', received 'cut'"),
+        ("two_stage.mix_alpha", 0, "two_stage.mix_alpha: .* greater than 0, received 0"),
+        ("two_stage.head.l2", -1, "two_stage.head.l2: .* greater than or equal to 0, received -1"),
+        ("two_stage.head.batch_norm", 1, "two_stage.head.batch_norm: .* boolean, received 1"),
+        ("two_stage.fine_tune", {"layers": 2}, "two_stage: fine_tune .* excludes cached .* inline.fine_tune"),
+        ("inline.fine_tune.blocks", ["a", "a"], "inline.fine_tune.blocks: expected each value once"),
         ("metrics.confidence", 1, "metrics.confidence: .* less than 1, received 1"),
     ],
 )  # fmt: skip
@@ -145,7 +174,7 @@ def test_a_learning_rate_may_be_written_1e_4(value: Any) -> None:
         ("seed: [0\n", "params.yaml is not YAML: "),
         ("seed: 0\n\tdataset: demo\n", "params.yaml is not YAML: "),
         ("", "seed: missing"),
-        ("- seed\n", r"params\.yaml: input should be a valid dictionary.*, received \['seed'\]"),
+        ("- seed\n", r"input should be a valid dictionary.*, received \['seed'\]"),
     ],
 )
 def test_a_file_that_is_no_mapping_is_an_error(tmp_path: Path, text: str, message: str) -> None:
@@ -206,3 +235,50 @@ def test_every_hyper_parameter_is_explained() -> None:
     values = [(key, inside) for key, inside in keys if key not in blocks]
     assert len(values) > 50
     assert [".".join((*inside, key)) for key, inside in values if not {key, *inside[-1:]} & explained] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"inline.class_weight": "balanced", "inline.sampling": "balanced"},
+            "inline: class_weight=balanced and sampling=balanced exclude each other.* set class_weight",
+        ),
+        (
+            {"scratch.patience": 3, "scratch.schedule.name": "reduce_on_plateau"},
+            "scratch: patience=3 stops the training before schedule.patience=3 could .* set patience to more",
+        ),
+        (
+            {"inline.fine_tune.blocks": ["block5"], "inline.fine_tune.layers": 3},
+            r"inline.fine_tune: blocks=\['block5'\] and layers=3 exclude each other; set blocks to \[\] or",
+        ),
+        (
+            {"backbones.vgg19.pooling": "avg", "two_stage.feature_augmentation.zoom": 0.1},
+            r"two_stage.feature_augmentation.zoom=0.1 .* backbones.vgg19.pooling=avg makes vectors; set",
+        ),
+        (
+            {"backbones.vgg19.pooling": "max", "two_stage_views.mix": "cutmix"},
+            "two_stage_views.mix=cutmix .* backbones.vgg19.pooling=max makes vectors; set pooling to none",
+        ),
+    ],
+)
+def test_options_that_exclude_each_other(changes: dict[str, Any], message: str) -> None:
+    values = copy.deepcopy(DEFAULTS)
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        block = values
+        for parent in parents:
+            block = block[parent]
+        block[last] = value
+    with pytest.raises(ParamsError, match=message):
+        parse_params(values)
+
+
+def test_the_file_is_in_the_style_that_dvc_writes(tmp_path: Path) -> None:
+    """So that ``dvc exp run -S backbones.resnet50.image_size=160`` changes one line."""
+    file = tmp_path / "params.yaml"
+    file.write_text(FILE.read_text(encoding="utf-8"), encoding="utf-8")
+    with modify_yaml(file) as values:
+        values["backbones"]["resnet50"]["image_size"] = 160
+    before, after = (path.read_text(encoding="utf-8").splitlines() for path in (FILE, file))
+    assert [new.strip() for old, new in zip(before, after, strict=True) if old != new] == ["image_size: 160"]

@@ -45,12 +45,12 @@ SMALL = {
 N_IMAGES, N_TRAIN = 60, 30
 
 
-def run(repo, *command, fails=False):
-    """Run a command as a user with an empty home does; what it printed."""
+def environment(repo):
+    """What a user with an empty home has."""
     home = str(repo.parent / "home")
     person = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     ours = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_", "XDG_", "PYTHON"))}
-    env = {
+    return {
         **ours,
         **person,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -58,10 +58,14 @@ def run(repo, *command, fails=False):
         "DVC_SITE_CACHE_DIR": home,
         "DVC_NO_ANALYTICS": "1",
     }
+
+
+def run(repo, *command, fails=False):
+    """Run a command as a user with an empty home does; what it printed."""
     done = subprocess.run(
         command,
         cwd=repo,
-        env=env,
+        env=environment(repo),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -281,7 +285,7 @@ def test_an_unknown_key_stops_before_any_work(repo):
     before = hashes(repo)
     edit(repo, {"split.fraction": 0.5})
     output = dvc(repo, "repro", fails=True)
-    assert "split.fraction: unknown key; remove it or correct its name (received 0.5)" in output
+    assert "split.fraction: unknown key; remove it or correct its name (received 0.5; legal here: " in output
     assert executed(output) == ["split"]
     run(repo, "git", "checkout", "params.yaml")
     dvc(repo, "checkout")

@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from graft.blocks import SplitParams
 from graft.datasets import RawImage, Source, cifar10, fashion_mnist, load_dataset
 from graft.datasets._arrays import encode_png
 from graft.download import DownloadError
 from graft.manifest import COLUMNS
-from graft.params import SplitParams
 from graft.prepare import prepare
 from graft.split import make_manifest
 from small_images import Part, batch, idx, random_part, write_cifar10, write_fashion_mnist

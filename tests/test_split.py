@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
@@ -11,7 +11,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from graft.params import SPLITS, SplitParams
+from graft.blocks import SPLITS, SplitParams
 from graft.split import assign_index_ranges, assign_splits, make_manifest, take_subset
 
 FRACTIONS = {"train": 0.5, "validation": 0.25, "test": 0.25}
@@ -254,3 +254,30 @@ def test_a_class_without_an_image_in_some_split_is_an_error(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         make_manifest(images, split_params(**changes), 0)
+
+
+class TestClasses:
+    SIZES: ClassVar = {"daisy": 8, "rose": 9, "tulip": 12}
+
+    def test_the_others_leave_no_trace(self) -> None:
+        some = make_manifest(frame(self.SIZES), split_params(classes=["tulip", "daisy"]), 0)
+        alone = make_manifest(frame({"daisy": 8, "tulip": 12}), split_params(), 0)
+        pd.testing.assert_frame_equal(some, alone)
+
+    def test_with_a_limit_per_class(self) -> None:
+        params = split_params(classes=["daisy", "tulip"], max_per_class={"tulip": 4})
+        assert sizes(make_manifest(frame(self.SIZES), params, 0), "tulip") == (2, 1, 1)
+
+    @pytest.mark.parametrize(
+        ("changes", "key"),
+        [
+            ({"classes": ["daisy", "lily"]}, "classes"),
+            ({"classes": ["daisy", "tulip"], "max_per_class": {"lily": 3}}, "max_per_class"),
+        ],
+    )
+    def test_an_unknown_class(self, changes: dict[str, Any], key: str) -> None:
+        legal = r"\['daisy',.* 'tulip'\]"
+        with pytest.raises(
+            ValueError, match=rf"split\.{key} .*: expected some of {legal}, received \['lily'\]"
+        ):
+            make_manifest(frame(self.SIZES), split_params(**changes), 0)

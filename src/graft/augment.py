@@ -2,7 +2,8 @@
 
 The geometric operations are composed into one projective transform an image, so that pixels are
 interpolated once; each alone equals Keras's layer of that name (RandomFlip, RandomRotation, ...),
-whose conventions for centre, sign, fill mode and value range are kept.
+whose conventions for centre, sign, fill mode and value range are kept. What is done to pixels can
+be done to cached features, too.
 """
 
 import hashlib
@@ -11,24 +12,24 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from graft.params import Augmentation
+from graft.blocks import GEOMETRIC, Augmentation
 
-VALUE_RANGE = 255.0
 DRAWS = 11
 
 
-def draw(key: str, view: int, spec: Augmentation) -> np.ndarray:
+def draw(key: str, view: int, spec: Augmentation, of: str = "") -> np.ndarray:
     """Eleven uniform numbers in [0, 1) that belong to one view, from a Philox counter generator.
 
     Args:
         key: the image's key.
         view: 1, 2, ...; view 0 is the plain image and draws nothing.
         spec: the augmentation; another one draws other numbers.
+        of: what is augmented, ``feature/`` or (pixels) nothing, so that both may have one spec.
 
     Returns:
         (11,) float64.
     """
-    digest = hashlib.sha256(f"{key}/{view}/{spec.model_dump_json()}".encode()).digest()
+    digest = hashlib.sha256(f"{of}{key}/{view}/{spec.model_dump_json()}".encode()).digest()
     philox = np.random.Philox(key=np.frombuffer(digest[:16], np.uint64))
     return np.random.Generator(philox).random(DRAWS)
 
@@ -46,18 +47,62 @@ def augment(images: np.ndarray, keys: Sequence[str], views: Sequence[int], spec:
         (n, H, W, channels) float32 in [0, 255].
     """
     u = np.stack([draw(key, view, spec) for key, view in zip(keys, views, strict=True)])
+    moved = _move(tf.cast(images, tf.float32), u, spec)
+    result: np.ndarray = _colour(moved, u, spec, 0.0, 255.0, channel=(1, 2)).numpy()
+    return result
+
+
+def augment_features(
+    features: np.ndarray, keys: Sequence[str], views: Sequence[int], spec: Augmentation
+) -> np.ndarray:
+    """Augment a batch of features; a row's result does not depend on the other rows.
+
+    Maps are moved as pixels are. Brightness and contrast follow FroFA (Bär et al. 2024, arXiv
+    2403.10519) in its default form: a feature's least and largest value, over positions and channels,
+    take the place of 0 and 255, one number is drawn for the whole feature, and the result is clipped to
+    that range. What FroFA draws and scales per channel (cFroFA, c2FroFA) is not offered. Contrast is
+    about the mean of each channel, as for pixels; of a vector, which FroFA does not treat, about the
+    mean of its elements.
+
+    Args:
+        features: (n, h, w, channels) maps or (n, channels) vectors, any real dtype.
+        keys: n keys.
+        views: n numbers from 1, such as 1 + epoch.
+        spec: the ranges of the operations. Where all are nothing, nothing is drawn.
+
+    Returns:
+        float32 of the same shape; `features` itself where that is float32 and nothing is to be done.
+
+    Raises:
+        ValueError: if vectors are to be moved.
+    """
+    moves = any(getattr(spec, operation) != nothing for operation, nothing in GEOMETRIC.items())
+    if not (moves or spec.brightness or spec.contrast):
+        return np.asarray(features, np.float32)
+    if moves and features.ndim != 4:
+        raise ValueError(
+            f"vectors have no positions to move, expected features of shape (n, h, w, channels), received "
+            f"shape={features.shape}; set {', '.join(GEOMETRIC)} to nothing"
+        )
+    u = np.stack([draw(key, view, spec, "feature/") for key, view in zip(keys, views, strict=True)])
+    maps = tf.cast(features if features.ndim == 4 else features[:, None, None], tf.float32)
+    moved = _move(maps, u, spec) if moves else maps
+    low, high = (reduce(moved, axis=(1, 2, 3), keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
+    channel = (1, 2) if features.ndim == 4 else (3,)
+    result: np.ndarray = _colour(moved, u, spec, low.numpy(), high.numpy(), channel).numpy()
+    return result.reshape(features.shape)
+
+
+def _move(images: tf.Tensor, u: np.ndarray, spec: Augmentation) -> tf.Tensor:
     height, width = images.shape[1:3]
-    pixels = tf.cast(images, tf.float32)
-    moved = tf.raw_ops.ImageProjectiveTransformV3(
-        images=pixels,
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
         transforms=tf.constant(_matrices(u, spec, height, width), tf.float32),
         output_shape=[height, width],
         fill_value=0.0,
         interpolation=spec.interpolation.upper(),
         fill_mode=spec.fill_mode.upper(),
     )
-    result: np.ndarray = _colour(moved, u, spec).numpy()
-    return result
 
 
 def _around(u: np.ndarray, factor: float) -> np.ndarray:
@@ -95,18 +140,24 @@ def _affine(*elements: np.ndarray) -> np.ndarray:
     return rows.reshape(n, 3, 3)
 
 
-def _colour(images: tf.Tensor, u: np.ndarray, spec: Augmentation) -> tf.Tensor:
+def _colour(
+    images: tf.Tensor,
+    u: np.ndarray,
+    spec: Augmentation,
+    low: float | np.ndarray,
+    high: float | np.ndarray,
+    channel: tuple[int, ...],
+) -> tf.Tensor:
+    """Brightness and contrast between `low` and `high`; `channel`: the axes whose mean contrast keeps."""
     if spec.brightness:
-        images = _clip(images + _column(_around(u[:, 9], spec.brightness) * VALUE_RANGE))
+        shift = _column(_around(u[:, 9], spec.brightness)) * (high - low)
+        images = tf.clip_by_value(images + tf.constant(shift, tf.float32), low, high)
     if spec.contrast:
-        mean = tf.reduce_mean(images, axis=(1, 2), keepdims=True)
-        images = _clip((images - mean) * _column(1 + _around(u[:, 10], spec.contrast)) + mean)
+        mean = tf.reduce_mean(images, axis=channel, keepdims=True)
+        factor = tf.constant(_column(1 + _around(u[:, 10], spec.contrast)), tf.float32)
+        images = tf.clip_by_value((images - mean) * factor + mean, low, high)
     return images
 
 
-def _column(values: np.ndarray) -> tf.Tensor:
-    return tf.constant(values.reshape(-1, 1, 1, 1), tf.float32)
-
-
-def _clip(images: tf.Tensor) -> tf.Tensor:
-    return tf.clip_by_value(images, 0.0, VALUE_RANGE)
+def _column(values: np.ndarray) -> np.ndarray:
+    return values.reshape(-1, 1, 1, 1)

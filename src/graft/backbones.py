@@ -2,22 +2,23 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cpuinfo
 import keras
 import numpy as np
 import tensorflow as tf
 
-from graft.params import Backbone, Precision
+from graft.apart import apart
+from graft.blocks import Backbone, Precision
+from graft.precision import computing_in
 
 RANDOM, IMAGENET = "random", "imagenet"
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
+KERAS_MODELS = "~/.keras/models"
+# Keras scales their input once more where weights="imagenet": keras/src/applications/efficientnet.py
+SCALED_FOR_IMAGENET = tuple(f"EfficientNetB{i}" for i in range(8))
 
 
 class BackboneError(ValueError):
@@ -43,8 +44,9 @@ def build_backbone(row: Backbone, weights: str, seed: int, precision: Precision 
             ``imagenet`` (Keras's file, downloaded once to Keras's own cache) or the path of a
             weights file for the application without its top.
         seed: of ``random``.
-        precision: what the application's layers compute in; weights, preprocessing and pooling
-            are float32 in either case. Warns where ``bfloat16`` has to be emulated.
+        precision: what the application's layers compute in, with any preprocessing inside it. Weights,
+            preprocessing before it and pooling are float32 in either case. Warns where ``bfloat16``
+            has to be emulated.
 
     Returns:
         Model from float32 (n, size, size, 3) in [0, 255] to the features: (n, h, w, c), or (n, c)
@@ -54,48 +56,52 @@ def build_backbone(row: Backbone, weights: str, seed: int, precision: Precision 
         BackboneError: if the application, preprocessing or layer does not exist, the images are
             too small, or the weights cannot be had or do not fit.
     """
-    with _computing_in(precision):
-        base = _application(row)
-    _load_weights(base, row, weights, seed)
-    layers = [layer.name for layer in base.layers]
-    if row.layer not in layers:
-        raise BackboneError(
-            f"layer={row.layer!r} is not in {row.application}; its layers are {', '.join(layers)}"
-        )
-    features = keras.Model(base.input, base.get_layer(row.layer).output, name=row.application.lower())
+    if weights == IMAGENET:
+        outline(row)  # whose errors come before any download
+        _fetch_imagenet(row)
+    base = apart(lambda: _application(row, precision, IMAGENET if weights == IMAGENET else None))
+    features = _up_to_layer(base, row)
+    if weights == RANDOM:
+        _draw_weights(base, row, seed)
+    elif weights != IMAGENET:
+        _load_weights(base, row, weights)
+    backbone = apart(lambda: from_pixels(features, row))
+    backbone.trainable = False
+    return backbone
+
+
+def outline(row: Backbone) -> keras.Model:
+    """The application of a row up to its layer, its weights without values: cheap, to check names.
+
+    Raises:
+        BackboneError: if the application, preprocessing or layer does not exist, or the images are
+            too small.
+    """
+
+    def build() -> keras.Model:
+        with keras.StatelessScope(initialize_variables=False):
+            return _application(row, "float32", None)
+
+    _preprocess(row.preprocessing)
+    return _up_to_layer(apart(build), row)
+
+
+def from_pixels(features: keras.Model, row: Backbone) -> keras.Model:
+    """Preprocessing -> features -> pooling, as the row has them.
+
+    Args:
+        features: from what ``row.preprocessing`` gives to feature maps (n, h, w, c).
+        row: preprocessing, pooling, image size.
+    """
     pixels = keras.Input((row.image_size, row.image_size, 3), name="pixels")
     output = features(_preprocess(row.preprocessing)(pixels))
     if row.pooling != "none":
         pool = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
         output = pool[row.pooling]()(output)
-    backbone = keras.Model(pixels, output, name="backbone")
-    backbone.trainable = False
-    return backbone
+    return keras.Model(pixels, output, name="backbone")
 
 
-@contextmanager
-def _computing_in(precision: Precision) -> Iterator[None]:
-    if precision == "bfloat16" and not has_bfloat16():
-        warnings.warn(
-            "precision=bfloat16: this machine has no bfloat16 instructions, so it will be slow; "
-            "float32 is faster here",
-            stacklevel=4,
-        )
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(POLICIES[precision])
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def has_bfloat16() -> bool:
-    """Whether this machine computes in bfloat16 natively: its CPU has the instructions, or there is a GPU."""
-    flags = cpuinfo.get_cpu_info().get("flags", ())
-    return bool(BFLOAT16_FLAGS.intersection(flags) or tf.config.list_physical_devices("GPU"))
-
-
-def _application(row: Backbone) -> keras.Model:
+def _application(row: Backbone, precision: Precision, weights: str | None) -> keras.Model:
     build = getattr(keras.applications, row.application, None)
     if not callable(build) or isinstance(build, ModuleType):
         legal = sorted(name for name in dir(keras.applications) if name[0].isupper())
@@ -103,9 +109,20 @@ def _application(row: Backbone) -> keras.Model:
             f"application={row.application!r} is not in keras.applications; choose one of {', '.join(legal)}"
         )
     try:
-        return build(include_top=False, weights=None, input_shape=(row.image_size, row.image_size, 3))
+        with computing_in(precision):
+            return build(include_top=False, weights=weights, input_shape=(row.image_size, row.image_size, 3))
     except ValueError as error:
         raise BackboneError(f"image_size={row.image_size} does not suit {row.application}: {error}") from None
+
+
+def _up_to_layer(base: keras.Model, row: Backbone) -> keras.Model:
+    maps = {layer.name: layer.output for layer in base.layers if len(layer.output.shape) == 4}
+    if row.layer is not None and row.layer not in maps:
+        raise BackboneError(
+            f"layer={row.layer!r} is not in {row.application}; its layers are {', '.join(maps)}"
+        )
+    output = maps[row.layer] if row.layer else base.output
+    return keras.Model(base.input, output, name=row.application.lower())
 
 
 def _preprocess(name: str) -> Any:
@@ -124,47 +141,48 @@ def _preprocess(name: str) -> Any:
     return modules[name].preprocess_input
 
 
-def _load_weights(base: keras.Model, row: Backbone, weights: str, seed: int) -> None:
-    if weights == RANDOM:
-        print(f"backbone {row.application}: weights=random, nothing is pre-trained")
-        kernels = [w for w in base.trainable_weights if len(w.shape) > 1]
-        for i, kernel in enumerate(kernels):
-            kernel.assign(keras.initializers.HeNormal(seed=seed * len(kernels) + i)(kernel.shape))
-        return
-    path = _fetch_imagenet(row) if weights == IMAGENET else Path(weights)
-    if not path.is_file():
+def _draw_weights(base: keras.Model, row: Backbone, seed: int) -> None:
+    print(f"backbone {row.application}: weights=random, nothing is pre-trained")
+    kernels = [w for w in base.trainable_weights if len(w.shape) > 1]
+    for i, kernel in enumerate(kernels):
+        kernel.assign(keras.initializers.HeNormal(seed=seed * len(kernels) + i)(kernel.shape))
+
+
+def _load_weights(base: keras.Model, row: Backbone, weights: str) -> None:
+    if row.application in SCALED_FOR_IMAGENET:
+        raise BackboneError(
+            f"weights={weights}: Keras gives {row.application} one layer more for its ImageNet weights, and "
+            f"a file does not tell; set weights to imagenet (the file may lie in {KERAS_MODELS} already)"
+        )
+    if not Path(weights).is_file():
         raise BackboneError(
             f"weights={weights} is no file; expected random, imagenet or the path of a weights file"
         )
     try:
         with warnings.catch_warnings(action="ignore"):  # of layers left as they were: refused below
-            base.load_weights(path)
+            base.load_weights(weights)
     except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
-        reason = " ".join(str(error).split())[:300]
         raise BackboneError(
-            f"weights={weights} do not fit {row.application} without its top: {reason}; "
+            f"weights={weights} do not fit {row.application} without its top: {_one_line(error)}; "
             f"give weights of {row.application}, or set `backbone` to theirs"
         ) from None
 
 
-def _fetch_imagenet(row: Backbone) -> Path:
-    if row.url is None:
-        raise BackboneError(
-            f"weights=imagenet needs the `url` of the weights file in the row of {row.application}"
-        )
-    name = row.url.rsplit("/", 1)[-1]
+def _fetch_imagenet(row: Backbone) -> None:
+    # Keras downloads only while it builds a model: here, and not `apart`, where Ctrl-C would not stop it.
+    build, shape = getattr(keras.applications, row.application), (row.image_size, row.image_size, 3)
     try:
-        return Path(
-            keras.utils.get_file(
-                name, row.url, file_hash=row.md5, hash_algorithm="md5", cache_subdir="models"
-            )
-        )
-    except Exception as error:  # get_file wraps whatever urllib raises in a plain Exception
+        build(include_top=False, weights=IMAGENET, input_shape=shape)
+    except Exception as error:  # get_file wraps what urllib raises in a plain Exception
         raise BackboneError(
-            f"weights=imagenet: could not fetch {name} (md5 {row.md5 or 'not published'}) "
-            f"from {row.url}: {error}. "
-            f"Get that file on a machine that can, and give its path: -S weights=PATH/{name}"
+            f"weights=imagenet: could not get those of {row.application}: {_one_line(error)}. Keras keeps "
+            f"downloads in {KERAS_MODELS}; delete a broken file there, or get the file (of the model without "
+            "its top) on a machine that can, and put it there or give its path: -S weights=PATH"
         ) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def weights_sha256(model: keras.Model) -> str:

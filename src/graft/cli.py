@@ -42,18 +42,31 @@ def table(
     comparison = _read_json(folder / "comparison.json")
     timing = {path.stem: _read_json(path) for path in sorted((folder / "timing").glob("*.json"))}
     print_comparison(comparison, timing, Console())
+    for row in comparison["methods"]:
+        measured = _read_json(folder / f"{row['method']}.json")
+        if (
+            measured["test"]["accuracy"] != row["test_accuracy"]
+            or measured["n_seen"]["test"] != row["n_seen_test"]
+        ):
+            typer.echo(
+                f"metrics/{row['method']}.json is of another run than this table: `dvc repro` makes both anew"
+            )
 
 
 @app.command()
 def params(
     root: Annotated[Path, typer.Option(help="The repository's root.")] = Path(),
 ) -> None:
-    """Validate params.yaml, every key of it, also those that no stage would look at now."""
-    from graft.params import ParamsError, load_params
+    """Validate params.yaml, every key and the names of layers, also those that no stage would look at now."""
+    from graft.layers import check_backbone
+    from graft.methods.scratch import check_network
+    from graft.params import load_params
 
     try:
-        load_params(path=root / "params.yaml")
-    except (ParamsError, FileNotFoundError) as error:
+        blocks = load_params("row", "inline", "scratch", path=root / "params.yaml")
+        check_backbone(blocks.row, blocks.inline.fine_tune.blocks, blocks.inline.fine_tune.layers)
+        check_network(blocks.scratch)
+    except (ValueError, FileNotFoundError) as error:
         _fail(str(error))
     typer.echo("params.yaml is valid")
 

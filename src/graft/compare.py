@@ -1,4 +1,9 @@
-"""Predictions and metrics of several methods -> one row a method and one paired test a pair."""
+"""Predictions and metrics of several methods -> one row a method and two tests a pair.
+
+McNemar's test asks whether the two models that are kept (of the first seeds) would differ on other
+images; the seeds stay as they are. The interval of `graft.seeds` asks whether the two methods would
+differ with other seeds, on the same images.
+"""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -9,7 +14,8 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from graft.metrics import decide
-from graft.predictions import score_matrix
+from graft.predictions import first_seed, score_matrix
+from graft.seeds import compare_seeds
 
 METHODS = ("two_stage", "two_stage_views", "inline", "scratch")
 FACTS = (
@@ -36,20 +42,30 @@ def compare(
         metrics: method -> what `graft.metrics.evaluate` gave for it.
 
     Returns:
-        ``test_accuracy`` and ``validation_accuracy`` (method -> value, for `dvc exp show`),
-        ``confidence``, ``methods`` (one row a method) and ``pairs`` (one McNemar test a pair).
-        Nothing in it depends on how long anything took.
+        ``test_accuracy`` and ``validation_accuracy`` of the first seeds (method -> value, for
+        `dvc exp show`), ``test_accuracy_by_seed`` (method -> list), ``confidence``, ``methods`` (one
+        row a method) and ``pairs`` (see `compare_pairs` and `graft.seeds.compare_seeds`). Nothing in
+        it depends on how long anything took.
 
     Raises:
         ValueError: if two methods did not predict the same test images.
     """
     rows = [_describe(method, predictions[method][1], metrics[method]) for method in predictions]
+    confidence = next(iter(metrics.values()))["confidence"]
+    by_seed = {
+        method: [value["test_accuracy"] for value in metrics[method]["seeds"]["values"]]
+        for method in predictions
+    }
+    pairs = compare_pairs({method: first_seed(*predicted) for method, predicted in predictions.items()})
     return {
         "test_accuracy": {row["method"]: row["test_accuracy"] for row in rows},
         "validation_accuracy": {row["method"]: row["validation_accuracy"] for row in rows},
-        "confidence": next(iter(metrics.values()))["confidence"],
+        "test_accuracy_by_seed": by_seed,
+        "confidence": confidence,
         "methods": rows,
-        "pairs": compare_pairs({method: frame for method, (frame, _) in predictions.items()}),
+        "pairs": [
+            pair | noise for pair, noise in zip(pairs, compare_seeds(by_seed, confidence), strict=True)
+        ],
     }
 
 
@@ -61,6 +77,9 @@ def _describe(method: str, facts: Mapping[str, Any], metrics: Mapping[str, Any])
         "test_accuracy": test["accuracy"],
         "test_accuracy_low": test["accuracy_low"],
         "test_accuracy_high": test["accuracy_high"],
+        "n_seeds": metrics["seeds"]["n"],
+        "test_accuracy_mean": metrics["seeds"]["test_accuracy_mean"],
+        "test_accuracy_std": metrics["seeds"]["test_accuracy_std"],
         "n_seen_test": metrics["n_seen"]["test"],
     } | {name: facts[name] for name in FACTS}
 
@@ -69,7 +88,7 @@ def compare_pairs(frames: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """Test every pair of methods with McNemar's exact test, Holm-adjusted over the pairs.
 
     Args:
-        frames: method -> predictions frame.
+        frames: method -> predictions frame of one seed.
 
     Returns:
         For each pair ``first``, ``second``, ``n_first_only`` (test images that only the first

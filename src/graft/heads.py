@@ -1,10 +1,12 @@
 """Heads: the layers on top of a backbone, the loss, and the scores that go with the number of classes."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from graft.params import Head
+from graft.blocks import Head
 
 CHUNK_ROWS = 256
 
@@ -17,7 +19,7 @@ def build_head(
     Args:
         input_shape: of one feature: (h, w, c), or (c,) which needs no pooling.
         n_classes: 2 gives one sigmoid unit, more give a softmax.
-        params: pooling, dense units, dropout.
+        params: pooling, dense units, batch normalisation, dropout, L2.
         scaler: fitted on the pooled training features; None leaves them as they are.
         seed: of the initial weights and of the dropout.
     """
@@ -25,22 +27,41 @@ def build_head(
     layers = [keras.Input(input_shape), *_pooling(input_shape, params)]
     if scaler is not None:
         layers.append(keras.layers.Normalization(mean=scaler.mean_, variance=np.square(scaler.scale_)))
-    layers += [keras.layers.Dense(units, activation="relu") for units in params.dense]
+    for units in params.dense:
+        layers += _hidden_layer(units, params)
     if params.dropout:
         layers.append(keras.layers.Dropout(params.dropout))
-    return keras.Sequential([*layers, output_layer(n_classes)], name="head")
+    return keras.Sequential([*layers, output_layer(n_classes, params.l2)], name="head")
 
 
-def output_layer(n_classes: int) -> keras.layers.Layer:
-    """One sigmoid unit for 2 classes, a softmax for more."""
-    if n_classes == 2:
-        return keras.layers.Dense(1, activation="sigmoid", name="score")
-    return keras.layers.Dense(n_classes, activation="softmax", name="score")
+def output_layer(n_classes: int, l2: float = 0.0) -> keras.layers.Layer:
+    """One sigmoid unit for 2 classes, a softmax for more; `l2` is a penalty on its kernel."""
+    units, activation = (1, "sigmoid") if n_classes == 2 else (n_classes, "softmax")
+    penalty = _penalty(l2)
+    return keras.layers.Dense(units, activation, kernel_regularizer=penalty, dtype="float32", name="score")
 
 
-def loss_for(n_outputs: int) -> str:
-    """The loss that fits `output_layer` with so many units; targets are class numbers in either case."""
-    return "binary_crossentropy" if n_outputs == 1 else "sparse_categorical_crossentropy"
+def targets_for(labels: np.ndarray, n_outputs: int) -> np.ndarray:
+    """(n, n_outputs) float32 targets from class numbers: themselves for a sigmoid, else one-hot."""
+    if n_outputs == 1:
+        return labels[:, None].astype(np.float32)
+    targets: np.ndarray = keras.utils.to_categorical(labels, n_outputs)
+    return targets.astype(np.float32)
+
+
+def loss_for(n_outputs: int, label_smoothing: float = 0.0) -> keras.losses.Loss:
+    """The loss that fits `output_layer` with so many units; targets are those of `targets_for`, or mixed."""
+    if n_outputs == 1:
+        return keras.losses.BinaryCrossentropy(label_smoothing=label_smoothing)
+    return keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
+
+
+def accuracy(targets: Any, outputs: Any) -> Any:
+    """(n,) 1 where outputs and targets, which may be mixed, have the same likeliest class.
+
+    Keras's own for one sigmoid unit wants targets of exactly 0 and 1.
+    """
+    return keras.ops.cast(_decide(targets) == _decide(outputs), "float32")
 
 
 def class_scores(outputs: np.ndarray) -> np.ndarray:
@@ -62,6 +83,22 @@ def fit_scaler(features: np.ndarray, pooling: str) -> StandardScaler:
     for start in range(0, len(features), CHUNK_ROWS):
         scaler.partial_fit(_pool(features[start : start + CHUNK_ROWS].astype(np.float64), pooling))
     return scaler
+
+
+def _hidden_layer(units: int, params: Head) -> list[keras.layers.Layer]:
+    if not params.batch_norm:
+        return [keras.layers.Dense(units, "relu", kernel_regularizer=_penalty(params.l2))]
+    # Without a bias, which the normalisation would take away again: it adds its own.
+    dense = keras.layers.Dense(units, use_bias=False, kernel_regularizer=_penalty(params.l2))
+    return [dense, keras.layers.BatchNormalization(), keras.layers.Activation("relu")]
+
+
+def _penalty(l2: float) -> keras.regularizers.Regularizer | None:
+    return keras.regularizers.L2(l2) if l2 else None
+
+
+def _decide(scores: Any) -> Any:
+    return scores[:, 0] >= 0.5 if scores.shape[-1] == 1 else keras.ops.argmax(scores, -1)
 
 
 def _pooling(input_shape: tuple[int, ...], params: Head) -> list[keras.layers.Layer]:

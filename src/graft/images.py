@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import ExifTags, Image, ImageFile
 
-from graft.params import ColorMode
+from graft.blocks import ColorMode
 
 CHANNELS: dict[ColorMode, int] = {"rgb": 3, "grayscale": 1}
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")

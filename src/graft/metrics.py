@@ -21,6 +21,7 @@ from sklearn.metrics import (
 
 from graft.manifest import class_names
 from graft.predictions import score_matrix
+from graft.seeds import summarise_seeds
 
 
 def evaluate(
@@ -33,54 +34,64 @@ def evaluate(
     """Measure one method on the validation and the test images.
 
     Args:
-        predictions: frame ``key, split, y_true, y_score.<label>...`` of validation and test.
-        facts: what the training wrote beside them; ``n_seen_train`` and ``method`` are used here.
+        predictions: frame ``key, split, y_true, seed, y_score.<label>...`` of validation and test.
+        facts: what the training wrote beside them; ``n_seen_train``, ``method`` and ``seeds`` are used
+            here.
         manifest: frame ``key, path, label, split``.
         confidence: of the accuracy's interval, in (0, 1).
         bins: of the expected calibration error, at least 1.
 
     Returns:
-        ``test`` and ``validation`` (see `measure_split`), ``n_seen`` for each split,
-        ``confidence``, ``classes`` in class order and ``facts``. Tables are lists, which DVC
-        leaves out of its columns.
+        ``test`` and ``validation`` (see `measure_split`), which are of the first seed; ``n_seen``
+        for each split; ``seeds`` (see `graft.seeds.summarise_seeds`); ``confidence``, ``classes`` in
+        class order and ``facts``. DVC leaves lists, such as the tables, and what is None out of its
+        columns.
 
     Raises:
-        ValueError: if the predictions are not of exactly the manifest's images, labels and
+        ValueError: if the predictions of a seed are not of exactly the manifest's images, labels and
             classes, or a split lacks a class.
     """
     n_seen = check_predictions(predictions, facts, manifest)
     measured = {
-        split: measure_split(predictions[predictions["split"] == split], confidence, bins)
-        for split in ("test", "validation")
+        seed: _measure(predictions[predictions["seed"] == seed], confidence, bins) for seed in facts["seeds"]
     }
     return {
-        **measured,
+        **measured[facts["seeds"][0]],
         "n_seen": n_seen,
+        "seeds": summarise_seeds(measured),
         "confidence": confidence,
         "classes": class_names(manifest),
         "facts": dict(facts),
     }
 
 
+def _measure(rows: pd.DataFrame, confidence: float, bins: int) -> dict[str, Any]:
+    return {
+        split: measure_split(rows[rows["split"] == split], confidence, bins)
+        for split in ("test", "validation")
+    }
+
+
 def check_predictions(
     predictions: pd.DataFrame, facts: Mapping[str, Any], manifest: pd.DataFrame
 ) -> dict[str, int]:
-    """Check that the predictions are of exactly the manifest's images.
+    """Check that the predictions of each seed are of exactly the manifest's images.
 
     Returns:
-        The number of images seen of each split: train, validation, test.
+        The number of images that each seed saw of each split: train, validation, test.
 
     Raises:
         ValueError: naming everything that differs.
     """
-    counts = predictions["split"].value_counts()
-    n_seen = {"train": int(facts["n_seen_train"])}
-    n_seen |= {split: int(counts.get(split, 0)) for split in ("validation", "test")}
-    problems = _differing_rows(predictions, manifest)
-    for split, seen in n_seen.items():
-        expected = int((manifest["split"] == split).sum())
-        if seen != expected:
-            problems.append(f"n_seen.{split}={seen}, expected {expected}")
+    problems, seeds = [], sorted(set(predictions["seed"]))
+    if seeds != sorted(facts["seeds"]):
+        problems.append(f"seeds={seeds}, expected {sorted(facts['seeds'])}")
+    for seed in facts["seeds"]:
+        rows = predictions[predictions["seed"] == seed]
+        n_seen = {"train": int(facts["n_seen_train"])}
+        n_seen |= {split: int((rows["split"] == split).sum()) for split in ("validation", "test")}
+        found = _differing_rows(rows, manifest) + _differing_counts(n_seen, manifest)
+        problems += [f"seed={seed}: {problem}" for problem in found]
     classes = score_matrix(predictions)[1]
     if classes != class_names(manifest):
         problems.append(f"classes={classes}, expected {class_names(manifest)}")
@@ -90,6 +101,15 @@ def check_predictions(
             f"{'; '.join(problems)}. Run `dvc repro` to make both anew."
         )
     return n_seen
+
+
+def _differing_counts(n_seen: Mapping[str, int], manifest: pd.DataFrame) -> list[str]:
+    expected = {split: int((manifest["split"] == split).sum()) for split in n_seen}
+    return [
+        f"n_seen.{split}={n}, expected {expected[split]}"
+        for split, n in n_seen.items()
+        if n != expected[split]
+    ]
 
 
 def _differing_rows(predictions: pd.DataFrame, manifest: pd.DataFrame) -> list[str]:

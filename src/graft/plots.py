@@ -1,4 +1,4 @@
-"""Predictions -> the data of plots, as CSV made for DVC's own templates."""
+"""Predictions of one seed -> the data of plots, as CSV made for DVC's own templates."""
 
 from pathlib import Path
 

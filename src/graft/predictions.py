@@ -1,12 +1,14 @@
 """A predictions file: what one method said of every validation and test image, and its facts.
 
-Parquet with the columns ``key, split, y_true`` (str) and one float32 column ``y_score.<label>``
-a class, the probabilities in class order. The facts (method, backbone, weights, pretrained,
-n_seen_train, parameters, ...) stand as JSON in the schema metadata: all that `evaluate` and
-`compare` need, so neither imports TensorFlow.
+Parquet with the columns ``key, split, y_true`` (str), ``seed`` (int64) and one float32 column
+``y_score.<label>`` a class, the probabilities in class order; every image once for each seed that
+the method was trained with. The facts (method, seeds, backbone, weights, pretrained, n_seen_train,
+parameters, ...) stand as JSON in the schema metadata: all that `evaluate` and `compare` need, so
+neither imports TensorFlow.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,10 @@ def write_predictions(
 
     Args:
         path: the file; its folder is made.
-        rows: manifest rows (``key, label, split``) of validation and test.
+        rows: manifest rows (``key, label, split``) of validation and test, and the ``seed`` of each.
         scores: (len(rows), n_classes) probabilities.
         classes: the labels in class order.
-        facts: JSON-serialisable.
+        facts: JSON-serialisable; ``seeds`` are those of the rows, first that of the model that is kept.
 
     Raises:
         ValueError: if the shapes disagree or a score is not a finite number.
@@ -41,7 +43,8 @@ def write_predictions(
         raise ValueError("scores are not finite: the training diverged; lower its learning_rate")
     columns = {"key": rows["key"], "split": rows["split"], "y_true": rows["label"]}
     texts = {name: pa.array(values, pa.string()) for name, values in columns.items()}
-    numbers = {SCORE + label: pa.array(scores[:, i], pa.float32()) for i, label in enumerate(classes)}
+    numbers = {"seed": pa.array(rows["seed"], pa.int64())}
+    numbers |= {SCORE + label: pa.array(scores[:, i], pa.float32()) for i, label in enumerate(classes)}
     table = pa.table(texts | numbers)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_table(table.replace_schema_metadata({"facts": json.dumps(facts, sort_keys=True)}), path, 4096)
@@ -51,6 +54,12 @@ def read_predictions(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read a predictions file: the frame and the facts."""
     table = pq.read_table(path)
     return table.to_pandas(), json.loads(table.schema.metadata[b"facts"])
+
+
+def first_seed(predictions: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of the first seed, whose model is the one that is kept."""
+    rows: pd.DataFrame = predictions[predictions["seed"] == facts["seeds"][0]]
+    return rows
 
 
 def score_matrix(predictions: pd.DataFrame) -> tuple[np.ndarray, list[str]]:

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 
+from graft.blocks import LabelConflicts
 from graft.datasets import RawImage
 from graft.images import ImageError, decode
-from graft.params import LabelConflicts
 from graft.progress import track
 from graft.shards import count_shards, shard_name, write_table
 

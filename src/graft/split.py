@@ -1,7 +1,7 @@
 """`data/images` -> the manifest: which image is in train, validation or test."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
+from graft.blocks import SPLITS, Split, SplitParams
 from graft.manifest import COLUMNS
-from graft.params import SPLITS, Split, SplitParams
 
 
 def make_manifest(images: pd.DataFrame, params: SplitParams, seed: int) -> pd.DataFrame:
@@ -26,9 +26,11 @@ def make_manifest(images: pd.DataFrame, params: SplitParams, seed: int) -> pd.Da
         The manifest, sorted by ``path``.
 
     Raises:
-        ValueError: if a class would have no image in some split, ``max_per_class`` names an unknown
-            class, a file name carries no number (``index_ranges``), or an image has no split (``given``).
+        ValueError: if a class would have no image in some split, ``classes`` or ``max_per_class``
+            names an unknown class, a file name carries no number (``index_ranges``), or an image has
+            no split (``given``).
     """
+    images = take_classes(images, params.classes)
     subset = take_subset(images, params.max_per_class, seed)
     if params.strategy == "fractions":
         fractions = sorted(params.fractions.items(), key=lambda item: SPLITS.index(item[0]))
@@ -41,6 +43,22 @@ def make_manifest(images: pd.DataFrame, params: SplitParams, seed: int) -> pd.Da
         manifest = take_validation(_given(subset), params.validation, seed)
     _check_every_split(manifest, sorted(images["label"].unique()), params.strategy)
     return manifest[COLUMNS].sort_values("path", ignore_index=True)
+
+
+def take_classes(manifest: pd.DataFrame, classes: Collection[str] | None) -> pd.DataFrame:
+    """Keep the images of some classes.
+
+    Args:
+        manifest: frame with the column ``label``.
+        classes: their names; ``None`` keeps all.
+
+    Raises:
+        ValueError: if a class does not exist.
+    """
+    if classes is None:
+        return manifest
+    _check_classes("classes", classes, manifest)
+    return manifest[manifest["label"].isin(classes)]
 
 
 def take_subset(
@@ -66,12 +84,7 @@ def take_subset(
         return manifest
     classes = sorted(manifest["label"].unique())
     limits = max_per_class if isinstance(max_per_class, Mapping) else dict.fromkeys(classes, max_per_class)
-    unknown = sorted(set(limits) - set(classes))
-    if unknown:
-        raise ValueError(
-            f"split.max_per_class names classes that do not exist: expected some of {classes}, "
-            f"received {unknown}; correct params.yaml"
-        )
+    _check_classes("max_per_class", limits, manifest)
     ranked = _ranked(manifest, seed)
     limit = ranked["label"].map(lambda label: limits.get(label, len(ranked)))
     return ranked[ranked.groupby("label").cumcount() < limit]
@@ -166,6 +179,16 @@ def _given(manifest: pd.DataFrame) -> pd.DataFrame:
             f"path={min(without)!r}; move them, or set split.strategy to fractions"
         )
     return manifest
+
+
+def _check_classes(key: str, names: Collection[str], manifest: pd.DataFrame) -> None:
+    legal = sorted(manifest["label"].unique())
+    unknown = sorted(set(names) - set(legal))
+    if unknown:
+        raise ValueError(
+            f"split.{key} names classes that are not there: expected some of {legal}, "
+            f"received {unknown}; correct params.yaml"
+        )
 
 
 def _ranked(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:

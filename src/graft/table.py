@@ -18,7 +18,7 @@ EXTRACTION = {"two_stage": ["seconds_plain"], "two_stage_views": ["seconds_plain
 
 
 def print_comparison(comparison: Mapping[str, Any], timing: Timing, console: Console) -> None:
-    """Print one row a method, the best of each column starred, and the paired tests in words.
+    """Print one row a method, the best of each column starred, then the tests and the seeds in words.
 
     Args:
         comparison: what `graft.compare.compare` returned.
@@ -33,7 +33,29 @@ def print_comparison(comparison: Mapping[str, Any], timing: Timing, console: Con
     if comparison["pairs"]:
         console.print(Text("\nTest images that only one of two methods got right (McNemar, exact):"))
     for pair in comparison["pairs"]:
-        console.print(Padding(Text(describe_pair(pair, 1 - confidence)), (0, 0, 0, 2), expand=False))
+        _print_indented(describe_pair(pair, 1 - confidence), console)
+    if any(row["n_seeds"] > 1 for row in rows):
+        print_seeds(comparison, console)
+
+
+def print_seeds(comparison: Mapping[str, Any], console: Console) -> None:
+    """Print each method's accuracies over its seeds, and what differs by more than their noise."""
+    console.print(Text("\nOver the seeds (mean ± sd of the test accuracy):"))
+    for row in comparison["methods"]:
+        _print_indented(describe_seeds(row, comparison["test_accuracy_by_seed"][row["method"]]), console)
+    pairs = comparison["pairs"]
+    known = [pair for pair in pairs if pair["exceeds_noise"] is not None]
+    if known:
+        level = f"{100 * comparison['confidence']:g} %"
+        console.print(Text(f"Difference of the means in points, {level} interval (Welch, Bonferroni):"))
+    for pair in known:
+        _print_indented(describe_noise(pair), console)
+    if len(known) < len(pairs):
+        _print_indented("(pairs in which a method has one seed are left out)", console)
+
+
+def _print_indented(line: str, console: Console) -> None:
+    console.print(Padding(Text(line), (0, 0, 0, 2), expand=False))
 
 
 def build_table(rows: Sequence[Row], timing: Timing, confidence: float) -> Table:
@@ -127,3 +149,18 @@ def describe_pair(pair: Row, significance: float) -> str:
         f"{pair['first']} vs {pair['second']}: {pair['n_first_only']} / {pair['n_second_only']}, "
         f"p = {pair['p_value']:.2g} (Holm {pair['p_value_holm']:.2g}): {verdict}"
     )
+
+
+def describe_seeds(row: Row, accuracies: Sequence[float]) -> str:
+    """A method's test accuracies in words: `two_stage: 81.7 ± 1.2 % (3 seeds: 81.0, 81.0, 83.0)`."""
+    if row["n_seeds"] == 1:
+        return f"{row['method']}: {_percent(accuracies[0])} % (1 seed)"
+    spread = f"{_percent(row['test_accuracy_mean'])} ± {_percent(row['test_accuracy_std'])} %"
+    return f"{row['method']}: {spread} ({row['n_seeds']} seeds: {', '.join(map(_percent, accuracies))})"
+
+
+def describe_noise(pair: Row) -> str:
+    """Whether two methods differ by more than the noise of their seeds, in words."""
+    points = [f"{100 * pair[name]:+.1f}" for name in ("difference", "difference_low", "difference_high")]
+    verdict = "exceeds the seeds' noise" if pair["exceeds_noise"] else "within the seeds' noise"
+    return f"{pair['first']} vs {pair['second']}: {points[0]} ({points[1]} to {points[2]}): {verdict}"

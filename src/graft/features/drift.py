@@ -15,9 +15,9 @@ import numpy as np
 
 from graft.augment import augment
 from graft.backbones import make_embedder
+from graft.blocks import Augmentation
 from graft.features.shards import Row, load_features, read_metadata, read_rows, shard_files
 from graft.images import load_pixels
-from graft.params import Augmentation
 
 ROWS_AT_ONCE = 256
 SMALLEST_SCALE = 2.0**-14  # below, float16 is not relative any more

@@ -16,11 +16,11 @@ from filelock import FileLock
 
 from graft.augment import augment
 from graft.backbones import RANDOM, make_embedder, weights_name, weights_sha256
+from graft.blocks import Augmentation, Backbone, Precision
 from graft.features.head import copy_from_head
 from graft.features.shards import Row, to_float16, write_features
 from graft.features.store import FeatureStore, room_for
 from graft.images import iter_shards, load
-from graft.params import Augmentation, Backbone, Precision
 from graft.prefetch import prefetch
 from graft.progress import track
 from graft.shards import count_shards, shard_name
@@ -42,7 +42,7 @@ def make_fingerprint(
         augmentation: of the views.
     """
     return {
-        **row.model_dump(exclude={"url", "md5"}),
+        **row.model_dump(),
         "weights": weights_name(weights),
         "pretrained": weights != RANDOM,
         "weights_sha256": weights_sha256(backbone),

@@ -1,43 +1,47 @@
 """What all methods with a frozen backbone share: a head, trained on features from anywhere."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
 import pandas as pd
 
+from graft.apart import apart
+from graft.blocks import HeadMethod
 from graft.heads import build_head, fit_scaler
 from graft.manifest import class_names
-from graft.methods.outcome import Outcome, train_and_score
-from graft.methods.training import Inputs
-from graft.params import HeadMethod
+from graft.methods.outcome import class_numbers
+from graft.methods.training import Embed, Inputs, fit
 
 
-def train_head(
+def head_trainer(
     features: Mapping[str, np.ndarray],
     inputs: Inputs,
     manifest: pd.DataFrame,
     backbone: keras.Model,
     params: HeadMethod,
-    seed: int,
-    facts: dict[str, Any],
-    started: float,
-) -> Outcome:
-    """Train a head and score the validation and test images with it.
+    embed: Embed | None = None,
+) -> Callable[[int], tuple[keras.Model, pd.DataFrame]]:
+    """A function that trains a head with a seed of weights, dropout and order.
 
     Args:
         features: of the plain images by split, float16, in the manifest's order; ``train`` is read
             for the standardisation only and may be absent where the head has none.
-        inputs: (epoch, row numbers) -> float32 features of these training rows.
+        inputs: of training rows, as `graft.methods.training.fit` asks for them.
         manifest: of all splits.
-        backbone: joined with the head for deployment; not run here.
+        backbone: its output is what the head takes; it does not run here.
         params: head and training.
-        seed: of weights, dropout and order.
-        facts: of the predictions file, as far as they are known before the training.
-        started: `time.perf_counter()` when the method began to prepare.
+        embed: from `inputs` to features; None: they are features.
+
+    Returns:
+        Function from the seed to the head and its history.
     """
     scaler = fit_scaler(features["train"], params.head.pooling) if params.head.standardise else None
-    n_classes = len(class_names(manifest))
-    head = build_head(backbone.output_shape[1:], n_classes, params.head, scaler, seed)
-    return train_and_score([backbone, head], features, inputs, manifest, params, seed, facts, started)
+    labels, n_classes = class_numbers(manifest), len(class_names(manifest))
+    validation = features["validation"], labels["validation"]
+
+    def train(seed: int) -> tuple[keras.Model, pd.DataFrame]:
+        head = apart(lambda: build_head(backbone.output_shape[1:], n_classes, params.head, scaler, seed))
+        return head, fit(head, inputs, labels["train"], validation, params, seed, embed)
+
+    return train

@@ -1,11 +1,11 @@
 """What every method ends in: a model trained and scored, and how that is written."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -14,10 +14,25 @@ import pandas as pd
 from graft.heads import class_scores
 from graft.manifest import class_names
 from graft.methods.splits import SCORED, rows_by_split
-from graft.methods.training import Batches, Inputs, best_epoch, fit
-from graft.models import count_parameters, deployable, save_model
-from graft.params import Training
+from graft.methods.training import Batches, best_epoch
+from graft.models import count_parameters, save_model
 from graft.predictions import write_predictions
+
+
+class Trained(NamedTuple):
+    """A model trained with one seed.
+
+    Attributes:
+        model: deployable: (n, H, W, channels) in [0, 255] -> scores.
+        history: one row an epoch.
+        scores: (n, n_classes) probabilities of the validation, then the test images.
+        images_embedded: how many images ran through the backbone for it.
+    """
+
+    model: keras.Model
+    history: pd.DataFrame
+    scores: np.ndarray
+    images_embedded: int
 
 
 @dataclass(frozen=True)
@@ -25,13 +40,14 @@ class Outcome:
     """A trained method.
 
     Attributes:
-        model: deployable: (n, H, W, channels) in [0, 255] -> scores.
-        history: one row an epoch.
-        rows: manifest rows of validation and test.
+        model: deployable, of the first seed.
+        history: one row an epoch of that model's training.
+        rows: manifest rows of validation and test with a column ``seed``; once for each seed.
         scores: (len(rows), n_classes) probabilities.
         classes: the labels in class order.
-        facts: ``backbone``, ``weights``, ``pretrained``, ``n_seen_train``, ``images_embedded``.
-        timing: ``seconds_preparation`` and ``seconds_training``.
+        facts: ``backbone``, ``weights``, ``pretrained``, ``seeds``, ``n_seen_train`` and, of one
+            training, ``images_embedded``.
+        timing: ``seconds_preparation``, and ``seconds_training`` of one training (the mean).
     """
 
     model: keras.Model
@@ -43,43 +59,63 @@ class Outcome:
     timing: dict[str, float]
 
 
-def train_and_score(
-    parts: Sequence[keras.Model],
-    plain: Mapping[str, np.ndarray],
-    inputs: Inputs,
+def train_with_seeds(
+    train: Callable[[int], Trained],
+    seeds: Sequence[int],
     manifest: pd.DataFrame,
-    params: Training,
-    seed: int,
     facts: dict[str, Any],
     started: float,
 ) -> Outcome:
-    """Train the last of some models that follow each other; score the validation and test images.
+    """Train once with each seed and keep the model of the first.
 
     Args:
-        parts: such as a backbone and a head; only the last is run and changed here.
-        plain: the last part's inputs by split, in the manifest's order: ``validation`` and ``test``.
-        inputs: (epoch, row numbers) -> float32 inputs of these training rows.
+        train: from a seed of weights, dropout and order to the result.
+        seeds: at least one.
         manifest: of all splits.
-        params: training.
-        seed: of the order.
         facts: of the predictions file, as far as they are known before the training.
         started: `time.perf_counter()` when the method began to prepare.
     """
-    classes, rows = class_names(manifest), rows_by_split(manifest)
-    labels = {split: np.searchsorted(classes, rows[split]["label"]) for split in rows}
-    model, prepared = parts[-1], perf_counter()
-    history = fit(model, inputs, labels["train"], (plain["validation"], labels["validation"]), params, seed)
+    prepared = perf_counter()
+    others = [train(seed).scores for seed in seeds[1:]]
+    first = train(seeds[0])  # last, because fine-tuning leaves its weights in the one backbone
     trained = perf_counter()
-    batches = [Batches(plain[split], labels[split], params.batch_size) for split in SCORED]
+    rows = rows_by_split(manifest)
+    scored = pd.concat([rows[split] for split in SCORED])
     return Outcome(
-        model=deployable(parts[0].input_shape[1], *parts),
-        history=history,
-        rows=pd.concat([rows[split] for split in SCORED]),
-        scores=class_scores(np.concatenate([model.predict(part, verbose=0) for part in batches])),
-        classes=classes,
-        facts={**facts, "n_seen_train": len(labels["train"])},
-        timing={"seconds_preparation": prepared - started, "seconds_training": trained - prepared},
+        model=first.model,
+        history=first.history,
+        rows=pd.concat([scored.assign(seed=seed) for seed in seeds]),
+        scores=np.concatenate([first.scores, *others]),
+        classes=class_names(manifest),
+        facts={
+            **facts,
+            "seeds": list(seeds),
+            "n_seen_train": len(rows["train"]),
+            "images_embedded": first.images_embedded,
+        },
+        timing={
+            "seconds_preparation": prepared - started,
+            "seconds_training": (trained - prepared) / len(seeds),
+        },
     )
+
+
+def class_numbers(manifest: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The (n,) class numbers of each split's images."""
+    classes = class_names(manifest)
+    return {split: np.searchsorted(classes, rows["label"]) for split, rows in rows_by_split(manifest).items()}
+
+
+def predict(model: keras.Model, plain: Mapping[str, np.ndarray], batch_size: int) -> np.ndarray:
+    """The (n, n_classes) scores of the validation, then the test images.
+
+    Args:
+        model: from the arrays' rows to a sigmoid or a softmax.
+        plain: ``validation`` and ``test``, which may be memory-mapped.
+        batch_size: how many rows are float32 at once.
+    """
+    batches = [Batches(plain[split], np.zeros(len(plain[split])), batch_size) for split in SCORED]
+    return class_scores(np.concatenate([model.predict(part, verbose=0) for part in batches]))
 
 
 def write_outcome(outcome: Outcome, method: str, root: Path) -> None:

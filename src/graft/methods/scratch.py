@@ -1,6 +1,7 @@
 """From scratch: a small network without transfer, the baseline that shows what transfer is worth."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -9,14 +10,18 @@ import keras
 import numpy as np
 import pandas as pd
 
+from graft.apart import apart
 from graft.arrays import allocate
 from graft.augment import augment
+from graft.blocks import Augmentation, Precision, Scratch
 from graft.heads import output_layer
 from graft.images import CHANNELS, load_pixels
 from graft.manifest import class_names
-from graft.methods.outcome import Outcome, train_and_score
+from graft.methods.outcome import Outcome, Trained, class_numbers, predict, train_with_seeds
 from graft.methods.splits import arrays_by_split, rows_by_split
-from graft.params import Augmentation, Scratch
+from graft.methods.training import fit
+from graft.models import deployable
+from graft.precision import computing_in
 
 
 def build_network(
@@ -54,6 +59,15 @@ def build_network(
     return network
 
 
+def check_network(params: Scratch) -> None:
+    """Build the network as for two classes.
+
+    Raises:
+        ValueError: as `build_network`.
+    """
+    build_network(params.layers, params.image_size, 2, 0, CHANNELS[params.color_mode])
+
+
 def fit_scratch(
     images: Path,
     manifest: pd.DataFrame,
@@ -61,31 +75,41 @@ def fit_scratch(
     augmentation: Augmentation,
     memory_limit: float,
     scratch: Path,
-    seed: int,
 ) -> Outcome:
     """Train a network on view e + 1 of each image in epoch e (from 0).
 
     Args:
         images: `data/images`.
         manifest: of all splits.
-        params: image size, colour mode, layers, training.
+        params: image size, colour mode, layers, training, and the seeds of weights, dropout and order.
         augmentation: of the views.
         memory_limit: GB; larger pixels are memory-mapped.
         scratch: folder for that.
-        seed: of weights, dropout and order.
     """
     started = perf_counter()
+    check_network(params)
     rows, size = rows_by_split(manifest), params.image_size
     keys = list(pd.concat(rows.values())["key"])
     shape = (len(keys), size, size, CHANNELS[params.color_mode])
     pixels = allocate(shape, np.uint8, memory_limit, scratch / "pixels.npy")
     plain = arrays_by_split(load_pixels(images, keys, size, pixels, params.color_mode), rows)
     train = list(rows["train"]["key"])
-    network = build_network(params.layers, size, len(class_names(manifest)), seed, shape[-1])
+    labels, n_classes = class_numbers(manifest), len(class_names(manifest))
 
     def inputs(epoch: int, chosen: np.ndarray) -> np.ndarray:
         views = [epoch + 1] * len(chosen)
         return augment(plain["train"][chosen], [train[i] for i in chosen], views, augmentation)
 
-    facts = {"backbone": "none", "weights": "none", "pretrained": False, "images_embedded": 0}
-    return train_and_score([network], plain, inputs, manifest, params, seed, facts, started)
+    def build(precision: Precision, seed: int) -> keras.Sequential:
+        with computing_in(precision):
+            return build_network(params.layers, size, n_classes, seed, shape[-1])
+
+    def train_once(seed: int) -> Trained:
+        network, deployed = (apart(partial(build, each, seed)) for each in (params.precision, "float32"))
+        validation = plain["validation"], labels["validation"]
+        history = fit(network, inputs, labels["train"], validation, params, seed)
+        deployed.set_weights(network.get_weights())
+        return Trained(deployable(size, deployed), history, predict(network, plain, params.batch_size), 0)
+
+    facts = {"backbone": "none", "weights": "none", "pretrained": False}
+    return train_with_seeds(train_once, params.seeds, manifest, facts, started)

@@ -1,5 +1,6 @@
 """Two-stage with views: in epoch e the head sees the cached view 1 + (e mod K) of each image."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -8,21 +9,23 @@ import keras
 import numpy as np
 import pandas as pd
 
+from graft.augment import augment_features
+from graft.blocks import CachedMethod
 from graft.features.shards import load_features
-from graft.methods.frozen import train_head
-from graft.methods.outcome import Outcome
+from graft.methods.frozen import head_trainer
+from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.splits import SCORED, arrays_by_split, rows_by_split
-from graft.params import HeadMethod
+from graft.models import deployable
 
 
 def fit_two_stage_views(
     features: Path,
     manifest: pd.DataFrame,
     backbone: keras.Model,
-    params: HeadMethod,
+    params: CachedMethod,
     memory_limit: float,
     scratch: Path,
-    seed: int,
+    seeds: Sequence[int],
     facts: dict[str, Any],
     views: int,
 ) -> Outcome:
@@ -32,22 +35,32 @@ def fit_two_stage_views(
         features: folder of feature shards with the views of the training images.
         manifest: of all splits.
         backbone: joined with the head for deployment.
-        params: head and training.
+        params: head, training and the augmentation of features, which is anew in every epoch.
         memory_limit: GB; larger features are memory-mapped.
         scratch: folder for that.
-        seed: of weights, dropout and order.
+        seeds: of weights, dropout and order.
         facts: ``backbone``, ``weights``, ``pretrained``.
         views: K, the number of views of each training image; 0: train on the plain images.
     """
     started = perf_counter()
     rows = rows_by_split(manifest)
     scored = [(key, 0) for split in SCORED for key in rows[split]["key"]]
-    train = [(key, view) for view in range(views + 1) for key in rows["train"]["key"]]
+    keys = list(rows["train"]["key"])
+    train = [(key, view) for view in range(views + 1) for key in keys]
     array = load_features(features, scored + train, memory_limit, scratch / "features.npy")
 
     def inputs(epoch: int, chosen: np.ndarray) -> np.ndarray:
         view = 1 + epoch % views if views else 0
-        return np.asarray(array[len(scored) + view * len(rows["train"]) + chosen], np.float32)
+        cached = array[len(scored) + view * len(keys) + chosen]
+        draws = [epoch + 1] * len(chosen)
+        return augment_features(cached, [keys[i] for i in chosen], draws, params.feature_augmentation)
 
-    plain, facts = arrays_by_split(array, rows), {**facts, "images_embedded": len(array)}
-    return train_head(plain, inputs, manifest, backbone, params, seed, facts, started)
+    plain = arrays_by_split(array, rows)
+    train_head = head_trainer(plain, inputs, manifest, backbone, params)
+
+    def train_once(seed: int) -> Trained:
+        head, history = train_head(seed)
+        model = deployable(backbone.input_shape[1], backbone, head)
+        return Trained(model, history, predict(head, plain, params.batch_size), len(array))
+
+    return train_with_seeds(train_once, seeds, manifest, facts, started)
