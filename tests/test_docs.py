@@ -10,7 +10,9 @@ import pytest
 from test_pipeline import ROOT, SMALL, dvc, edit, run
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES += [ROOT / "experiments/README.md"]
 BY_CI = "the CI runs it"
+BY_RECIPES = "tests/test_recipes.py runs it, on small data"
 BY_PIPELINE = "tests/test_pipeline.py runs it, on a repository with experiments"
 NETWORK = "downloads weights or photos"
 HALF_AN_HOUR = "takes up to half an hour; tests/test_benchmarks.py runs it small"
@@ -25,8 +27,7 @@ NOT_RUN = {
     "dvc exp run -S dataset=folder": NETWORK,
     "dvc exp run -S dataset=flowers": NETWORK,
     "dvc exp run -S dataset=cats_and_dogs": NETWORK,
-    "dvc exp run -S dataset=fashion_mnist": NETWORK,
-    "dvc exp run -S dataset=cifar10": NETWORK,
+    "sh experiments/": BY_RECIPES,
     "dvc exp run -n wide": BY_PIPELINE,
     "dvc exp show": BY_PIPELINE,
     "dvc metrics diff": BY_PIPELINE,
@@ -62,7 +63,7 @@ def repo(tmp_path_factory):
         if (ROOT / name).is_file() and not name.startswith("tests/"):
             (repo / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, repo / name)
-    edit(repo, SMALL)
+    edit(repo, {**SMALL, "backbones.vgg16.layer": "block5_pool"})
     run(repo, "git", "init", "--quiet")
     dvc(repo, "repro", "extract_features")
     run(repo, "git", "add", "--all")
@@ -72,6 +73,7 @@ def repo(tmp_path_factory):
 
 @pytest.mark.parametrize("command", commands_to_run())
 def test_a_command_of_the_documents(repo, command):
+    run(repo, "git", "restore", "params.yaml")  # as the pages say, each time
     run(repo, "sh", "-c", command)
 
 

@@ -1,0 +1,197 @@
+"""The recipes of `experiments/`, run end to end: tiny data sets of the same layout, one epoch, no weights."""
+
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from graft.datasets import cifar10, fashion_mnist, flowers
+from small_images import write_cifar10, write_fashion_mnist
+from test_archives import make_tar
+from test_pipeline import ROOT, dvc, environment, picture, run
+
+SCRIPTS = {
+    recipe: script.name
+    for script in sorted((ROOT / "experiments").glob("[!_]*.sh"))
+    for recipe in re.findall(r"^([a-z0-9-]+)\)$", script.read_text(encoding="utf-8"), re.MULTILINE)
+}
+VGG19, VGG16 = 20_024_384, 14_714_688
+BLOCKS_4_AND_5 = 17_698_816  # of VGG19
+TWO_STAGE_HEAD, INLINE_HEAD = 3_310_081, 3_318_273
+# recipe: method, parameters to train, parameters in all, images of train, validation and test
+EXPECTED = {
+    "cats-two-stage": ("two_stage", TWO_STAGE_HEAD, VGG19 + TWO_STAGE_HEAD, (8, 4, 4)),
+    "cats-inline": ("inline", INLINE_HEAD, 23_342_657, (8, 4, 4)),
+    "cats-finetune": ("inline", BLOCKS_4_AND_5 + INLINE_HEAD, 23_342_657, (8, 4, 4)),
+    "cats-vgg16-small": ("two_stage", 2_097_665, VGG16 + 2_097_665, (8, 4, 4)),
+    "cats-scratch": ("scratch", None, None, (8, 4, 4)),
+    "flowers-inline": ("inline", 3_318_533, VGG19 + 3_318_533, (14, 7, 7)),
+    "flowers-two-stage": ("two_stage", 3_310_597, VGG19 + 3_310_597, (14, 7, 7)),
+    "flowers-views": ("two_stage_views", 3_310_597, VGG19 + 3_310_597, (14, 7, 7)),
+    "flowers-finetune": ("inline", BLOCKS_4_AND_5 + 3_318_533, VGG19 + 3_318_533, (14, 7, 7)),
+    "daisy-dandelion-cnn": ("scratch", 1_662_945, 1_662_945, (12, 2, 2)),
+    "fashion-mnist-cnn": ("scratch", 1_207_498, 1_207_498, (90, 10, 10)),
+    "cifar10-dense": ("scratch", 411_146, 411_146, (90, 10, 10)),
+    "cifar10-cnn": ("scratch", 1_634_058, 1_634_058, (90, 10, 10)),
+}
+SMALLER = {
+    "two_stage": ["weights=random", "two_stage.epochs=1", "seeds=[0]"],
+    "two_stage_views": ["weights=random", "two_stage_views.epochs=1", "seeds=[0]"],
+    "inline": ["weights=random", "inline.epochs=1", "inline.fine_tune.epochs=1"],
+    "scratch": ["scratch.epochs=1"],
+}
+
+
+def arrays(n, shape):
+    """Images with different pixels, and their class numbers: as many of each of ten classes."""
+    rng = np.random.default_rng(len(shape))
+    return rng.integers(0, 256, (n, *shape), dtype=np.uint8), np.arange(n, dtype=np.uint8) % 10
+
+
+def write_kaggle(folder):
+    """Kaggle's train.zip: of each class four photos to train on, two to validate and two to test."""
+    numbers = [0, 1, 2, 999, 1000, 1499, 1500, 1999]
+    with zipfile.ZipFile(folder / "train.zip", "w") as archive:
+        for seed, name in enumerate(f"{label}.{number}" for label in ("cat", "dog") for number in numbers):
+            archive.writestr(f"train/{name}.jpg", picture(seed))
+
+
+def write_flowers(folder):
+    """The flowers' archive: of the five classes, some have more photos than others."""
+    sizes = {"daisy": 8, "dandelion": 8, "roses": 4, "sunflowers": 4, "tulips": 4}
+    photos = [f"flower_photos/{label}/{i}.jpg" for label, size in sizes.items() for i in range(size)]
+    files = {name: picture(seed) for seed, name in enumerate(photos)}
+    make_tar(folder / "flower_photos.tgz", {"flower_photos/LICENSE.txt": b"CC BY", **files})
+
+
+def point_to(repo, module, folder, address):
+    """Let a data set of the repository be downloaded from a server of `folder`, with its checksums."""
+    file = repo / "src/graft/datasets" / f"{module.__name__.rsplit('.', 1)[1]}.py"
+    text = file.read_text(encoding="utf-8")
+    sources = module.SOURCE if isinstance(module.SOURCE, tuple) else (module.SOURCE,)
+    for source in sources:
+        base, name = source.url.rsplit("/", 1)
+        algorithm, digest = source.checksum.split(":")
+        content = (folder / name).read_bytes()
+        for old, new in {
+            f"{base}/": f"{address}/",
+            digest: hashlib.new(algorithm, content).hexdigest(),
+            f"{source.size:_}": str(len(content)),
+        }.items():
+            text = text.replace(old, new)
+    file.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory):
+    """A repository whose data sets are tiny; what is downloaded comes from a server on the loopback."""
+    folder = tmp_path_factory.mktemp("recipes")
+    repo, published = folder / "repo", folder / "published"
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in set(subprocess.check_output(listed, cwd=ROOT, text=True).split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "metrics/")) and name != "dvc.lock":
+            (repo / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, repo / name)
+    write_kaggle(repo / "photos")
+    write_fashion_mnist(published, arrays(100, (28, 28)), arrays(10, (28, 28)))
+    write_cifar10(published, arrays(100, (32, 32, 3)), arrays(10, (32, 32, 3)))
+    write_flowers(published)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=published)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        for module in (flowers, fashion_mnist, cifar10):
+            point_to(repo, module, published, f"http://127.0.0.1:{server.server_port}")
+        run(repo, "git", "init", "--quiet")
+        run(repo, "git", "add", "--all")
+        run(repo, "git", "commit", "--quiet", "--message", "code")
+        yield repo
+        server.shutdown()
+        thread.join()
+
+
+def recipe(repo, name, *arguments, fails=False):
+    script = f"experiments/{SCRIPTS[name]}"
+    return run(repo, "sh", script, name, *(part for each in arguments for part in ("-S", each)), fails=fails)
+
+
+def test_every_recipe_has_an_expectation():
+    assert set(SCRIPTS) == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED, key=lambda name: (SCRIPTS.get(name, ""), name)))
+def test_a_recipe(repo, name):
+    method, trainable, total, seen = EXPECTED[name]
+    recipe(repo, name, *SMALLER[method])
+    metrics = json.loads((repo / f"metrics/{method}.json").read_text())
+    assert tuple(metrics["n_seen"].values()) == seen
+    facts = metrics["facts"]
+    if trainable:
+        assert (facts["trainable_params"], facts["total_params"]) == (trainable, total)
+    assert name in dvc(repo, "exp", "list", "--name-only").split()
+    assert run(repo, "git", "status", "--porcelain", "params.yaml") == ""
+
+
+def test_the_table_names_every_recipe_and_its_command():
+    page = (ROOT / "experiments/README.md").read_text(encoding="utf-8")
+    for name, script in SCRIPTS.items():
+        assert f"| `{name}` |" in page
+        assert f"sh experiments/{script} {name}" in page
+
+
+def test_the_sweep_ends_in_a_table_of_its_trials(repo):
+    """Of a quarter of them: one dropout and one learning rate less."""
+    script = repo / "experiments/sweep_head.sh"
+    text = script.read_text()
+    assert (text.count("'[64]' '[256]' '[256, 128]'"), text.count("0.2 0.5"), text.count("0.001 0.0003")) == (
+        1,
+        1,
+        1,
+    )
+    script.write_text(text.replace("0.2 0.5", "0.5").replace("0.001 0.0003", "0.001"))
+    values = ["demo.images_per_class=12", "demo.image_size=48", "features.views=0", "seeds=[0, 1]"]
+    values += ["backbone=vgg16", "backbones.vgg16.image_size=32", "two_stage.epochs=1"]
+    output = run(repo, "sh", "experiments/sweep_head.sh", *(part for each in values for part in ("-S", each)))
+    script.write_text(text)
+    rows = [row.split("|") for row in output.splitlines() if "[sweep-" in row]
+    validation = [float(row[3]) for row in rows]
+    assert sorted(row[4].strip() for row in rows) == ["[256, 128]", "[256]", "[64]"]
+    assert validation == sorted(validation, reverse=True)
+
+
+def test_a_recipe_that_does_not_exist(repo):
+    output = run(repo, "sh", "experiments/cats.sh", "cats-on-mars", fails=True)
+    assert "NAME is one of cats-two-stage cats-inline " in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_recipe_puts_params_yaml_back(repo, number):
+    command = ["sh", "experiments/cats.sh", "cats-scratch", "-S", "scratch.epochs=999"]
+    env = {**environment(repo), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=repo, env=env, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        for line in process.stdout:
+            if line.startswith(b"Epoch 2/"):
+                os.killpg(process.pid, number)
+    assert process.returncode != 0
+    assert run(repo, "git", "status", "--porcelain", "params.yaml") == ""
+
+
+def test_a_changed_params_yaml_is_not_overwritten(repo):
+    with (repo / "params.yaml").open("a") as file:
+        file.write("# mine\n")
+    output = recipe(repo, "cats-scratch", fails=True)
+    assert "params.yaml differs from the last commit" in output
+    assert (repo / "params.yaml").read_text().endswith("# mine\n")
+    run(repo, "git", "restore", "params.yaml")
