@@ -23,6 +23,7 @@ NOT_RUN = {
     "make test": BY_CI,
     "make setup": BY_CI,
     "make check": BY_CI,
+    "graft status": BY_PIPELINE,
     ".venv/bin/pre-commit install": BY_CI,
     "dvc exp run -S dataset=folder": NETWORK,
     "dvc exp run -S dataset=flowers": NETWORK,

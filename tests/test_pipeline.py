@@ -281,6 +281,60 @@ def test_an_experiment_elsewhere_runs_the_code_of_its_own_checkout(repo):
     )
 
 
+class TestStatus:
+    @pytest.fixture
+    def clone(self, repo, tmp_path):
+        """A fresh clone, which has the code and the lock, and no data."""
+        run(tmp_path, "git", "clone", "--quiet", str(repo), str(tmp_path / "clone"))
+        return tmp_path / "clone"
+
+    @pytest.fixture
+    def lock(self, clone):
+        return yaml.safe_load((clone / "dvc.lock").read_text())
+
+    def status(self, clone, fails=True):
+        *stages, last = run(clone, "graft", "status", fails=fails).splitlines()
+        return dict(line.split(": ", 1) for line in stages), last
+
+    def test_a_fresh_clone_is_fresh_without_any_data(self, clone):
+        assert self.status(clone, fails=False) == ({}, "dvc.lock is fresh")
+        (clone / "README.md").write_text("another file")
+        edit(clone, {"backbones.vgg19.image_size": 100})  # which no stage uses here
+        assert self.status(clone, fails=False)[1] == "dvc.lock is fresh"
+
+    def test_code_and_parameters_make_it_stale(self, clone):
+        with (clone / "src/graft/split.py").open("a") as file:
+            file.write("# another\n")
+        edit(clone, {"scratch.epochs": 2})
+        expected = {"split": "src/graft/split.py modified", "train_scratch": "scratch modified"}
+        assert self.status(clone)[0] == expected
+
+    def test_metrics_of_another_run_make_it_stale(self, clone):
+        (clone / "metrics/inline.json").write_text("{}")
+        stale = self.status(clone)[0]
+        assert set(stale) == {"evaluate@inline", "compare"}
+        assert all("metrics/inline.json modified" in reasons for reasons in stale.values())
+
+    def test_stages_that_do_not_follow_from_each_other_make_it_stale(self, clone, lock):
+        for dep in lock["stages"]["train_inline"]["deps"]:
+            if dep["path"] == "data/manifest.csv":
+                dep["md5"] = "0" * 32
+        (clone / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+        assert self.status(clone)[0] == {"train_inline": "data/manifest.csv made anew since"}
+
+    def test_a_stage_that_was_never_run_makes_it_stale(self, clone, lock):
+        del lock["stages"]["compare"]
+        (clone / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+        stale, last = self.status(clone)
+        assert stale == {"compare": "not in dvc.lock"}
+        assert "dvc.lock is stale: run `dvc repro`" in last
+
+    def test_outside_a_repository(self, tmp_path):
+        output = run(tmp_path, "graft", "status", fails=True)
+        assert "run this in the repository, or name it with --root" in output
+        assert "Traceback" not in output
+
+
 def test_an_unknown_key_stops_before_any_work(repo):
     before = hashes(repo)
     edit(repo, {"split.fraction": 0.5})

@@ -71,6 +71,26 @@ def params(
     typer.echo("params.yaml is valid")
 
 
+@app.command()
+def status(
+    root: Annotated[Path, typer.Option(help="The repository's root.")] = Path(),
+) -> None:
+    """Say whether dvc.lock is of this code and these parameters. Needs no data; fails where it is stale."""
+    from dvc.exceptions import DvcException
+
+    from graft.freshness import stale_stages
+
+    try:
+        stale = stale_stages(root)
+    except DvcException as error:
+        _fail(f"{error}; run this in the repository, or name it with --root")
+    for stage, reasons in stale.items():
+        typer.echo(f"{stage}: {', '.join(reasons)}")
+    if stale:
+        _fail("dvc.lock is stale: run `dvc repro` and commit dvc.lock and metrics/")
+    typer.echo("dvc.lock is fresh")
+
+
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
