@@ -54,7 +54,7 @@ SMALLER = {
 
 def arrays(n, shape):
     """Images with different pixels, and their class numbers: as many of each of ten classes."""
-    rng = np.random.default_rng(len(shape))
+    rng = np.random.default_rng(n)
     return rng.integers(0, 256, (n, *shape), dtype=np.uint8), np.arange(n, dtype=np.uint8) % 10
 
 
