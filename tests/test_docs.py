@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from test_pipeline import ROOT, SMALL, dvc, edit, run
+from repository import ROOT, SMALL, dvc, edit, run
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES += [ROOT / "experiments/README.md"]
