@@ -113,6 +113,14 @@ def picture(seed):
     return file.getvalue()
 
 
+def make_folder(folder, classes=("red rose", "tulip"), n=4):
+    for c, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for i in range(n):
+            (folder / name / f"写真 é {i}.jpg").write_bytes(picture(100 * c + i))
+    return folder
+
+
 def copy_project(repo):
     """Copy what Git has of this checkout, or would take, to a folder: without the tests."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]

@@ -24,6 +24,7 @@ from repository import (
     executed,
     extraction,
     hashes,
+    make_folder,
     picture,
     run,
 )
@@ -240,14 +241,6 @@ def test_an_unknown_key_stops_before_any_work(repo):
     dvc(repo, "checkout")
     assert hashes(repo) == before
     assert "Key 'fraction' is not in struct" in dvc(repo, "exp", "run", "-S", "split.fraction=1", fails=True)
-
-
-def make_folder(folder, classes=("red rose", "tulip"), n=4):
-    for c, name in enumerate(classes):
-        (folder / name).mkdir(parents=True)
-        for i in range(n):
-            (folder / name / f"写真 é {i}.jpg").write_bytes(picture(100 * c + i))
-    return folder
 
 
 def test_a_folder_of_ones_own_outside_the_repository(repo, tmp_path):
