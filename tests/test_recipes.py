@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from data_sets import serve_data_sets
+from data_sets import serve_data_sets, write_kaggle
 from repository import ROOT, commit, copy_project, dvc, environment, run
 
 SCRIPTS = {
@@ -53,6 +53,7 @@ def repo(tmp_path_factory):
     shutil.rmtree(repo / "metrics")
     (repo / "dvc.lock").unlink()
     run(repo, "git", "init", "--quiet")
+    write_kaggle(repo / "photos")
     with serve_data_sets(repo, folder / "published"):
         commit(repo, "code")
         yield repo
