@@ -14,6 +14,7 @@ from graft.manifest import read_manifest, write_manifest
 from graft.metrics import calibration_error, decide, evaluate, measure_split, write_json
 from graft.plots import confusion_rows, mean_roc, roc_curves, write_plots
 from graft.predictions import SCORE, first_seed, read_predictions, score_matrix, write_predictions
+from graft.seeds import shorten
 
 FACTS = {"method": "inline", "backbone": "vgg19", "weights": "random", "pretrained": False, "seeds": [0]}
 CLASSES = ["<b>rose</b>", "sun flower", "tulip"]
@@ -271,6 +272,20 @@ def test_seeds_are_summarised_as_numpy_does(seeds):
     losses = [run(case)["test"]["log_loss"] for case in cases]
     assert [value["test_log_loss"] for value in result["values"]] == losses
     assert [value["seed"] for value in result["values"]] == list(range(len(seeds)))
+
+
+@given(seeds=st.lists(st.integers(0, 99), min_size=2, max_size=4), order=st.randoms(use_true_random=False))
+@settings(max_examples=8, deadline=None)
+def test_the_summary_has_the_means_only_of_several_seeds_and_no_noise_of_the_last_bit(seeds, order):
+    first, *others = seeds
+    one = run(make_case(seed=first))
+    short = {"test_acc": one["test"]["accuracy"], "val_acc": one["validation"]["accuracy"]}
+    assert shorten(one) == pytest.approx(short, abs=1e-6)
+    several = shorten(run(with_seeds(*(make_case(seed=seed) for seed in seeds))))
+    assert list(several) == [*short, "test_mean", "val_mean"]
+    assert {name: several[name] for name in short} == shorten(one)
+    order.shuffle(others)
+    assert shorten(run(with_seeds(*(make_case(seed=seed) for seed in [first, *others])))) == several
 
 
 def test_another_seed_changes_no_figure_of_the_first():

@@ -1,0 +1,248 @@
+"""docs/experiments.md and the CI's report, run as they stand: in clones of one small repository."""
+
+import json
+import re
+import shlex
+import sys
+
+import pandas as pd
+import psutil
+import pytest
+import yaml
+
+from test_pipeline import METHODS, ROOT, built, dvc, edit, executed, run  # noqa: F401
+
+PAGE = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
+QUEUE, PROMOTE = "Sweep: the queue", "Promote the winner"
+NO_GRAFT = """
+import sys
+class NoGraft:
+    def find_spec(name, *_):
+        if name.split(".")[0] == "graft":
+            raise ImportError(name)
+sys.meta_path.insert(0, NoGraft)
+"""
+
+
+def commands(section):
+    """The commands of a section of the page."""
+    text = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return "".join(re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)).splitlines()
+
+
+def sections():
+    return re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def origin(built, tmp_path_factory):  # noqa: F811
+    """A bare Git repository of the small results, whose DVC outputs are on a remote."""
+    repo, _ = built
+    folder = tmp_path_factory.mktemp("origin")
+    dvc(repo, "remote", "add", "--default", "team", str(folder / "remote"))
+    dvc(repo, "push", "--quiet")
+    run(repo, "git", "commit", "--quiet", "--all", "--message", "remote")
+    run(folder, "git", "clone", "--quiet", "--bare", str(repo), str(folder / "origin.git"))
+    return folder / "origin.git"
+
+
+@pytest.fixture(scope="module")
+def clone(origin, tmp_path_factory):
+    """A function that clones it."""
+
+    def clone(name):
+        folder = tmp_path_factory.mktemp(name)
+        run(folder, "git", "clone", "--quiet", str(origin), str(folder / "repo"))
+        return folder / "repo"
+
+    return clone
+
+
+@pytest.fixture(scope="module")
+def page(clone, origin):
+    """What each command of the page printed, in their order; and the folder it was run in."""
+    repo = clone("page")
+    dvc(repo, "pull", "--quiet")
+    printed = {}
+    for section in sections():
+        for command in [] if section == QUEUE else commands(section):
+            filled = command.replace("<this repository>", shlex.quote(str(origin)))
+            outside = command.startswith("dvc artifacts get")
+            printed[command] = run(repo.parent if outside else repo, "sh", "-c", filled)
+    return printed, repo
+
+
+def output(page, start):
+    """What the only command that starts so printed."""
+    (found,) = (text for command, text in page[0].items() if command.startswith(start))
+    return found
+
+
+def table(markdown):
+    """The first table of a text in Markdown."""
+    rows = [line for line in markdown.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    return pd.DataFrame(cells[2:], columns=cells[0])
+
+
+FIGURES = [f"two_stage.{split}_{kind}" for kind in ("acc", "mean") for split in ("test", "val")]
+OPTIONS = ["two_stage.head.dense", "two_stage.learning_rate"]
+
+
+def test_a_change_of_head_runs_three_stages(page):
+    for name in ("wide", "slow"):
+        ran = executed(output(page, f"dvc exp run -n {name}"))
+        assert ran == ["train_two_stage", "evaluate@two_stage", "compare"]
+
+
+def test_the_table_has_short_columns_of_what_differs_only(page):
+    shown = table(output(page, "dvc exp show --only-changed --drop '.*/' --md"))
+    differ = [name for name in FIGURES if name in shown]
+    assert differ
+    assert shown.columns.tolist() == ["Experiment", "Created", *differ, *OPTIONS]
+    csv = output(page, "dvc exp show --only-changed --drop '.*/' --csv").splitlines()
+    assert csv[0].split(",") == ["Experiment", "rev", "typ", "Created", *differ, *OPTIONS]
+    plain = next(text for command, text in page[0].items() if command.endswith("--drop '.*/'"))
+    assert all(name in plain for name in differ + OPTIONS)
+    assert "…" not in plain
+
+
+def test_the_best_test_accuracy_comes_first(page):
+    shown = table(output(page, "dvc exp show --only-changed --drop '.*/' --md"))
+    rows = shown[shown["Experiment"].str.contains("wide|slow")]
+    accuracies = [json.loads(each) for each in rows["two_stage.test_acc"]]
+    assert len(accuracies) == 2
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_a_diff_is_of_both_experiments(page):
+    text = output(page, "dvc exp diff wide slow")
+    for name, wide, slow in ((OPTIONS[0], "[512, 256]", "[8]"), (OPTIONS[1], "0.001", "0.0003")):
+        assert re.search(rf"^params.yaml +{name} +{re.escape(wide)} +{re.escape(slow)} ", text, re.MULTILINE)
+    changes = table(output(page, "dvc metrics diff --md"))
+    assert changes.columns.tolist() == ["Path", "Metric", "HEAD", "slow", "Change"]
+    assert set(changes["Metric"]) <= set(FIGURES)
+
+
+def charts(html):
+    """The Vega charts of a page of DVC's, by title."""
+    decoder = json.JSONDecoder()
+    found = [decoder.raw_decode(html, match.end())[0] for match in re.finditer("var spec = ", html)]
+    return {chart["title"]["text"]: chart for chart in found}
+
+
+def test_plots_lay_two_experiments_over_each_other(page, tmp_path):
+    _, repo = page
+    assert (repo / "dvc_plots/index.html").as_uri() in output(page, "dvc plots diff wide slow --targets")
+    dvc(repo, "plots", "diff", "wide", "slow", "--out", str(tmp_path))
+    found = charts((tmp_path / "index.html").read_text(encoding="utf-8"))
+    for chart in found.values():
+        assert {point["rev"] for point in chart["data"]["values"]} == {"wide", "slow"}
+    lines = {title: chart for title, chart in found.items() if "facet" not in chart}
+    assert {"Validation accuracy by epoch", "Validation loss by epoch", "Training loss by epoch"} < set(lines)
+    for title, chart in lines.items():
+        assert chart["encoding"]["color"]["field"] == "rev", title
+        assert chart["encoding"]["strokeDash"]["field"] == "filename", title
+    (roc,) = (chart for title, chart in lines.items() if title.startswith("ROC"))
+    assert roc["encoding"]["x"]["title"] == "false positive rate"
+    for method in METHODS:  # side by side
+        confusion = found[f"{method} on the test images"]
+        assert confusion["facet"]["column"]["field"] == "rev"
+        axes = confusion["spec"]["encoding"]
+        assert (axes["x"]["title"], axes["y"]["title"]) == ("actual", "predicted")
+
+
+def test_the_loop_trains_every_rate_and_shows_it(page):
+    ran = executed(output(page, "for rate in"))
+    assert ran == ["train_two_stage", "evaluate@two_stage"] * 2
+    shown = output(page, "dvc exp show --only-changed --drop '.*/' --sort-by two_stage.val_mean")
+    assert re.search(r"\[rate-0.003\].* 0.003 ", shown)
+    assert re.search(r"\[rate-0.0001\].* 0.0001 ", shown)
+
+
+def test_the_winner_is_applied_without_training(page):
+    assert executed(output(page, "dvc repro")) == []
+    _, repo = page
+    assert run(repo, "git", "status", "--porcelain", "--untracked-files=no") == ""
+    assert run(repo, "git", "log", "origin/HEAD", "-1", "--format=%s") == "two_stage: a wider head\n"
+
+
+def test_the_artifact_opens_without_graft(page):
+    """In another folder, and with an import of graft refused."""
+    _, repo = page
+    assert (repo.parent / "model.keras").read_bytes() == (repo / "models/two_stage/model.keras").read_bytes()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    check = "assert 'graft' not in sys.modules\nprint(model.predict(images).shape)"
+    assert "(1, 5)" in run(repo.parent, sys.executable, "-I", "-c", f"{NO_GRAFT}\n{code}\n{check}")
+
+
+def test_the_artifacts_are_the_deployable_files():
+    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    files = {name: f"models/{name}/model.keras" for name in METHODS}
+    assert {name.replace("-", "_"): each["path"] for name, each in graph["artifacts"].items()} == files
+    for method, file in files.items():
+        assert file in graph["stages"][f"train_{method}"]["outs"]
+
+
+@pytest.fixture
+def queue(clone):
+    """A clean clone; no worker outlives it."""
+    repo = clone("queue")
+    yield repo
+    for process in workers(repo):
+        process.kill()
+
+
+def workers(repo):
+    """The processes that run in a repository."""
+    found = psutil.process_iter(["cwd", "status"])
+    return [each for each in found if each.info["cwd"] == str(repo) and each.info["status"] != "zombie"]
+
+
+def test_the_queue_works_from_a_clean_clone(queue):
+    printed = {command: run(queue, "sh", "-c", command) for command in commands(QUEUE)}
+    psutil.wait_procs(workers(queue), timeout=60)
+    assert workers(queue) == []
+    assert "Started '1' new experiments task queue worker" in printed["dvc queue start"]
+    assert re.findall(r"(drop-\d) .* (\w+)$", printed["dvc queue status"], re.MULTILINE) == [
+        ("drop-1", "Success"),
+        ("drop-2", "Success"),
+    ]
+    assert executed(printed["dvc queue logs drop-1"]) == ["train_two_stage", "evaluate@two_stage"]
+    assert sorted(dvc(queue, "exp", "list", "--name-only").split()) == ["drop-1", "drop-2"]
+    assert run(queue, "git", "status", "--porcelain") == ""  # the workspace is left alone
+
+
+def test_the_readme_shows_the_page_s_table():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in [*commands("Change a parameter")[:1], *commands("Compare")[:1]]:
+        assert f"\n{command} " in readme
+
+
+def report(repo):
+    """What the CI's report says in a repository."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    (script,) = (step["run"] for step in workflow["jobs"]["demo"]["steps"] if step.get("name") == "Report")
+    summary = repo.parent / "summary.md"
+    run(repo, "env", f"GITHUB_STEP_SUMMARY={summary}", "bash", "-e", "-c", script)
+    return summary.read_text(encoding="utf-8")
+
+
+def test_the_report_says_what_the_commit_changed_and_what_the_machine(clone):
+    """In a fresh clone, without any data."""
+    repo = clone("report")
+    edit(repo, {"two_stage.epochs": 2})
+    file = repo / "metrics/summary/two_stage.json"
+    figures = json.loads(file.read_text())["two_stage"]
+    file.write_text(json.dumps({"two_stage": {**figures, "test_acc": 0.125}}))
+    run(repo, "git", "commit", "--quiet", "--all", "--message", "two epochs")
+    file.write_text(json.dumps({"two_stage": {**figures, "test_acc": 0.25}}))
+    first, second = report(repo).split("## The demo as committed")
+    metrics, params = first.split("| Param")
+    changed = table(metrics).set_index("Metric")
+    assert changed.index.tolist() == ["two_stage.test_acc"]
+    assert changed.loc["two_stage.test_acc", "HEAD"] == "0.125"
+    assert re.search(r"^\| two_stage.epochs +\| 1 +\| 2 +\| 1 ", params, re.MULTILINE)
+    rebuilt = table(second).set_index("Metric")
+    assert rebuilt.loc["two_stage.test_acc", ["HEAD", "workspace"]].tolist() == ["0.125", "0.25"]
+    assert {f"{method}.val_acc" for method in METHODS} < set(rebuilt.index)
