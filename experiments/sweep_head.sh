@@ -1,5 +1,6 @@
 # Twelve heads on cached features, which are embedded once and serve every trial; then a table of them, best
-# validation accuracy (mean of the seeds) first. The test accuracy beside it is not to choose by.
+# validation accuracy (mean of the seeds, of which it needs two) first. The test accuracy beside it is not to
+# choose by.
 #
 #     sh experiments/sweep_head.sh [arguments of dvc exp run]
 #

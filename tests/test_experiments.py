@@ -11,10 +11,10 @@ import psutil
 import pytest
 import yaml
 
-from test_pipeline import METHODS, ROOT, built, dvc, edit, executed, run  # noqa: F401
+from repository import METHODS, ROOT, commit, dvc, edit, executed, run
 
 PAGE = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
-QUEUE, PROMOTE = "Sweep: the queue", "Promote the winner"
+QUEUE = "Sweep: the queue"  # runs in a clone of its own
 NO_GRAFT = """
 import sys
 class NoGraft:
@@ -31,20 +31,16 @@ def commands(section):
     return "".join(re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)).splitlines()
 
 
-def sections():
-    return re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
-
-
 @pytest.fixture(scope="module")
-def origin(built, tmp_path_factory):  # noqa: F811
+def origin(copy_of_built):
     """A bare Git repository of the small results, whose DVC outputs are on a remote."""
-    repo, _ = built
-    folder = tmp_path_factory.mktemp("origin")
-    dvc(repo, "remote", "add", "--default", "team", str(folder / "remote"))
+    repo = copy_of_built
+    dvc(repo, "remote", "add", "--default", "team", str(repo.parent / "remote"))
     dvc(repo, "push", "--quiet")
-    run(repo, "git", "commit", "--quiet", "--all", "--message", "remote")
-    run(folder, "git", "clone", "--quiet", "--bare", str(repo), str(folder / "origin.git"))
-    return folder / "origin.git"
+    commit(repo, "remote")
+    bare = repo.parent / "origin.git"
+    run(repo, "git", "clone", "--quiet", "--bare", ".", str(bare))
+    return bare
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +61,7 @@ def page(clone, origin):
     repo = clone("page")
     dvc(repo, "pull", "--quiet")
     printed = {}
-    for section in sections():
+    for section in re.findall(r"^## (.+)$", PAGE, re.MULTILINE):
         for command in [] if section == QUEUE else commands(section):
             filled = command.replace("<this repository>", shlex.quote(str(origin)))
             outside = command.startswith("dvc artifacts get")
@@ -243,7 +239,7 @@ def test_the_report_says_what_the_commit_changed_and_what_the_machine(clone):
     file = repo / "metrics/summary/two_stage.json"
     figures = json.loads(file.read_text())["two_stage"]
     file.write_text(json.dumps({"two_stage": {**figures, "test_acc": 0.125}}))
-    run(repo, "git", "commit", "--quiet", "--all", "--message", "two epochs")
+    commit(repo, "two epochs")
     file.write_text(json.dumps({"two_stage": {**figures, "test_acc": 0.25}}))
     first, second = report(repo).split("## The demo as committed")
     metrics, params = first.split("| Param")
