@@ -108,7 +108,9 @@ def test_the_commands_of_a_page(page, reader):
         run(reader, "sh", "-exc", script(page))
 
 
-@pytest.mark.parametrize("code", [code for page in PAGES for code in blocks("python", page)])
+@pytest.mark.parametrize(
+    "code", [code for page in PAGES if page.name not in OWN_TEST for code in blocks("python", page)]
+)
 def test_a_python_block(code, origin):
     run(origin, sys.executable, "-c", code)
 
