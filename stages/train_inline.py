@@ -3,18 +3,17 @@
 from pathlib import Path
 
 import _checkout  # noqa: F401
-from graft.backbones import backbone_facts, build_backbone, make_embedder
+from graft.backbones import build_pair, make_embedder
 from graft.manifest import read_manifest
 from graft.methods.inline import fit_inline
 from graft.methods.outcome import write_outcome
 from graft.params import load_params
+from graft.weights import backbone_facts
 
 if __name__ == "__main__":
     params = load_params("seed", "row", "backbone", "weights", "augmentation", "inline")
     memory_limit = load_params("features.memory_limit").memory_limit
-    source, precision = (params.row, params.weights, params.seed), params.inline.precision
-    backbone = build_backbone(*source)
-    working = backbone if precision == "float32" else build_backbone(*source, precision)
+    backbone, working = build_pair(params.row, params.weights, params.seed, params.inline.precision)
     outcome = fit_inline(
         Path("data/images"),
         read_manifest(Path("data/manifest.csv")),

@@ -3,19 +3,20 @@
 from pathlib import Path
 
 import _checkout  # noqa: F401
-from graft.backbones import backbone_facts, build_backbone
 from graft.manifest import read_manifest
 from graft.methods.outcome import write_outcome
 from graft.methods.two_stage_views import fit_two_stage_views
+from graft.models import load_frozen
 from graft.params import load_params
+from graft.weights import backbone_facts
 
 if __name__ == "__main__":
-    params = load_params("seed", "row", "backbone", "weights", "seeds", "two_stage_views")
+    params = load_params("backbone", "weights", "seeds", "two_stage_views")
     features = load_params("features.views", "features.memory_limit")
     outcome = fit_two_stage_views(
         Path("data/features"),
         read_manifest(Path("data/manifest.csv")),
-        build_backbone(params.row, params.weights, params.seed),
+        load_frozen(Path("models/backbone.keras")),
         params.two_stage_views,
         features.memory_limit,
         Path(".graft/scratch"),

@@ -15,6 +15,7 @@ from keras.src.applications import imagenet_utils
 from graft.backbones import BackboneError, build_backbone, from_pixels, make_embedder, outline
 from graft.blocks import Backbone
 from graft.layers import STATISTICS, unfreeze
+from graft.models import count_parameters, deployable, load_frozen, save_model
 
 FILE = Path(__file__).parents[1] / "params.yaml"
 VALUES = yaml.safe_load(FILE.read_text(encoding="utf-8"))["backbones"]
@@ -92,6 +93,7 @@ def built(request: pytest.FixtureRequest) -> SimpleNamespace:
     features = make_embedder(backbone, 2)(pixels[[0, 1, 1, 0]])
     tf.config.run_functions_eagerly(False)
     return SimpleNamespace(
+        name=name,
         row=row,
         layer=ROWS[name].layer,
         backbone=backbone,
@@ -135,6 +137,18 @@ class TestEveryRow:
         assert function.__module__ == f"keras.src.applications.{built.row.preprocessing}"
         inside = any(isinstance(layer, SCALING) for layer in built.application.layers)
         assert np.array_equal(built.prepared, built.pixels) == inside
+
+    def test_it_survives_its_file(self, built: SimpleNamespace, tmp_path: Path) -> None:
+        """The first of each module: those of one module differ in size alone."""
+        if built.name not in FIRST:
+            return
+        for name in ("backbone", "again"):
+            model = built.backbone if name == "backbone" else load_frozen(tmp_path / "backbone.keras")
+            save_model(model, tmp_path / f"{name}.keras")
+        assert (tmp_path / "again.keras").read_bytes() == (tmp_path / "backbone.keras").read_bytes()
+        expected = np.asarray(built.backbone(built.pixels, training=False))
+        np.testing.assert_array_equal(model(built.pixels, training=False), expected)
+        assert count_parameters(deployable(built.row.image_size, model))["trainable_params"] == 0
 
     def test_max_pooling(self, built: SimpleNamespace) -> None:
         pooled = from_pixels(built.application, built.row.model_copy(update={"pooling": "max"}))

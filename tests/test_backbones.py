@@ -22,16 +22,16 @@ from keras.src.legacy.saving import legacy_h5_format
 
 from graft.backbones import (
     BackboneError,
-    backbone_facts,
     build_backbone,
+    build_pair,
     make_embedder,
     outline,
-    weights_name,
     weights_sha256,
 )
 from graft.blocks import Backbone, Head
 from graft.heads import build_head
 from graft.models import count_parameters, deployable
+from graft.weights import backbone_facts, weights_name
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3)).astype(np.float32)
 NEVER = "http://127.0.0.1:9/"  # the discard port: nobody listens
@@ -414,6 +414,14 @@ class TestPrecision:
         assert rounded.dtype == np.float32
         assert not np.array_equal(exact, rounded)
         np.testing.assert_allclose(rounded, exact, atol=0.03 * exact.max())
+
+    def test_what_is_deployed_is_float32(self, row: Backbone) -> None:
+        deployed, working = build_pair(row, "random", 3, "float32")
+        assert deployed is working
+        deployed, working = build_pair(row, "random", 3, "bfloat16")
+        assert {layer.compute_dtype for layer in deployed.get_layer("vgg16").layers} == {"float32"}
+        assert {layer.compute_dtype for layer in working.get_layer("vgg16").layers[1:]} == {"bfloat16"}
+        assert weights_sha256(deployed) == weights_sha256(working)
 
     @pytest.mark.parametrize(
         ("flags", "native"), [([], False), (["avx2"], False), (["avx512_bf16"], True), (["bf16"], True)]

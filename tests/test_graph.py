@@ -92,6 +92,13 @@ def test_code_dependencies_are_the_import_closure(stage):
     assert declared == closure(stage)
 
 
+@pytest.mark.parametrize("stage", ["train_two_stage", "train_two_stage_views"])
+def test_a_training_on_cached_features_builds_no_backbone(stage):
+    """So it needs no weights file, and no download, whose features the team has already."""
+    assert "src/graft/backbones.py" not in closure(stage)
+    assert "models/backbone.keras" in paths(STAGES[stage]["deps"])
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_parameters_are_declared_as_they_are_loaded(stage):
     loaded = {

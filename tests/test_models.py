@@ -15,7 +15,7 @@ from PIL import Image
 
 from graft.backbones import build_backbone
 from graft.images import load_pixels
-from graft.models import count_parameters, deployable, save_model
+from graft.models import count_parameters, deployable, load_frozen, save_model
 from graft.predictions import read_predictions, score_matrix
 
 METHODS = ["two_stage", "two_stage_views", "inline", "scratch"]
@@ -89,8 +89,10 @@ def test_images_of_another_size_are_resized_as_everywhere_else(images: Path, man
 @pytest.mark.parametrize("method", METHODS)
 def test_saved_again_it_is_the_same_bytes(trained: Any, tmp_path: Path, method: str) -> None:
     save_model(trained[method].outcome.model, tmp_path / "again.keras")
+    save_model(keras.saving.load_model(tmp_path / "again.keras"), tmp_path / "loaded.keras")
     assert (tmp_path / "again.keras").read_bytes() == trained[method].model.read_bytes()
-    assert [file.name for file in tmp_path.iterdir()] == ["again.keras"]
+    assert (tmp_path / "loaded.keras").read_bytes() == trained[method].model.read_bytes()
+    assert {file.name for file in tmp_path.iterdir()} == {"again.keras", "loaded.keras"}
 
 
 def test_two_processes_write_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,3 +121,16 @@ def test_frozen_weights_count_as_not_trainable(row: Any) -> None:
         "trainable_params": units + 1,
         "total_params": units + 1 + 260_160,
     }
+
+
+def test_a_loaded_backbone_stands_for_the_built_one(backbone: Any, tmp_path: Path) -> None:
+    """In the file of a model that it is a part of, and in its number of trainable weights."""
+    save_model(backbone, tmp_path / "backbone.keras")
+    loaded = load_frozen(tmp_path / "backbone.keras")
+    for name, part in (("built", backbone), ("loaded", loaded)):
+        keras.utils.clear_session()  # which numbers names from the start
+        layers = [keras.layers.Flatten(), keras.layers.Dense(1, kernel_initializer="ones")]
+        model = deployable(32, part, keras.Sequential([keras.Input(part.output_shape[1:]), *layers]))
+        assert count_parameters(model)["trainable_params"] == 8 * 8 * 128 + 1
+        save_model(model, tmp_path / f"{name}.keras")
+    assert (tmp_path / "loaded.keras").read_bytes() == (tmp_path / "built.keras").read_bytes()

@@ -47,7 +47,8 @@ def test_one_repro_builds_everything_and_git_holds_only_the_small_results(repo, 
         assert (repo / f"models/{method}/model.keras").stat().st_size > 1000
         small |= {f"metrics/{method}.json", f"metrics/summary/{method}.json", f"models/{method}/.gitignore"}
         small |= {f"metrics/plots/{method}/{name}.csv" for name in ("confusion", "roc", "roc_per_class")}
-    ignores = {f"{folder}/.gitignore" for folder in ("data", "metrics", "metrics/timing", "predictions")}
+    ignoring = ("data", "metrics", "metrics/timing", "models", "predictions")
+    ignores = {f"{folder}/.gitignore" for folder in ignoring}
     assert set(run(repo, "git", "ls-files", *folders).split()) == small | ignores
     assert run(repo, "git", "ls-files", "dvc.lock") == "dvc.lock\n"
     assert run(repo, "git", "status", "--porcelain") == ""

@@ -14,8 +14,8 @@ import tensorflow as tf
 from graft.apart import apart
 from graft.blocks import Backbone, Precision
 from graft.precision import computing_in
+from graft.weights import IMAGENET, RANDOM
 
-RANDOM, IMAGENET = "random", "imagenet"
 KERAS_MODELS = "~/.keras/models"
 # Keras scales their input once more where weights="imagenet": keras/src/applications/efficientnet.py
 SCALED_FOR_IMAGENET = tuple(f"EfficientNetB{i}" for i in range(8))
@@ -23,16 +23,6 @@ SCALED_FOR_IMAGENET = tuple(f"EfficientNetB{i}" for i in range(8))
 
 class BackboneError(ValueError):
     """A backbone that cannot be built as params.yaml says."""
-
-
-def weights_name(weights: str) -> str:
-    """What to call the weights in results: ``random``, ``imagenet`` or a file's name."""
-    return weights if weights in (RANDOM, IMAGENET) else Path(weights).name
-
-
-def backbone_facts(backbone: str, weights: str) -> dict[str, str | bool]:
-    """What results say of the backbone they rest on."""
-    return {"backbone": backbone, "weights": weights_name(weights), "pretrained": weights != RANDOM}
 
 
 def build_backbone(row: Backbone, weights: str, seed: int, precision: Precision = "float32") -> keras.Model:
@@ -68,6 +58,19 @@ def build_backbone(row: Backbone, weights: str, seed: int, precision: Precision 
     backbone = apart(lambda: from_pixels(features, row))
     backbone.trainable = False
     return backbone
+
+
+def build_pair(
+    row: Backbone, weights: str, seed: int, precision: Precision
+) -> tuple[keras.Model, keras.Model]:
+    """The float32 backbone, which is deployed, and the one to run, in `precision`: the same if float32.
+
+    Arguments and errors are those of `build_backbone`.
+    """
+    backbone = build_backbone(row, weights, seed)
+    if precision == "float32":
+        return backbone, backbone
+    return backbone, build_backbone(row, weights, seed, precision)
 
 
 def outline(row: Backbone) -> keras.Model:

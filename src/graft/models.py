@@ -41,7 +41,8 @@ def count_parameters(model: keras.Model) -> dict[str, int]:
 def save_model(model: keras.Model, path: Path) -> None:
     """Save a model as a ``.keras`` file whose bytes depend on the model alone.
 
-    Keras also writes the date and the addresses of shared objects; here neither is left.
+    Keras also writes the date, and the addresses of objects that layers share, such as dtype policies;
+    here neither is left. A model that was loaded and is saved again has the same bytes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     raw = path.with_name(f"raw-{path.name}")
@@ -55,14 +56,20 @@ def save_model(model: keras.Model, path: Path) -> None:
     raw.unlink()
 
 
+def load_frozen(path: Path) -> keras.Model:
+    """Load a model of which nothing is trained, also not as a part of another model."""
+    model = keras.saving.load_model(path)
+    model.trainable = True  # or the next line would not reach its layers: it is frozen already
+    model.trainable = False
+    return model
+
+
 def _timeless(content: bytes) -> bytes:
-    """JSON without ``date_saved`` and with shared objects numbered in order of appearance."""
-    numbers: dict[int, int] = {}
+    """JSON without ``date_saved`` and ``shared_object_id``."""
 
     def clean(node: dict[str, Any]) -> dict[str, Any]:
         node.pop("date_saved", None)
-        if "shared_object_id" in node:
-            node["shared_object_id"] = numbers.setdefault(node["shared_object_id"], len(numbers))
+        node.pop("shared_object_id", None)
         return node
 
     return json.dumps(json.loads(content, object_hook=clean)).encode()

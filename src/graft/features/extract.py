@@ -15,7 +15,7 @@ import tensorflow as tf
 from filelock import FileLock
 
 from graft.augment import augment
-from graft.backbones import RANDOM, make_embedder, weights_name, weights_sha256
+from graft.backbones import make_embedder, weights_sha256
 from graft.blocks import Augmentation, Backbone, Precision
 from graft.features.head import copy_from_head
 from graft.features.shards import Row, to_float16, write_features
@@ -24,6 +24,7 @@ from graft.images import iter_shards, load
 from graft.prefetch import prefetch
 from graft.progress import track
 from graft.shards import count_shards, shard_name
+from graft.weights import RANDOM, weights_name
 
 Batch = tuple[list[Row], np.ndarray]
 Embed = Callable[[np.ndarray], np.ndarray]

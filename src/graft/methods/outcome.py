@@ -1,6 +1,5 @@
 """What every method ends in: a model trained and scored, and how that is written."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from graft.methods.splits import SCORED, rows_by_split
 from graft.methods.training import Batches, best_epoch
 from graft.models import count_parameters, save_model
 from graft.predictions import write_predictions
+from graft.timing import write_timing
 
 
 class Trained(NamedTuple):
@@ -134,6 +134,4 @@ def write_outcome(outcome: Outcome, method: str, root: Path) -> None:
     write_predictions(
         root / "predictions" / f"{method}.parquet", outcome.rows, outcome.scores, outcome.classes, facts
     )
-    timing = root / "metrics" / "timing" / f"train_{method}.json"
-    timing.parent.mkdir(parents=True, exist_ok=True)
-    timing.write_text(json.dumps(outcome.timing, indent=2, sort_keys=True) + "\n")
+    write_timing(root, f"train_{method}", outcome.timing)
