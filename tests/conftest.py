@@ -3,6 +3,8 @@
 TensorFlow is imported in the fixtures, so that the other tests start without it.
 """
 
+import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from filelock import FileLock
 
+import repository
 from graft.params import Params, parse_params
 
 VIEWS = 3
@@ -172,3 +176,28 @@ def trained(train: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, S
             timing=root / "metrics" / "timing" / f"train_{method}.json",
         )
     return results
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A small repository after its first `dvc repro` and what that printed; built once for all processes.
+
+    Not to be changed: `copy_of_built` is.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    repo, log = folder / "built" / "repo", folder / "built.log"
+    with FileLock(folder / "built.lock"):
+        if not log.exists():
+            output = repository.build(repo)
+            log.write_text(output, encoding="utf-8")
+    return SimpleNamespace(repo=repo, output=log.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def copy_of_built(built: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the built repository for the tests of a module."""
+    copy = tmp_path_factory.mktemp("copy") / "repo"
+    shutil.copytree(built.repo, copy, symlinks=True)
+    return copy

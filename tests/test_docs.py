@@ -1,109 +1,134 @@
-"""Every command and every Python block of the documents is run, or has a reason why not."""
+"""The commands of every page are run, in order, in a temporary clone; its Python blocks too."""
 
 import re
 import shutil
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from test_pipeline import ROOT, SMALL, dvc, edit, run
+from data_sets import serve_data_sets
+from repository import ROOT, commit, dvc, environment, make_folder, run
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-PAGES += [ROOT / "experiments/README.md"]
-BY_CI = "the CI runs it"
-BY_RECIPES = "tests/test_recipes.py runs it, on small data"
-BY_PIPELINE = "tests/test_pipeline.py runs it, on a repository with experiments"
-NETWORK = "downloads weights or photos"
-HALF_AN_HOUR = "takes up to half an hour; tests/test_benchmarks.py runs it small"
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "experiments/README.md")]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+OWN_TEST = {"team.md": "tests/test_team.py", "experiments.md": "tests/test_experiments.py"}
+# What a command that is left out begins with, and who runs it.
 NOT_RUN = {
-    "git clone <this repository> graft": "the address is the reader's",
-    "cd graft": "the tests start there",
-    "make repro": BY_CI,
-    "make test": BY_CI,
-    "make setup": BY_CI,
-    "make check": BY_CI,
-    "graft status": BY_PIPELINE,
-    ".venv/bin/pre-commit install": BY_CI,
-    "dvc exp run -S dataset=folder": NETWORK,
-    "dvc exp run -S dataset=flowers": NETWORK,
-    "dvc exp run -S dataset=cats_and_dogs": NETWORK,
-    "sh experiments/": BY_RECIPES,
-    "dvc exp run -n wide": BY_PIPELINE,
-    "dvc exp show": BY_PIPELINE,
-    "dvc metrics diff": BY_PIPELINE,
-    "dvc plots show": BY_PIPELINE,
-    "make bench": HALF_AN_HOUR,
-    "python benchmarks/run.py": HALF_AN_HOUR,
+    "make check": ".ci/run",
+    "make test": ".ci/run",
+    "make bench": "tests/test_benchmarks.py, small, for it takes half an hour",
+    "python benchmarks/run.py": "tests/test_benchmarks.py, small",
+    "sh experiments/cats.sh cats-two-stage": "tests/test_recipes.py",
+    "sh experiments/small_images.sh fashion-mnist-cnn": "tests/test_recipes.py",
+    "sh experiments/sweep_head.sh": "tests/test_recipes.py, with fewer heads",
+}
+# What is read as something that is here, or takes less time.
+SUBSTITUTES = {
+    "<this repository>": "$ORIGIN",
+    "cd graft": 'cd graft && cp -R "$PREPARED/." .',
+    "/path/to/my/photos": "$PHOTOS",
+    "/path/to/cats_and_dogs": "$PHOTOS",
+    "/path/to/flowers": "$PHOTOS",
+    "weights=imagenet": "weights=random",
+    "weights=/path/to/weights.h5": "weights=random",
+    "image_size=180": "image_size=32",
+    "blocks=[block5]": "blocks=[block2]",
+    "backbone=mobilenet_v2": "backbone=mobilenet_v2 -S backbones.mobilenet_v2.image_size=32",
+    "=mobilenet_v3_small": "=mobilenet_v3_small -S backbones.mobilenet_v3_small.image_size=32",
+    "dvc exp run -S dataset=": "dvc exp run evaluate@two_stage -S dataset=",
+    " -S dataset=folder": " -S dataset=folder -S features.views=1 -S 'seeds=[0]' -S two_stage_views.epochs=1"
+    " -S inline.epochs=1 -S inline.fine_tune.epochs=1",
 }
 
 
-def blocks(language):
-    """The fenced blocks of a language in all pages, in order."""
+def blocks(language, page):
+    """The fenced blocks of a language, in order."""
     fence = re.compile(rf"^```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-    return [block for page in PAGES for block in fence.findall(page.read_text(encoding="utf-8"))]
+    return fence.findall(page.read_text(encoding="utf-8"))
 
 
-def commands():
-    """The commands of the console blocks, without comments; a backslash joins lines."""
-    lines = "".join(blocks("console")).replace("\\\n", " ").splitlines()
-    stripped = (re.sub(r"\s+#.*", "", " ".join(line.split())) for line in lines)
-    return list(dict.fromkeys(line for line in stripped if line))
+def commands(page):
+    return "".join(blocks("console", page)).replace("\\\n", " ").splitlines()
 
 
-def commands_to_run():
-    return [command for command in commands() if not command.startswith(tuple(NOT_RUN))]
+def commands_to_run(page):
+    return [line for line in commands(page) if not line.startswith(tuple(NOT_RUN))]
+
+
+def script(page):
+    """The page's commands as a script of the shell, which begins with the clone."""
+    chosen = commands_to_run(page)
+    if not any(line.startswith("git clone") for line in chosen):
+        chosen = ["git clone <this repository> graft", "cd graft", "dvc checkout --quiet", *chosen]
+    text = "\n".join(chosen)
+    for written, read in SUBSTITUTES.items():
+        text = text.replace(written, read)
+    return text
 
 
 @pytest.fixture(scope="module")
-def repo(tmp_path_factory):
-    """A repository at the commit after its first extraction."""
-    repo = tmp_path_factory.mktemp("docs") / "repo"
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in set(subprocess.check_output(listed, cwd=ROOT, text=True).split("\0")):
-        if (ROOT / name).is_file() and not name.startswith("tests/"):
-            (repo / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, repo / name)
-    edit(repo, {**SMALL, "backbones.vgg16.layer": "block5_pool"})
-    run(repo, "git", "init", "--quiet")
-    dvc(repo, "repro", "extract_features")
-    run(repo, "git", "add", "--all")
-    run(repo, "git", "commit", "--quiet", "--message", "extracted")
-    return repo
+def origin(copy_of_built, tmp_path_factory):
+    """What the pages clone: a built repository, whose data sets are tiny."""
+    with serve_data_sets(copy_of_built, tmp_path_factory.mktemp("published") / "files"):
+        dvc(copy_of_built, "repro", "--quiet")
+        commit(copy_of_built, "tiny data sets")
+        yield copy_of_built
 
 
-@pytest.mark.parametrize("command", commands_to_run())
-def test_a_command_of_the_documents(repo, command):
-    run(repo, "git", "restore", "params.yaml")  # as the pages say, each time
-    run(repo, "sh", "-c", command)
+@pytest.fixture
+def reader(origin, tmp_path, monkeypatch):
+    """A folder to clone into, of someone whose DVC cache is that of the origin."""
+    prepared, folder = tmp_path / "prepared", tmp_path / "folder"
+    folder.mkdir()
+    (prepared / ".venv").mkdir(parents=True)
+    for entry in Path(sys.prefix).iterdir():  # so that `make` finds its environment set up
+        if entry.name != ".installed":
+            (prepared / ".venv" / entry.name).symlink_to(entry)
+    (prepared / ".venv/.installed").touch()
+    shutil.copytree(origin / ".graft", prepared / ".graft")
+    config = Path(environment(folder)["HOME"]) / ".config/dvc/config"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"[cache]\ndir = {origin / '.dvc/cache'}\n")
+    monkeypatch.setenv("ORIGIN", str(origin))
+    monkeypatch.setenv("PREPARED", str(prepared))
+    monkeypatch.setenv("PHOTOS", str(make_folder(tmp_path / "my photos")))
+    return folder
 
 
-def test_the_cache_commands_are_among_them():
-    for command in ("info", "verify", "gc"):
-        assert any(each.startswith(f"graft features {command}") for each in commands_to_run())
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in OWN_TEST], ids=lambda page: page.stem
+)
+def test_the_commands_of_a_page(page, reader):
+    if [line for line in commands(page) if not line.startswith(tuple(NOT_RUN))]:
+        run(reader, "sh", "-exc", script(page))
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_a_python_block_of_the_documents(repo, code):
-    run(repo, sys.executable, "-c", code)
+@pytest.mark.parametrize("code", [code for page in PAGES for code in blocks("python", page)])
+def test_a_python_block(code, origin):
+    run(origin, sys.executable, "-c", code)
 
 
-def test_the_snippet_reads_what_the_library_reads(repo):
+def test_the_snippet_reads_what_the_library_reads(origin):
     from graft.features.shards import read_features
 
-    (code,) = (block for block in blocks("python") if "data/features/0.parquet" in block)
+    (code,) = (code for page in PAGES for code in blocks("python", page) if "data/features/0.parquet" in code)
     check = "print(features.shape, features.dtype, float(features.astype('f8').sum()), frame['view'].sum())"
-    rows, features = read_features(repo / "data/features/0.parquet")
+    rows, features = read_features(origin / "data/features/0.parquet")
     total = float(features.astype("f8").sum())
-    said = run(repo, sys.executable, "-c", f"{code}\n{check}").split()
+    said = run(origin, sys.executable, "-c", f"{code}\n{check}").split()
     assert " ".join(said[:-2]) == f"{features.shape} float16"
     assert float(said[-2]) == pytest.approx(total)
     assert int(said[-1]) == sum(view for _, view in rows)
 
 
-def test_no_reason_outlives_its_command():
-    unused = [start for start in NOT_RUN if not any(command.startswith(start) for command in commands())]
-    assert unused == []
+def test_nothing_is_left_out_or_substituted_that_no_page_has():
+    lines = [line for page in PAGES for line in commands(page)]
+    assert [start for start in NOT_RUN if not any(line.startswith(start) for line in lines)] == []
+    assert [written for written in SUBSTITUTES if not any(written in line for line in lines)] == []
+    names = {page.name for page in PAGES}
+    assert set(OWN_TEST) <= names
+    assert [test for test in OWN_TEST.values() if not (ROOT / test).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

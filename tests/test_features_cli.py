@@ -24,7 +24,7 @@ from graft.features.inventory import Cached, CachedFile
 from graft.features.shards import read_features, read_metadata, write_features
 from graft.features.store import FeatureStore, fingerprint_id, plain_fingerprint
 from graft.manifest import write_manifest
-from test_pipeline import dvc, edit, run
+from repository import dvc, edit, run
 
 N_IMAGES, N_TRAIN, SHAPE = 40, 20, (8, 8, 128)
 N_ROWS = N_IMAGES + N_TRAIN * VIEWS

@@ -25,10 +25,10 @@ from graft.download import DownloadError
 from graft.manifest import COLUMNS
 from graft.prepare import prepare
 from graft.split import make_manifest
+from repository import ROOT, edit, run
 from small_images import Part, batch, idx, random_part, write_cifar10, write_fashion_mnist
 from test_archives import make_tar
 from test_download import published, send, serve
-from test_pipeline import ROOT, edit, run
 from test_split import sizes, split_params
 
 GRAY, COLOUR = (28, 28), (32, 32, 3)
