@@ -25,7 +25,7 @@ from types import MappingProxyType
 import pytest
 from dvc.config import Config
 
-from test_pipeline import run
+from repository import run
 
 BOTH = (os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")
 SSHD = shutil.which("sshd", path=os.pathsep.join(BOTH))
@@ -81,6 +81,8 @@ class Line:
     def _serve(self, client):
         with client, socket.create_connection(("127.0.0.1", self.target)) as server:
             self.ends |= {client, server}
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else 40 ms a packet
             back = threading.Thread(target=self._pump, args=[server, client], daemon=True)
             back.start()
             self._pump(client, server, counted=True)
@@ -331,8 +333,9 @@ def _require(*modules):
 
 @pytest.fixture(scope="session")
 def loopback():
-    """No proxy between here and loopback."""
+    """No proxy between here and loopback, and no waiting for a server that was stopped."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_MAX_ATTEMPTS", "1")
         for name in ("NO_PROXY", "no_proxy"):
             patch.setenv(name, f"127.0.0.1,{os.environ.get(name, '')}")
         yield
