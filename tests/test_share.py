@@ -219,6 +219,7 @@ def test_a_full_remote(repo, remote):
 def test_a_remote_that_no_clone_could_use(repo, set_up, message):
     if set_up:
         dvc(repo, "remote", "add", "--default", *(word.format(repo.parent) for word in set_up))
+    if "team" in set_up[:1]:
         commit(repo)
     before = state(repo)
     assert message in share(repo, "push", fails=True)
