@@ -30,7 +30,7 @@ repro: setup ## Rebuild everything that is not up to date, and print the compari
 	graft table
 
 test: setup ## Run the whole test-suite; without `make remotes` and an sshd, not over SSH and S3
-	python -m pytest
+	python -m pytest -n 2 --dist loadfile
 
 check: setup ## Lint, formatting and types
 	ruff check .
