@@ -174,7 +174,7 @@ class Local(Remote):
         (self.folder / path).chmod(0o444)  # as DVC leaves it: it then takes it for intact
 
     def remove(self, path):
-        (self.folder / path).unlink()
+        (self.folder / path).unlink(missing_ok=True)
 
     def stop(self):
         self.folder.rename(self.folder.with_name("away"))

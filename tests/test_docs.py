@@ -15,7 +15,9 @@ PAGES += sorted((ROOT / "docs").glob("*.md"))
 OWN_TEST = {"team.md": "tests/test_team.py", "experiments.md": "tests/test_experiments.py"}
 # What a command that is left out begins with, and who runs it.
 NOT_RUN = {
+    "graft share": "tests/test_team.py",
     "make check": ".ci/run",
+    "make remotes": ".ci/run",
     "make test": ".ci/run",
     "make bench": "tests/test_benchmarks.py, small, for it takes half an hour",
     "python benchmarks/run.py": "tests/test_benchmarks.py, small",
