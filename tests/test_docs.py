@@ -32,6 +32,7 @@ SUBSTITUTES = {
     "/path/to/my/photos": '"$PHOTOS"',
     "/path/to/cats_and_dogs": '"$PHOTOS"',
     "/path/to/flowers": '"$PHOTOS"',
+    "features gc  ": "features gc --yes  ",
     "weights=imagenet": "weights=random",
     "weights=/path/to/weights.h5": "weights=random",
     "image_size=180": "image_size=32",
