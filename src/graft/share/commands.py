@@ -88,8 +88,8 @@ def _report(proof: "Proof", remedy: str) -> None:
     if not proof.missing:
         typer.echo("a fresh clone of HEAD has nothing to compute")
         return
-    for stage, why in proof.missing:
-        typer.echo(f"{stage}: {why}")
+    for stage in dict.fromkeys(stage for stage, _ in proof.missing):
+        typer.echo(f"{stage}: {', '.join(why for each, why in proof.missing if each == stage)}")
     typer.echo(f"a fresh clone of HEAD would have to compute these: {remedy}", err=True)
     raise typer.Exit(1)
 

@@ -6,7 +6,7 @@ looked at here, by its size.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from dvc.exceptions import DvcException
@@ -21,6 +21,8 @@ from dvc_objects.errors import ObjectFormatError
 from dvc_objects.executors import ThreadPoolExecutor
 from dvc_objects.fs import generic
 from dvc_objects.fs.base import FileSystem
+
+from graft.share.git import list_commits
 
 T = TypeVar("T")
 
@@ -63,11 +65,11 @@ def all_objects(repo: Repo) -> dict[str, str]:
     `dvc push --all-commits` would pass over the commits from before the remote was committed.
     """
     outs = {}
-    for rev in repo.brancher(all_commits=True):
+    for rev in repo.brancher(revs=list_commits(Path(repo.root_dir))):
         try:
             outs.update({out.hash_info.value: out for out in cached_outs(repo)})
         except DvcException:  # a commit of another time, which this DVC cannot read
-            if rev == "workspace":
+            if rev in ("workspace", ""):
                 raise
     cache = repo.cache.local
     return {md5: path for out in outs.values() for md5, path in list_objects(out, cache).items()}

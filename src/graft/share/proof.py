@@ -1,7 +1,6 @@
 """What a fresh clone of HEAD would still have to compute, found out in one."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from dvc.repo import Repo
 from dvc.stage import Stage
 
 from graft.freshness import stale_stages
+from graft.share.git import git
 from graft.share.objects import cached_outs, find_wrong_md5, list_objects, read_tree, sizes_of
-from graft.share.remote import ShareError, find_uncommitted, talking_to
+from graft.share.remote import find_uncommitted, talking_to
 
 SHOWN = 3
 RESULTS = ["dvc.lock", "dvc.yaml", "params.yaml", "metrics", ".dvc/config"]
@@ -55,7 +55,7 @@ def prove(repo: Repo, remote: Remote, name: str | None, verify: bool) -> Proof:
 
 def _clone(git_root: Path, root: Path, folder: Path) -> Path:
     """A clone of HEAD with the credentials of `root`, whose caches are its own."""
-    _git(git_root, "clone", "--quiet", "--shared", str(git_root), str(folder / "clone"))
+    git(git_root, "clone", "--quiet", "--shared", str(git_root), str(folder / "clone"))
     clone = folder / "clone" / root.relative_to(git_root)
     local = root / ".dvc/config.local"
     if local.exists():
@@ -116,19 +116,12 @@ def _shorten(faults: list[str]) -> list[str]:
 
 def _advise(root: Path) -> Iterator[str]:
     """What the commit does not carry, or the team cannot see yet."""
-    if changed := _git(root, "status", "--porcelain", "--", *RESULTS).splitlines():
+    if changed := git(root, "status", "--porcelain", "--", *RESULTS).splitlines():
         names = ", ".join(line.split()[-1] for line in changed[:SHOWN])
         yield f"a clone gets the last commit, without your changes of {names}: `git commit` them"
-    if not _git(root, "branch", "--remotes", "--contains", "HEAD").strip():
+    if not git(root, "branch", "--remotes", "--contains", "HEAD").strip():
         yield "HEAD is on no branch of a Git remote: `git push`"
 
 
 def _name(stage: Stage) -> str:
     return str(getattr(stage, "name", None) or Path(stage.path).name)
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ShareError(f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout
