@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check bench
+.PHONY: help setup remotes repro test check bench
 VENV := .venv
 PYTHON ?= python3
 # The stages' command is `python ...`: the environment's comes first.
@@ -18,13 +18,19 @@ $(STAMP): requirements.lock pyproject.toml
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+remotes: $(VENV)/.remotes ## Add what the tests of sharing need: SSH, S3 and a server of it
+
+$(VENV)/.remotes: $(STAMP) requirements-remotes.lock
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-remotes.lock
+	@touch $@
+
 repro: setup ## Rebuild everything that is not up to date, and print the comparison
 	graft params
 	dvc repro
 	graft table
 
-test: setup ## Run the whole test-suite
-	python -m pytest
+test: setup ## Run the whole test-suite; without `make remotes` and an sshd, not over SSH and S3
+	python -m pytest -n 2 --dist loadfile
 
 check: setup ## Lint, formatting and types
 	ruff check .

@@ -9,6 +9,7 @@ from graft.metrics import evaluate, write_json
 from graft.params import load_params
 from graft.plots import write_plots
 from graft.predictions import first_seed, read_predictions
+from graft.seeds import shorten
 
 if __name__ == "__main__":
     (method,) = sys.argv[1:]
@@ -19,6 +20,7 @@ if __name__ == "__main__":
     kept = first_seed(predictions, facts)
     write_plots(kept[kept["split"] == "test"], Path("metrics/plots") / method)
     write_json(metrics, Path("metrics") / f"{method}.json")
+    write_json({method: shorten(metrics)}, Path("metrics/summary") / f"{method}.json")
     test, seeds = metrics["test"], metrics["seeds"]
     print(f"evaluate: {method}: {metrics['n_seen']['test']} test images, accuracy {test['accuracy']:.1%}")
     if seeds["n"] > 1:

@@ -57,13 +57,12 @@ def point_to(repo, module, folder, address):
 
 @contextmanager
 def serve_data_sets(repo, published):
-    """Let a repository have tiny data sets: Kaggle's in its folder `photos`, the others from a server.
+    """Let a repository download tiny data sets, from a server; Kaggle's `write_kaggle` makes.
 
     Args:
         repo: the sources of its data sets are changed, for good.
         published: a folder to be made, which is what the server has.
     """
-    write_kaggle(repo / "photos")
     write_fashion_mnist(published, arrays(100, (28, 28)), arrays(10, (28, 28)))
     write_cifar10(published, arrays(100, (32, 32, 3)), arrays(10, (32, 32, 3)))
     write_flowers(published)

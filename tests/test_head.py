@@ -1,6 +1,7 @@
 """Features of HEAD: real Git and DVC repositories, with a local cache and with a remote only."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from graft.blocks import Augmentation, Backbone
+from graft.features.shards import read_features, read_metadata, write_features
 from graft.params import Params
 
 N_IMAGES, N_VIEWS = 40, 60
@@ -156,3 +159,71 @@ def test_without_features_of_head_everything_is_embedded(
     make(tmp_path / "repo", clone)
     assert came_from(extract(tmp_path / "repo")) == (0, 0, N_IMAGES + N_VIEWS)
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.fixture(scope="module")
+def branches(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository on branch `ours`, with `theirs`; each tracks the rows of half of the keys."""
+    repo = tmp_path_factory.mktemp("merge") / "repo"
+    no_features(repo, repo)
+    rows, values = read_features(features / "0.parquet")
+    fingerprint = read_metadata(features / "0.parquet")["fingerprint"]
+    run(repo, "git", "tag", "start")
+    for branch, digits in (("theirs", "01234567"), ("ours", "89abcdef")):
+        run(repo, "git", "switch", "--quiet", "--create", branch, "start")
+        (repo / "data/features").mkdir(parents=True)
+        half = [i for i, (key, _) in enumerate(rows) if key[0] in digits]
+        shard = repo / "data/features/0.parquet"
+        write_features(shard, [rows[i] for i in half], values[half], fingerprint)
+        dvc(repo, "add", "data/features")
+        run(repo, "git", "add", "--all")
+        run(repo, "git", "commit", "--quiet", "--message", branch)
+        shutil.rmtree(repo / "data")
+    return repo
+
+
+class TestMerge:
+    """Two people embedded half of the images each, on branches of their own."""
+
+    @pytest.fixture
+    def merging(self, branches: Path, tmp_path: Path) -> Path:
+        """A copy in which the merge is not committed yet, and has dropped the features of both sides."""
+        repo = Path(shutil.copytree(branches, tmp_path / "merging"))
+        run(repo, "git", "merge", "--quiet", "--no-commit", "--strategy", "ours", "theirs")
+        run(repo, "git", "rm", "--quiet", "data/features.dvc")
+        return repo
+
+    @pytest.mark.parametrize("committed", [False, True])
+    def test_what_either_side_embedded_is_not_embedded_again(
+        self, committed: bool, extract: Any, merging: Path, features: Path, tmp_path: Path
+    ) -> None:
+        if committed:
+            run(merging, "git", "commit", "--quiet", "--message", "merge")
+        assert came_from(extract(merging)) == (0, N_IMAGES + N_VIEWS, 0)
+        assert contents(tmp_path / "output") == contents(features)
+
+    def test_a_side_that_cannot_be_read_is_reported_and_embedded_again(
+        self, extract: Any, merging: Path, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tracked = subprocess.check_output(["git", "show", "theirs:data/features.dvc"], cwd=merging, text=True)
+        md5 = yaml.safe_load(tracked)["outs"][0]["md5"]
+        (merging / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+        from_store, from_head, embedded = came_from(extract(merging))
+        assert (from_store, from_head + embedded) == (0, N_IMAGES + N_VIEWS)
+        assert min(from_head, embedded) > 0
+        assert contents(tmp_path / "output") == contents(features)
+        lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("features of")]
+        assert len(lines) == 1
+        assert lines[0].startswith("features of MERGE_HEAD: none in DVC's cache or on a remote (")
+
+    def test_a_side_is_not_asked_for_what_head_has(
+        self, extract: Any, clone: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run(clone, "git", "switch", "--quiet", "--create", "side")
+        tracked = clone / "data/features.dvc"
+        tracked.write_text(re.sub(r"\w{32}", "0" * 32, tracked.read_text()))
+        run(clone, "git", "commit", "--quiet", "--all", "--message", "features that are nowhere")
+        run(clone, "git", "switch", "--quiet", "-")
+        run(clone, "git", "merge", "--quiet", "--strategy", "ours", "--message", "merge", "side")
+        assert came_from(extract(clone)) == (0, N_IMAGES + N_VIEWS, 0)
+        assert "features of" not in capsys.readouterr().out

@@ -14,8 +14,10 @@ from graft.manifest import read_manifest, write_manifest
 from graft.metrics import calibration_error, decide, evaluate, measure_split, write_json
 from graft.plots import confusion_rows, mean_roc, roc_curves, write_plots
 from graft.predictions import SCORE, first_seed, read_predictions, score_matrix, write_predictions
+from graft.seeds import shorten, summarise_seeds
 
 FACTS = {"method": "inline", "backbone": "vgg19", "weights": "random", "pretrained": False, "seeds": [0]}
+SPLITS = {"test": "test", "val": "validation"}
 CLASSES = ["<b>rose</b>", "sun flower", "tulip"]
 
 
@@ -271,6 +273,27 @@ def test_seeds_are_summarised_as_numpy_does(seeds):
     losses = [run(case)["test"]["log_loss"] for case in cases]
     assert [value["test_log_loss"] for value in result["values"]] == losses
     assert [value["seed"] for value in result["values"]] == list(range(len(seeds)))
+
+
+@given(seeds=st.lists(st.integers(0, 99), min_size=2, max_size=4))
+@settings(max_examples=8, deadline=None)
+def test_the_summary_has_the_means_only_of_several_seeds(seeds):
+    one, several = run(make_case(seed=seeds[0])), run(with_seeds(*(make_case(seed=seed) for seed in seeds)))
+    short = {"test_acc": one["test"]["accuracy"], "val_acc": one["validation"]["accuracy"]}
+    means = {f"{new}_mean": several["seeds"][f"{old}_accuracy_mean"] for new, old in SPLITS.items()}
+    assert shorten(one) == pytest.approx(short, abs=1e-6)
+    assert shorten(several) == pytest.approx(short | means, abs=1e-6)
+
+
+@pytest.mark.parametrize("right", [(3, 4, 3), (5, 2, 3), (4, 4, 2), (8, 1, 1)])
+def test_as_many_right_images_in_all_are_the_same_mean(right):
+    """As floats their means differ in the last bit, which DVC shows as a change."""
+    figures = {
+        seed: {split: {"accuracy": n / 15, "log_loss": 1.0} for split in SPLITS.values()}
+        for seed, n in enumerate(right)
+    }
+    short = shorten({**figures[0], "seeds": summarise_seeds(figures)})
+    assert (short["test_mean"], short["val_mean"]) == (0.222222, 0.222222)
 
 
 def test_another_seed_changes_no_figure_of_the_first():

@@ -45,7 +45,7 @@ def test_one_repro_builds_everything_and_git_holds_only_the_small_results(repo, 
     small = {"metrics/comparison.json", "metrics/comparison.csv"}
     for method in METHODS:
         assert (repo / f"models/{method}/model.keras").stat().st_size > 1000
-        small |= {f"metrics/{method}.json", f"models/{method}/.gitignore"}
+        small |= {f"metrics/{method}.json", f"metrics/summary/{method}.json", f"models/{method}/.gitignore"}
         small |= {f"metrics/plots/{method}/{name}.csv" for name in ("confusion", "roc", "roc_per_class")}
     ignoring = ("data", "metrics", "metrics/timing", "models", "predictions")
     ignores = {f"{folder}/.gitignore" for folder in ignoring}
@@ -136,13 +136,14 @@ def test_an_experiment_trains_one_head_shows_and_is_taken_back_without_training(
     shown = pd.read_csv(BytesIO(dvc(repo, "exp", "show", "--csv").encode()), dtype=str)
     assert shown.set_index("Experiment").loc["quarter", "two_stage.head.dropout"] == "0.25"
     assert "two_stage.head.dropout" in dvc(repo, "params", "diff")
-    assert "metrics/two_stage.json" in dvc(repo, "metrics", "diff")
+    assert "two_stage.test_acc" in shown
+    assert "two_stage.val_mean" in dvc(repo, "metrics", "diff", "--all")
     metrics = dvc(repo, "metrics", "show")
     dvc(repo, "plots", "show", "--out", str(tmp_path / "plots"))
     page = (tmp_path / "plots/index.html").read_text()
     assert "Validation accuracy by epoch" in page
     for method in METHODS:
-        assert f"metrics/{method}.json" in metrics
+        assert f"{method}.test_acc" in metrics
         assert f"{method} on the test images" in page  # its confusion matrix
         for curve in ("accuracy", "loss", "val_accuracy", "val_loss"):
             assert f'"filename": "{method}/live/plots/metrics/{curve}.tsv"' in page

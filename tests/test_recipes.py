@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from data_sets import serve_data_sets
+from data_sets import serve_data_sets, write_kaggle
 from repository import ROOT, commit, copy_project, dvc, environment, run
 
 SCRIPTS = {
@@ -53,6 +53,7 @@ def repo(tmp_path_factory):
     shutil.rmtree(repo / "metrics")
     (repo / "dvc.lock").unlink()
     run(repo, "git", "init", "--quiet")
+    write_kaggle(repo / "photos")
     with serve_data_sets(repo, folder / "published"):
         commit(repo, "code")
         yield repo
@@ -101,9 +102,12 @@ def test_the_sweep_ends_in_a_table_of_its_trials(repo):
     values += ["backbone=vgg16", "backbones.vgg16.image_size=32", "two_stage.epochs=1"]
     output = run(repo, "sh", "experiments/sweep_head.sh", *(part for each in values for part in ("-S", each)))
     script.write_text(text)
-    rows = [row.split("|") for row in output.splitlines() if "[sweep-" in row]
-    validation = [float(row[3]) for row in rows]
-    assert sorted(row[4].strip() for row in rows) == ["[256, 128]", "[256]", "[64]"]
+    table = [[cell.strip() for cell in row.split("|")[1:-1]] for row in output.splitlines() if row[:1] == "|"]
+    figures, options = ["test_mean", "val_mean"], ["head.dense", "head.dropout", "learning_rate"]
+    assert table[0] == ["Experiment", *(f"two_stage.{name}" for name in figures + options)]
+    rows = [row for row in table if "[sweep-" in row[0]]
+    validation = [float(row[2]) for row in rows]
+    assert sorted(row[3] for row in rows) == ["[256, 128]", "[256]", "[64]"]
     assert validation == sorted(validation, reverse=True)
 
 

@@ -9,11 +9,13 @@ import typer
 from rich.console import Console
 
 from graft.features.commands import app as features_app
+from graft.share.commands import app as share_app
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Reproducible transfer learning, compared."
 )
 app.add_typer(features_app, name="features")
+app.add_typer(share_app, name="share")
 
 
 def _print_version(wanted: bool) -> None:

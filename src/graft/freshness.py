@@ -26,13 +26,20 @@ def stale_stages(root: Path) -> dict[str, list[str]]:
     """
     with Repo(str(root)) as repo:
         status = {stage.rpartition(":")[2]: changes for stage, changes in repo.status().items()}
+        added = {
+            Path(out.fs_path).relative_to(repo.root_dir).as_posix(): out.hash_info.value
+            for stage in repo.index.stages
+            if stage.is_data_source
+            for out in stage.outs
+            if out.is_in_repo
+        }
     file = root / "dvc.lock"
     lock = yaml.safe_load(file.read_text(encoding="utf-8"))["stages"] if file.exists() else {}
     stale = {
-        stage: [*_differences(changes)] if stage in lock else ["not in dvc.lock"]
+        stage: [*_differences(changes)] if stage in lock or stage.endswith(".dvc") else ["not in dvc.lock"]
         for stage, changes in status.items()
     }
-    for stage, reason in _broken_links(lock):
+    for stage, reason in _broken_links(lock, added):
         stale.setdefault(stage, []).append(reason)
     return {stage: reasons for stage, reasons in stale.items() if reasons}
 
@@ -49,9 +56,9 @@ def _differences(changes: Any) -> Iterator[str]:
                 yield from (f"{name} {each}" for name, each in states.items() if each not in ABSENT)
 
 
-def _broken_links(lock: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Dependencies in the lock that are not what the lock says their own stage made."""
-    made = {out["path"]: out["md5"] for stage in lock.values() for out in stage.get("outs", [])}
+def _broken_links(lock: Mapping[str, Any], added: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Dependencies in the lock that are not what its stage made, or `dvc add` recorded: md5s by path."""
+    made = {**added} | {out["path"]: out["md5"] for stage in lock.values() for out in stage.get("outs", [])}
     for name, stage in lock.items():
         for dep in stage.get("deps", []):
             if made.get(dep["path"], dep["md5"]) != dep["md5"]:

@@ -44,8 +44,7 @@ def evaluate(
     Returns:
         ``test`` and ``validation`` (see `measure_split`), which are of the first seed; ``n_seen``
         for each split; ``seeds`` (see `graft.seeds.summarise_seeds`); ``confidence``, ``classes`` in
-        class order and ``facts``. DVC leaves lists, such as the tables, and what is None out of its
-        columns.
+        class order and ``facts``.
 
     Raises:
         ValueError: if the predictions of a seed are not of exactly the manifest's images, labels and

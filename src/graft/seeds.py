@@ -38,6 +38,24 @@ def summarise_seeds(measured: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> 
     return {**summary, "values": values}
 
 
+def shorten(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The few numbers of a method that DVC's tables show.
+
+    Args:
+        metrics: what `graft.metrics.evaluate` gave.
+
+    Returns:
+        ``test_acc`` and ``val_acc`` of the model that is kept, and of several seeds the means
+        ``test_mean`` and ``val_mean``; in [0, 1], to 6 decimals: DVC calls what differs in the last
+        bit a change.
+    """
+    splits, seeds = {"test": "test", "val": "validation"}, metrics["seeds"]
+    short = {f"{name}_acc": metrics[split]["accuracy"] for name, split in splits.items()}
+    if seeds["n"] > 1:
+        short |= {f"{name}_mean": seeds[f"{split}_accuracy_mean"] for name, split in splits.items()}
+    return {name: round(number, 6) for name, number in short.items()}
+
+
 def compare_seeds(accuracies: Mapping[str, Sequence[float]], confidence: float) -> list[dict[str, Any]]:
     """Say for every pair of methods whether their mean accuracies differ by more than the seeds' noise.
 

@@ -1,0 +1,134 @@
+"""What a fresh clone of HEAD would still have to compute, found out in one."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dvc.config import Config
+from dvc.data_cloud import Remote
+from dvc.repo import Repo
+from dvc.stage import Stage
+
+from graft.freshness import stale_stages
+from graft.share.objects import cached_outs, find_wrong_md5, list_objects, read_tree, sizes_of
+from graft.share.remote import ShareError, find_uncommitted, talking_to
+
+SHOWN = 3
+RESULTS = ["dvc.lock", "dvc.yaml", "params.yaml", "metrics", ".dvc/config"]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Of one commit: `missing`, (stage, reason) for whatever a clone lacks; `advice` besides."""
+
+    missing: list[tuple[str, str]]
+    advice: list[str]
+
+
+def prove(repo: Repo, remote: Remote, name: str | None, verify: bool) -> Proof:
+    """Clone HEAD to a temporary folder, and look there for what it lacks.
+
+    Nothing but the commit and the remote is trusted: neither DVC's index of the remote nor the work tree.
+
+    Args:
+        repo: with a commit.
+        remote: of `repo`.
+        name: the remote's name where it is not the default one.
+        verify: read every object on the remote in full, and compute its md5.
+
+    Raises:
+        ShareError: if the remote does not answer.
+    """
+    with TemporaryDirectory(prefix="graft-share-") as folder:
+        clone = _clone(Path(repo.scm.root_dir), Path(repo.root_dir), Path(folder))
+        uncommitted = find_uncommitted(clone / ".dvc", remote.name, name is None)
+        missing = [("dvc", uncommitted)] if uncommitted else []
+        missing += [(stage, reason) for stage, why in stale_stages(clone).items() for reason in why]
+        with Repo(str(clone)) as fresh, talking_to(remote):
+            missing += _absent(fresh)
+            missing += _not_on_remote(fresh, repo, remote, verify)
+    return Proof(missing, [*_advise(Path(repo.root_dir))])
+
+
+def _clone(git_root: Path, root: Path, folder: Path) -> Path:
+    """A clone of HEAD with the credentials of `root`, whose caches are its own."""
+    _git(git_root, "clone", "--quiet", "--shared", str(git_root), str(folder / "clone"))
+    clone = folder / "clone" / root.relative_to(git_root)
+    local = root / ".dvc/config.local"
+    if local.exists():
+        shutil.copy(local, clone / ".dvc/config.local")
+    with Config(str(clone / ".dvc")).edit("local") as config:
+        config["core"]["site_cache_dir"] = str(folder / "site")
+        config["cache"]["dir"] = str(folder / "cache")
+    return clone
+
+
+def _absent(fresh: Repo) -> Iterator[tuple[str, str]]:
+    """What neither Git nor DVC brings to a clone."""
+    brought = [Path(str(out.fs_path)) for stage in fresh.index.stages for out in stage.outs]
+    for stage in fresh.index.stages:
+        for dep in stage.deps:
+            path = Path(str(dep.fs_path))
+            known = any(path == out or out in path.parents or path in out.parents for out in brought)
+            if dep.is_in_repo and not known and not dep.exists:
+                yield _name(stage), f"{dep} is neither in Git nor in DVC: `dvc add {dep}`"
+        for out in stage.outs:
+            if not out.use_cache and not out.exists:
+                yield _name(stage), f"{out} is not committed to Git"
+
+
+def _not_on_remote(fresh: Repo, repo: Repo, remote: Remote, verify: bool) -> Iterator[tuple[str, str]]:
+    """Outputs whose objects the remote lacks, or has damaged."""
+    cache, odb = repo.cache.local, remote.odb
+    listed = [(out, list_objects(out, cache, odb)) for out in cached_outs(fresh)]
+    objects = {md5 for _, each in listed for md5 in each}
+    there, expected = sizes_of(odb, objects), sizes_of(cache, objects)
+    for out, _ in listed:
+        if not out.hash_info.isdir and out.meta.size is not None:
+            expected[out.hash_info.value] = out.meta.size
+    wrong = find_wrong_md5(odb, (md5 for md5 in objects if there[md5] is not None)) if verify else set()
+    for out, each in listed:
+        faults = [
+            f"{path} {fault}"
+            for md5, path in each.items()
+            if (fault := _find_fault(md5, there[md5], expected[md5], wrong))
+        ]
+        if not faults and out.hash_info.isdir and read_tree(out.hash_info, cache, odb) is None:
+            faults = [f"{out} is damaged on the remote: {out.hash_info.value} is no list of files"]
+        yield from ((_name(out.stage), fault) for fault in _shorten(faults))
+
+
+def _find_fault(md5: str, size: int | None, expected: int | None, wrong: set[str]) -> str | None:
+    if size is None:
+        return "is not on the remote"
+    if expected not in (None, size):
+        return f"is damaged on the remote: expected {expected:,} bytes, received {size:,} (object {md5})"
+    return f"is damaged on the remote: its md5 is not {md5}" if md5 in wrong else None
+
+
+def _shorten(faults: list[str]) -> list[str]:
+    more = len(faults) - SHOWN
+    return [*faults[:SHOWN], f"and {more:,} more"] if more > 0 else faults
+
+
+def _advise(root: Path) -> Iterator[str]:
+    """What the commit does not carry, or the team cannot see yet."""
+    if changed := _git(root, "status", "--porcelain", "--", *RESULTS).splitlines():
+        names = ", ".join(line.split()[-1] for line in changed[:SHOWN])
+        yield f"a clone gets the last commit, without your changes of {names}: `git commit` them"
+    if not _git(root, "branch", "--remotes", "--contains", "HEAD").strip():
+        yield "HEAD is on no branch of a Git remote: `git push`"
+
+
+def _name(stage: Stage) -> str:
+    return str(getattr(stage, "name", None) or Path(stage.path).name)
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ShareError(f"git {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout
