@@ -25,5 +25,6 @@ if __name__ == "__main__":
         memory_limit,
         Path(".graft/scratch"),
         backbone_facts(params.backbone, params.weights),
+        live=Path("models/inline/live"),
     )
     write_outcome(outcome, "inline", Path())

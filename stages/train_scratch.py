@@ -17,5 +17,6 @@ if __name__ == "__main__":
         params.augmentation,
         params.memory_limit,
         Path(".graft/scratch"),
+        live=Path("models/scratch/live"),
     )
     write_outcome(outcome, "scratch", Path())

@@ -21,5 +21,6 @@ if __name__ == "__main__":
         Path(".graft/scratch"),
         params.seeds,
         backbone_facts(params.backbone, params.weights),
+        live=Path("models/two_stage/live"),
     )
     write_outcome(outcome, "two_stage", Path())

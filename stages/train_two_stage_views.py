@@ -23,5 +23,6 @@ if __name__ == "__main__":
         params.seeds,
         backbone_facts(params.backbone, params.weights),
         features.views,
+        live=Path("models/two_stage_views/live"),
     )
     write_outcome(outcome, "two_stage_views", Path())

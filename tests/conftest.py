@@ -140,6 +140,7 @@ def train(
         scratch: Path = folder,
         features: Path = features,
         embed: Any = embedder,
+        live: Path | None = None,
         **changes: Any,
     ) -> Any:
         block = getattr(params, method)
@@ -147,13 +148,14 @@ def train(
         block = type(block).model_validate({**block.model_dump(), **own, **changes})
         room, augmentation = (memory_limit, scratch), params.augmentation
         if method == "two_stage":
-            return fit_two_stage(features, manifest, backbone, block, *room, seeds, facts)
+            return fit_two_stage(features, manifest, backbone, block, *room, seeds, facts, live=live)
         if method == "two_stage_views":
-            return fit_two_stage_views(features, manifest, backbone, block, *room, seeds, facts, views=VIEWS)
+            given = features, manifest, backbone, block, *room, seeds, facts
+            return fit_two_stage_views(*given, views=VIEWS, live=live)
         if method == "inline":
             models = build_backbone(row, "random", 0), build_backbone(row, "random", 0)
-            return fit_inline(images, manifest, *models, embed, block, augmentation, *room, facts)
-        return fit_scratch(images, manifest, block, augmentation, *room)
+            return fit_inline(images, manifest, *models, embed, block, augmentation, *room, facts, live)
+        return fit_scratch(images, manifest, block, augmentation, *room, live)
 
     return train
 
@@ -166,11 +168,13 @@ def trained(train: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, S
     root = tmp_path_factory.mktemp("repository")
     results = {}
     for method in ("two_stage", "two_stage_views", "inline", "scratch"):
-        outcome = train(method)
+        live = root / "models" / method / "live"
+        outcome = train(method, live=live)
         write_outcome(outcome, method, root)
         results[method] = SimpleNamespace(
             outcome=outcome,
             model=root / "models" / method / "model.keras",
+            live=live,
             history=root / "models" / method / "history.csv",
             predictions=root / "predictions" / f"{method}.parquet",
             timing=root / "metrics" / "timing" / f"train_{method}.json",

@@ -145,7 +145,8 @@ def test_an_experiment_trains_one_head_shows_and_is_taken_back_without_training(
     for method in METHODS:
         assert f"{method}.test_acc" in metrics
         assert f"{method} on the test images" in page  # its confusion matrix
-        assert f'"filename": "{method}/history.csv"' in page
+        for curve in ("accuracy", "loss", "val_accuracy", "val_loss"):
+            assert f'"filename": "{method}/live/plots/metrics/{curve}.tsv"' in page
         assert f'"filename": "{method}/roc.csv"' in page
 
     run(repo, "git", "checkout", "params.yaml")

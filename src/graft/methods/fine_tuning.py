@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from graft.blocks import Inline
+from graft.methods.live import Log
 from graft.methods.outcome import class_numbers
 from graft.methods.training import Inputs, fit
 
@@ -20,6 +21,7 @@ def fine_tune(
     manifest: pd.DataFrame,
     params: Inline,
     seed: int,
+    log: Log,
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train the backbone's trainable layers and the head, and restore the best epoch of both phases.
 
@@ -36,6 +38,7 @@ def fine_tune(
         manifest: of all splits.
         params: `fine_tune` gives optimizer, learning rate and epochs; all else is as for the head.
         seed: of the order.
+        log: as for `graft.methods.training.fit`.
 
     Returns:
         The joined model, from pixels to scores, and the history of both phases.
@@ -52,6 +55,7 @@ def fine_tune(
         params.model_copy(update=phase),
         seed,
         first_epoch=done,
+        log=log,
     )
     if tuned["val_loss"].min() >= history["val_loss"].min():
         joined.set_weights(before)

@@ -10,6 +10,7 @@ from graft.apart import apart
 from graft.blocks import HeadMethod
 from graft.heads import build_head, fit_scaler
 from graft.manifest import class_names
+from graft.methods.live import Log
 from graft.methods.outcome import class_numbers
 from graft.methods.training import Embed, Inputs, fit
 
@@ -21,8 +22,8 @@ def head_trainer(
     backbone: keras.Model,
     params: HeadMethod,
     embed: Embed | None = None,
-) -> Callable[[int], tuple[keras.Model, pd.DataFrame]]:
-    """A function that trains a head with a seed of weights, dropout and order.
+) -> Callable[[int, Log], tuple[keras.Model, pd.DataFrame]]:
+    """A function that trains a head with a seed of weights, dropout and order, and logs its epochs.
 
     Args:
         features: of the plain images by split, float16, in the manifest's order; ``train`` is read
@@ -34,14 +35,14 @@ def head_trainer(
         embed: from `inputs` to features; None: they are features.
 
     Returns:
-        Function from the seed to the head and its history.
+        Function from the seed and the log to the head and its history.
     """
     scaler = fit_scaler(features["train"], params.head.pooling) if params.head.standardise else None
     labels, n_classes = class_numbers(manifest), len(class_names(manifest))
     validation = features["validation"], labels["validation"]
 
-    def train(seed: int) -> tuple[keras.Model, pd.DataFrame]:
+    def train(seed: int, log: Log) -> tuple[keras.Model, pd.DataFrame]:
         head = apart(lambda: build_head(backbone.output_shape[1:], n_classes, params.head, scaler, seed))
-        return head, fit(head, inputs, labels["train"], validation, params, seed, embed)
+        return head, fit(head, inputs, labels["train"], validation, params, seed, embed, log=log)
 
     return train

@@ -17,6 +17,7 @@ from graft.images import load_pixels
 from graft.layers import unfreeze
 from graft.methods.fine_tuning import fine_tune
 from graft.methods.frozen import head_trainer
+from graft.methods.live import Log
 from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.splits import arrays_by_split, rows_by_split
 from graft.models import deployable
@@ -33,6 +34,7 @@ def fit_inline(
     memory_limit: float,
     scratch: Path,
     facts: dict[str, Any],
+    live: Path | None = None,
 ) -> Outcome:
     """Train a head end to end on view e + 1 of each image in epoch e (from 0); fine-tune where asked.
 
@@ -50,6 +52,7 @@ def fit_inline(
         memory_limit: GB; larger pixels and features are memory-mapped.
         scratch: folder for that.
         facts: ``backbone``, ``weights``, ``pretrained``.
+        live: folder for the curve while it trains; None: nowhere.
     """
     started = perf_counter()
     choice = params.fine_tune.blocks, params.fine_tune.layers
@@ -75,20 +78,22 @@ def fit_inline(
     train_head = head_trainer(features, views, manifest, backbone, params, embed)
     initial = working.get_weights()
 
-    def train_once(seed: int) -> Trained:
+    def train_once(seed: int, log: Log) -> Trained:
         working.set_weights(initial)
-        head, history = train_head(seed)
+        head, history = train_head(seed, log)
         passes = n_plain + len(history) * len(rows["train"])
         model, arrays = head, features
         if tuned:
-            model, both = fine_tune(working, head, history, views, images_by_split, manifest, params, seed)
+            model, both = fine_tune(
+                working, head, history, views, images_by_split, manifest, params, seed, log
+            )
             passes += first + (len(both) - len(history)) * (len(rows["train"]) + len(rows["validation"]))
             history, arrays = both, images_by_split
             backbone.set_weights(working.get_weights())
         scores = predict(model, arrays, params.batch_size)
         return Trained(deployable(size, backbone, head), history, scores, passes)
 
-    return train_with_seeds(train_once, params.seeds, manifest, facts, started)
+    return train_with_seeds(train_once, params.seeds, manifest, facts, started, live)
 
 
 def _embed_all(

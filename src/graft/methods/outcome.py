@@ -12,6 +12,7 @@ import pandas as pd
 
 from graft.heads import class_scores
 from graft.manifest import class_names
+from graft.methods.live import Log, log_live, log_nothing
 from graft.methods.splits import SCORED, rows_by_split
 from graft.methods.training import Batches, best_epoch
 from graft.models import count_parameters, save_model
@@ -60,25 +61,28 @@ class Outcome:
 
 
 def train_with_seeds(
-    train: Callable[[int], Trained],
+    train: Callable[[int, Log], Trained],
     seeds: Sequence[int],
     manifest: pd.DataFrame,
     facts: dict[str, Any],
     started: float,
+    live: Path | None,
 ) -> Outcome:
     """Train once with each seed and keep the model of the first.
 
     Args:
-        train: from a seed of weights, dropout and order to the result.
+        train: from a seed of weights, dropout and order, and where to log the epochs, to the result.
         seeds: at least one.
         manifest: of all splits.
         facts: of the predictions file, as far as they are known before the training.
         started: `time.perf_counter()` when the method began to prepare.
+        live: folder for the curve of the first seed while it trains; None: nowhere.
     """
-    prepared = perf_counter()
-    others = [train(seed).scores for seed in seeds[1:]]
-    first = train(seeds[0])  # last, because fine-tuning leaves its weights in the one backbone
-    trained = perf_counter()
+    with log_live(live) as log:
+        prepared = perf_counter()
+        others = [train(seed, log_nothing).scores for seed in seeds[1:]]
+        first = train(seeds[0], log)  # last, because fine-tuning leaves its weights in the one backbone
+        trained = perf_counter()
     rows = rows_by_split(manifest)
     scored = pd.concat([rows[split] for split in SCORED])
     return Outcome(

@@ -17,6 +17,7 @@ from graft.blocks import Augmentation, Precision, Scratch
 from graft.heads import output_layer
 from graft.images import CHANNELS, load_pixels
 from graft.manifest import class_names
+from graft.methods.live import Log
 from graft.methods.outcome import Outcome, Trained, class_numbers, predict, train_with_seeds
 from graft.methods.splits import arrays_by_split, rows_by_split
 from graft.methods.training import fit
@@ -75,6 +76,7 @@ def fit_scratch(
     augmentation: Augmentation,
     memory_limit: float,
     scratch: Path,
+    live: Path | None = None,
 ) -> Outcome:
     """Train a network on view e + 1 of each image in epoch e (from 0).
 
@@ -85,6 +87,7 @@ def fit_scratch(
         augmentation: of the views.
         memory_limit: GB; larger pixels are memory-mapped.
         scratch: folder for that.
+        live: folder for the curve while it trains; None: nowhere.
     """
     started = perf_counter()
     check_network(params)
@@ -104,12 +107,12 @@ def fit_scratch(
         with computing_in(precision):
             return build_network(params.layers, size, n_classes, seed, shape[-1])
 
-    def train_once(seed: int) -> Trained:
+    def train_once(seed: int, log: Log) -> Trained:
         network, deployed = (apart(partial(build, each, seed)) for each in (params.precision, "float32"))
         validation = plain["validation"], labels["validation"]
-        history = fit(network, inputs, labels["train"], validation, params, seed)
+        history = fit(network, inputs, labels["train"], validation, params, seed, log=log)
         deployed.set_weights(network.get_weights())
         return Trained(deployable(size, deployed), history, predict(network, plain, params.batch_size), 0)
 
     facts = {"backbone": "none", "weights": "none", "pretrained": False}
-    return train_with_seeds(train_once, params.seeds, manifest, facts, started)
+    return train_with_seeds(train_once, params.seeds, manifest, facts, started, live)

@@ -11,6 +11,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from graft.blocks import Training
 from graft.heads import accuracy, loss_for, targets_for
+from graft.methods.live import Log, log_nothing
 from graft.methods.mix import blend, mix
 
 Inputs = Callable[[int, np.ndarray], np.ndarray]
@@ -48,6 +49,7 @@ def fit(
     seed: int,
     embed: Embed | None = None,
     first_epoch: int = 0,
+    log: Log = log_nothing,
 ) -> pd.DataFrame:
     """Train a model and restore the epoch with the lowest validation loss.
 
@@ -65,6 +67,7 @@ def fit(
         embed: what stands between `inputs`, which are what is mixed, and the model, such as a frozen
             backbone; nothing where it is None.
         first_epoch: what e begins with, so that a second phase does not repeat the draws of the first.
+        log: is given what the history has of an epoch at its end.
 
     Returns:
         The history: epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate. Loss and
@@ -90,7 +93,9 @@ def fit(
         means = _train(model, batches, embed, callbacks)
         evaluated = model.evaluate(scored, verbose=0, return_dict=True)
         validated = {f"val_{name}": value for name, value in evaluated.items()}
-        callbacks.on_epoch_end(epoch, means | validated | rate)
+        values = means | validated | rate
+        callbacks.on_epoch_end(epoch, values)
+        log(values)
         if model.stop_training:
             break
     callbacks.on_train_end()

@@ -13,6 +13,7 @@ from graft.augment import augment_features
 from graft.blocks import CachedMethod
 from graft.features.shards import load_features
 from graft.methods.frozen import head_trainer
+from graft.methods.live import Log
 from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.splits import SCORED, arrays_by_split, rows_by_split
 from graft.models import deployable
@@ -28,6 +29,7 @@ def fit_two_stage_views(
     seeds: Sequence[int],
     facts: dict[str, Any],
     views: int,
+    live: Path | None = None,
 ) -> Outcome:
     """Train a head on cached features; the backbone does not run.
 
@@ -41,6 +43,7 @@ def fit_two_stage_views(
         seeds: of weights, dropout and order.
         facts: ``backbone``, ``weights``, ``pretrained``.
         views: K, the number of views of each training image; 0: train on the plain images.
+        live: folder for the curve while it trains; None: nowhere.
     """
     started = perf_counter()
     rows = rows_by_split(manifest)
@@ -58,9 +61,9 @@ def fit_two_stage_views(
     plain = arrays_by_split(array, rows)
     train_head = head_trainer(plain, inputs, manifest, backbone, params)
 
-    def train_once(seed: int) -> Trained:
-        head, history = train_head(seed)
+    def train_once(seed: int, log: Log) -> Trained:
+        head, history = train_head(seed, log)
         model = deployable(backbone.input_shape[1], backbone, head)
         return Trained(model, history, predict(head, plain, params.batch_size), len(array))
 
-    return train_with_seeds(train_once, seeds, manifest, facts, started)
+    return train_with_seeds(train_once, seeds, manifest, facts, started, live)
