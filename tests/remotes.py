@@ -359,14 +359,17 @@ def s3_server(loopback):  # noqa: ARG001
     server.close()
 
 
+def make_remote(request, folder):
+    """An empty remote of the kind that is the fixture's parameter, of each only where it can be had."""
+    if request.param == "local":
+        return Local(folder)
+    if request.param == "ssh":
+        return SSH(folder, request.getfixturevalue("ssh_server"))
+    return S3(request.getfixturevalue("s3_server"))
+
+
 @pytest.fixture(params=["local", "ssh", "s3"])
 def remote(request, tmp_path):
-    """An empty remote of each kind, and of each only where it can be had."""
-    if request.param == "local":
-        made = Local(tmp_path / "remote")
-    elif request.param == "ssh":
-        made = SSH(tmp_path / "remote", request.getfixturevalue("ssh_server"))
-    else:
-        made = S3(request.getfixturevalue("s3_server"))
+    made = make_remote(request, tmp_path / "remote")
     yield made
     made.close()

@@ -42,8 +42,8 @@ def compare(
         metrics: method -> what `graft.metrics.evaluate` gave for it.
 
     Returns:
-        ``test_accuracy`` and ``validation_accuracy`` of the first seeds (method -> value, for
-        `dvc exp show`), ``test_accuracy_by_seed`` (method -> list), ``confidence``, ``methods`` (one
+        ``test_accuracy`` and ``validation_accuracy`` of the first seeds (method -> value),
+        ``test_accuracy_by_seed`` (method -> list), ``confidence``, ``methods`` (one
         row a method) and ``pairs`` (see `compare_pairs` and `graft.seeds.compare_seeds`). Nothing in
         it depends on how long anything took.
 

@@ -14,9 +14,8 @@ from dvc.stage import Stage
 from graft.freshness import stale_stages
 from graft.share.git import git
 from graft.share.objects import cached_outs, find_wrong_md5, list_objects, read_tree, sizes_of
-from graft.share.remote import find_uncommitted, talking_to
+from graft.share.remote import find_uncommitted, shorten, talking_to
 
-SHOWN = 3
 RESULTS = ["dvc.lock", "dvc.yaml", "params.yaml", "metrics", ".dvc/config"]
 
 
@@ -98,7 +97,8 @@ def _not_on_remote(fresh: Repo, repo: Repo, remote: Remote, verify: bool) -> Ite
         ]
         if not faults and out.hash_info.isdir and read_tree(out.hash_info, cache, odb) is None:
             faults = [f"{out} is damaged on the remote: {out.hash_info.value} is no list of files"]
-        yield from ((_name(out.stage), fault) for fault in _shorten(faults))
+        if faults:
+            yield _name(out.stage), shorten(faults)
 
 
 def _find_fault(md5: str, size: int | None, expected: int | None, wrong: set[str]) -> str | None:
@@ -109,15 +109,10 @@ def _find_fault(md5: str, size: int | None, expected: int | None, wrong: set[str
     return f"is damaged on the remote: its md5 is not {md5}" if md5 in wrong else None
 
 
-def _shorten(faults: list[str]) -> list[str]:
-    more = len(faults) - SHOWN
-    return [*faults[:SHOWN], f"and {more:,} more"] if more > 0 else faults
-
-
 def _advise(root: Path) -> Iterator[str]:
     """What the commit does not carry, or the team cannot see yet."""
     if changed := git(root, "status", "--porcelain", "--", *RESULTS).splitlines():
-        names = ", ".join(line.split()[-1] for line in changed[:SHOWN])
+        names = shorten([line[3:] for line in changed])
         yield f"a clone gets the last commit, without your changes of {names}: `git commit` them"
     if not git(root, "branch", "--remotes", "--contains", "HEAD").strip():
         yield "HEAD is on no branch of a Git remote: `git push`"

@@ -14,6 +14,7 @@ from dvc.repo import Repo
 
 ADD = "dvc remote add --default"
 ANY = "/folder/everybody/mounts (or ssh://host/folder, s3://bucket/folder)"
+SHOWN = 3
 AGAIN = "nothing here has changed; run it again when that is mended"
 
 
@@ -100,3 +101,9 @@ def describe(remote: Remote) -> str:
 def reason(error: BaseException) -> str:
     """An exception in one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def shorten(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")

@@ -19,9 +19,7 @@ from graft.share.objects import (
     list_objects,
     sizes_of,
 )
-from graft.share.remote import AGAIN, ShareError, describe, reason, talking_to
-
-SHOWN = 3
+from graft.share.remote import AGAIN, ShareError, describe, reason, shorten, talking_to
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def _raise_failed(remote: Remote, failed: dict[str, BaseException], n: int) -> N
 def _raise_damaged_cache(cache: HashFileDB, damaged: set[str]) -> NoReturn:
     paths = [cache.oid_to_path(md5) for md5 in sorted(damaged)]
     raise ShareError(
-        f"damaged in the local cache, so not pushed: {_first(paths)}; delete them there and `dvc repro` or "
+        f"damaged in the local cache, so not pushed: {shorten(paths)}; delete them there and `dvc repro` or "
         "`graft share pull`, then push again"
     )
 
@@ -131,16 +129,11 @@ def _raise_incomplete(remote: Remote, failed: dict[str, BaseException], paths: d
     other = [why for why in failed.values() if not isinstance(why, FileNotFoundError | ObjectFormatError)]
     said = [f"{describe(remote)}: what could be fetched is here; not these:"]
     if damaged:
-        said.append(f"damaged on the remote: {_first(damaged)}: whoever has it: `graft share push --verify`")
+        said.append(f"damaged on the remote: {shorten(damaged)}: whoever has it: `graft share push --verify`")
     if absent:
-        said.append(f"not on the remote: {_first(absent)}: whoever has it: `graft share push`")
+        said.append(f"not on the remote: {shorten(absent)}: whoever has it: `graft share push`")
     if other:
         said.append(f"{len(other):,} objects failed: {reason(other[0])}; run it again when that is mended")
     if damaged or absent:
         said.append("or compute it here: `dvc repro`")
     raise ShareError("\n".join(said))
-
-
-def _first(names: list[str]) -> str:
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
