@@ -11,6 +11,7 @@ import pytest
 
 from graft.methods.live import Log, log_live
 from graft.methods.training import fit
+from repository import run
 from test_training import make_schedule, make_training
 
 METHODS = ["two_stage", "two_stage_views", "inline", "scratch"]
@@ -106,3 +107,12 @@ def test_nothing_is_sent_where_studio_has_a_token(tmp_path: Path, monkeypatch: p
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+def test_it_needs_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path, "git", "init", "--quiet")
+    run(tmp_path, "dvc", "init", "--quiet")
+    monkeypatch.chdir(tmp_path)
+    with log_live(Path("live")) as log:
+        train_linear(log, epochs=2)
+    assert list(read(Path("live"))["epoch"]) == [1, 2]

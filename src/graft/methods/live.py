@@ -2,12 +2,19 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dvclive import Live
+from scmrepo.exceptions import SCMError
 
 Log = Callable[[Mapping[str, float]], None]  # is given the values of each epoch at its end
+
+
+class _Live(Live):  # type: ignore[misc]
+    def _init_dvc(self) -> None:
+        with suppress(SCMError):  # it asks for HEAD, which a repository without a commit has not
+            super()._init_dvc()
 
 
 def log_nothing(values: Mapping[str, float]) -> None:
@@ -31,7 +38,7 @@ def log_live(folder: Path | None) -> Iterator[Log]:
         return
     os.environ.setdefault("DVC_STUDIO_OFFLINE", "true")
     # By default it would edit dvc.yaml, and save an experiment of its own outside of `dvc exp run`.
-    live = Live(str(folder), dvcyaml=None, save_dvc_exp=False)
+    live = _Live(str(folder), dvcyaml=None, save_dvc_exp=False)
     live.step = 1
 
     def log(values: Mapping[str, float]) -> None:
