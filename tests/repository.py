@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 from PIL import Image
 
@@ -104,6 +105,13 @@ def extraction(repo):
     """How many features the last extraction embedded, and took from the store and from HEAD."""
     counts = json.loads((repo / "metrics/timing/extract_features.json").read_text())
     return counts["embedded"], counts["from_store"], counts["from_head"]
+
+
+def feature_rows(repo):
+    """The (key, view) that `SMALL` needs of the manifest's images."""
+    manifest = pd.read_csv(repo / "data/manifest.csv")
+    train = manifest.loc[manifest["split"] == "train", "key"]
+    return {(key, 0) for key in manifest["key"]} | {(key, 1) for key in train}
 
 
 def picture(seed):

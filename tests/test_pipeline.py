@@ -23,6 +23,7 @@ from repository import (
     edit,
     executed,
     extraction,
+    feature_rows,
     hashes,
     make_folder,
     picture,
@@ -103,12 +104,6 @@ def test_more_views_embed_only_the_new_and_another_backbone_and_back_nothing(rep
     assert extract(repo) == (N_IMAGES + 2 * N_TRAIN, 0, 0)
     edit(repo, {"backbones.vgg16.layer": "block2_pool"})
     assert extract(repo) == (0, N_IMAGES + 2 * N_TRAIN, 0)
-
-
-def feature_rows(repo):
-    manifest = pd.read_csv(repo / "data/manifest.csv")
-    train = manifest.loc[manifest["split"] == "train", "key"]
-    return {(key, 0) for key in manifest["key"]} | {(key, 1) for key in train}
 
 
 def test_a_teammate_who_adds_ten_images_embeds_only_those(repo, tmp_path):

@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 from hashlib import md5
 from types import MappingProxyType, SimpleNamespace
 
@@ -15,7 +14,20 @@ import pytest
 import yaml
 
 from remotes import loopback, make_remote, s3_server, ssh_server  # noqa: F401
-from test_pipeline import METHODS, ROOT, SMALL, dvc, edit, executed, extraction, feature_rows, picture, run
+from repository import (
+    METHODS,
+    ROOT,
+    SMALL,
+    commit,
+    copy_project,
+    dvc,
+    edit,
+    executed,
+    extraction,
+    feature_rows,
+    picture,
+    run,
+)
 
 PAGE = (ROOT / "docs/team.md").read_text(encoding="utf-8")
 CLONE = "git clone <this repository> graft"
@@ -58,11 +70,7 @@ def add_photos(folder, numbers):
 def built(tmp_path_factory):
     """Ann's repository after her first `dvc repro` on 40 photos, and a branch `ann` with ten more."""
     repo = tmp_path_factory.mktemp("built") / "graft"
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in set(subprocess.check_output(listed, cwd=ROOT, text=True).split("\0")):
-        if (ROOT / name).is_file() and not name.startswith("tests/"):
-            (repo / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, repo / name)
+    copy_project(repo)
     edit(repo, {**SMALL, "dataset": "folder", "source": "pets", "seeds": [0]})
     add_photos(repo / "pets", range(20))
     run(repo, "git", "init", "--quiet", "--initial-branch", "main")
@@ -81,8 +89,7 @@ def built(tmp_path_factory):
 def commit_photos(repo, *target):
     dvc(repo, "add", "--quiet", "pets")
     dvc(repo, "repro", *target)
-    run(repo, "git", "add", "--all")
-    run(repo, "git", "commit", "--quiet", "--message", "photos")
+    commit(repo, "photos")
 
 
 @pytest.fixture(scope="module", params=["local", "ssh", "s3"])
