@@ -134,12 +134,20 @@ def cloning(team, branch="main"):
     return f"git clone --quiet --branch {branch} {team.origin} graft && cp {team.credentials} graft/.dvc"
 
 
-def test_1_a_new_team_mate_runs_no_stage(team):
+@pytest.fixture(scope="module")
+def new_mate(team):
+    """A clone after story 1, and what its commands printed."""
     (commands,) = section(1)
-    output = tell(team.folder, commands, {CLONE: cloning(team), "make setup": ""})
-    assert executed(output) == []
-    assert "Data and pipelines are up to date." in output
-    assert all(f"{method}.json" in output for method in METHODS)  # of `dvc metrics show`
+    (team.folder / "joins").mkdir()
+    output = tell(team.folder / "joins", commands, {CLONE: cloning(team), "make setup": ""})
+    return SimpleNamespace(repo=team.folder / "joins/graft", output=output)
+
+
+def test_1_a_new_team_mate_runs_no_stage(new_mate):
+    assert executed(new_mate.output) == []
+    assert "Data and pipelines are up to date." in new_mate.output
+    assert all(f"{method}.json" in new_mate.output for method in METHODS)  # of `dvc metrics show`
+    assert (new_mate.repo / "reports/index.html").exists()
 
 
 @pytest.mark.parametrize("team", ["local"], indirect=True)
@@ -192,11 +200,12 @@ def test_3_of_ten_photos_more_only_they_are_embedded(built, ben):
     assert extraction(ben.repo) == (len(new), 0, len(ben.rows & built.rows))
 
 
-def test_4_the_experiment_of_a_colleague_runs_no_stage(team, mia):
-    (commands,) = section(4)
+def test_4_the_experiment_of_a_colleague_runs_no_stage(team, new_mate):
+    bens, anns = section(4)
+    assert "train_two_stage" in executed(tell(new_mate.repo, bens))
     repo = clone(team, "takes")
-    assert executed(tell(repo, commands)) == []
-    theirs, before = lock(mia.repo), lock(team.repo)
+    assert executed(tell(repo, anns)) == []
+    theirs, before = lock(new_mate.repo), lock(team.repo)
     assert lock(repo) == theirs != before
     predictions = repo / "predictions/two_stage.parquet"
     assert md5(predictions.read_bytes()).hexdigest() == theirs["predictions/two_stage.parquet"]
