@@ -25,7 +25,10 @@ STAGES = [
     *(f"train_{method}" for method in METHODS),
     *(f"evaluate@{method}" for method in METHODS),
     "compare",
+    "explain",
+    "report",
 ]
+AFTER_A_HEAD = ["train_two_stage", "evaluate@two_stage", "compare", "explain", "report"]
 SMALL = {
     "demo": {"images_per_class": 12, "image_size": 48},
     "backbone": "vgg16",
@@ -92,8 +95,9 @@ def edit(repo, values):
 
 
 def hashes(repo):
-    """sha256 of every output but the timing."""
-    files = (f for top in ("data", "metrics", "models", "predictions") for f in (repo / top).rglob("*"))
+    """sha256 of every output but the timing, and the page, which shows it."""
+    tops = ("data", "metrics", "models", "predictions", "reports/explain")
+    files = (f for top in tops for f in (repo / top).rglob("*"))
     return {
         f.relative_to(repo).as_posix(): sha256(f.read_bytes()).hexdigest()
         for f in files

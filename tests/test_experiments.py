@@ -11,7 +11,7 @@ import psutil
 import pytest
 import yaml
 
-from repository import METHODS, ROOT, commit, dvc, edit, executed, run
+from repository import AFTER_A_HEAD, METHODS, ROOT, commit, dvc, edit, executed, run
 
 PAGE = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
 QUEUE = "Sweep: the queue"  # runs in a clone of its own
@@ -88,9 +88,9 @@ FIGURES = [f"two_stage.{split}_{kind}" for kind in ("acc", "mean") for split in 
 OPTIONS = ["two_stage.head.dense", "two_stage.learning_rate"]
 
 
-def test_a_change_of_head_runs_three_stages(page):
+def test_a_change_of_head_trains_that_head_only(page):
     ran = executed(output(page, "dvc exp run -n wide"))
-    assert ran == ["train_two_stage", "evaluate@two_stage", "compare"]
+    assert sorted(ran) == sorted(AFTER_A_HEAD)
 
 
 def test_the_loop_trains_every_rate(page):
