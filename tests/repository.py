@@ -55,6 +55,7 @@ def environment(repo):
         "HOME": home,
         "DVC_SITE_CACHE_DIR": home,
         "DVC_NO_ANALYTICS": "1",
+        "BROWSER": "echo",
     }
 
 
