@@ -62,19 +62,19 @@ def describe_noise(pair: Row) -> str:
 
 
 class Confusion(NamedTuple):
-    """Test images of one class that one method gave to one other class."""
+    """`n` of the `support` test images of a class, `truth`, to which a method gave one other class."""
 
     method: str
     truth: str
     answer: str
-    count: int
+    n: int
     support: int
 
     def __str__(self) -> str:
         if self.support == 1:
             return f"the only {self.truth} image was called {self.answer} by {self.method}"
-        verb = "was" if self.count == 1 else "were"
-        images = f"{self.count:,} of {self.support:,} {self.truth} images"
+        verb = "was" if self.n == 1 else "were"
+        images = f"{self.n:,} of {self.support:,} {self.truth} images"
         return f"{images} {verb} called {self.answer} by {self.method}"
 
 
@@ -90,13 +90,13 @@ def most_confused(metrics: Mapping[str, Row], limit: int = 5) -> list[Confusion]
         then of the classes.
     """
     found = [
-        Confusion(method, truth, answer, count, sum(row))
+        Confusion(method, truth, answer, n, sum(row))
         for method, measured in metrics.items()
         for truth, row in zip(measured["classes"], measured["test"]["confusion_matrix"], strict=True)
-        for answer, count in zip(measured["classes"], row, strict=True)
-        if count and answer != truth
+        for answer, n in zip(measured["classes"], row, strict=True)
+        if n and answer != truth
     ]
-    return sorted(found, key=lambda pair: (-pair.count, pair.support))[:limit]
+    return sorted(found, key=lambda pair: (-pair.n, pair.support))[:limit]
 
 
 def describe_mistakes(metrics: Mapping[str, Row], limit: int = 5) -> list[str]:
