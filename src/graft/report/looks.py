@@ -1,13 +1,16 @@
 """How methods and names look in every chart."""
 
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from os.path import commonprefix
 from typing import Any, NamedTuple
+from unicodedata import category, combining, east_asian_width
 
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 WIDTH = 4.8  # inches, so 345.6 units: on a telephone about one CSS pixel each
+ROW = 0.165  # inches: a row of a legend
 Dash = str | tuple[float, tuple[float, ...]]
 
 
@@ -41,28 +44,50 @@ def entry(label: str, chosen: Look, **options: Any) -> Line2D:
     return Line2D([], [], label=label, **given)
 
 
-def shorten(label: str, width: int = 18) -> str:
-    """A label in at most so many columns, its middle replaced by an ellipsis: ends tell names apart.
+def legend(figure: Figure, entries: Sequence[Any], columns: int, row: int = 0) -> None:
+    """Put a legend on top of a figure, without a frame; `row` is how many rows stand above it."""
+    options: dict[str, Any] = {"columnspacing": 1.2, "handletextpad": 0.5, "labelspacing": 0.35}
+    top = 0, 1 - row * ROW / figure.get_figheight()
+    figure.legend(
+        handles=entries, loc="upper left", bbox_to_anchor=top, ncols=columns, borderaxespad=0.1, **options
+    )
 
-    Wide (East Asian) characters take two columns, combining ones none; control characters, which SVG
-    cannot hold, become spaces.
+
+def legend_height(n: int, columns: int) -> float:
+    """Inches that a legend of n entries takes."""
+    return ROW * -(-n // columns) + 0.06
+
+
+def shorten(labels: Sequence[str], width: int = 18) -> list[str]:
+    """Labels in at most so many columns each, with an ellipsis in the middle: ends tell names apart.
+
+    Those that would then be alike begin with an ellipsis instead, shortly before they first differ.
+    Control characters, which SVG cannot hold, become spaces.
     """
-    label = "".join(" " if unicodedata.category(char) == "Cc" else char for char in label)
+    clean = ["".join(" " if category(char) == "Cc" else char for char in label) for label in labels]
+    short = [_shorten(label, width) for label in clean]
+    for text in {text for text in short if short.count(text) > 1}:
+        alike = [i for i, other in enumerate(short) if other == text]
+        same = max(0, len(commonprefix([clean[i] for i in alike])) - 3)
+        for i in alike:
+            short[i] = _cut("…" + clean[i][same:], width) if same else text
+    return short
+
+
+def _shorten(label: str, width: int) -> str:
     if columns(label) <= width:
         return label
     tail = _take(reversed(label), (width - 1) // 2)[::-1]
     return f"{_take(label, width - 1 - columns(tail))}…{tail}"
 
 
+def _cut(label: str, width: int) -> str:
+    return label if columns(label) <= width else _take(label, width - 1) + "…"
+
+
 def columns(text: str) -> int:
-    """How many columns a text takes where a Latin letter takes one."""
-    return sum(map(_columns, text))
-
-
-def _columns(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    """How many columns a text takes: a wide (East Asian) character two, a combining one none."""
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def _take(text: Iterable[str], width: int) -> str:

@@ -92,7 +92,7 @@ def to_svg(figure: Figure, name: str) -> str:
         "xmlns": "http://www.w3.org/2000/svg",
         "viewBox": root.attrib["viewBox"],
         "fill": "currentColor",
-        "style": f"min-width: {0.8 * width:.0f}px; max-width: {1.5 * width:.0f}px; {joins}",
+        "style": f"min-width: {width if width > 360 else 0.8 * width:.0f}px; max-width: {1.5 * width:.0f}px; {joins}",
     }
     return ElementTree.tostring(root, encoding="unicode")
 
