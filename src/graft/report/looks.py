@@ -1,7 +1,7 @@
 """How methods and names look in every chart."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from os.path import commonprefix
 from typing import Any, NamedTuple
 from unicodedata import category, combining, east_asian_width
 
@@ -66,11 +66,14 @@ def shorten(labels: Sequence[str], width: int = 18) -> list[str]:
     """
     clean = ["".join(" " if category(char) == "Cc" else char for char in label) for label in labels]
     short = [_shorten(label, width) for label in clean]
-    for text in {text for text in short if short.count(text) > 1}:
-        alike = [i for i, other in enumerate(short) if other == text]
-        same = max(0, len(commonprefix([clean[i] for i in alike])) - 3)
-        for i in alike:
-            short[i] = _cut("…" + clean[i][same:], width) if same else text
+    places = defaultdict(list)
+    for i, text in enumerate(short):
+        places[text].append(i)
+    for alike in places.values():
+        letters = zip(*(clean[i] for i in alike), strict=False)
+        same = next((n for n, found in enumerate(letters) if len(set(found)) > 1), 0)
+        for i in alike if same > 3 else []:
+            short[i] = _cut("…" + clean[i][same - 3 :], width)
     return short
 
 
