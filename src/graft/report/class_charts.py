@@ -18,6 +18,7 @@ from graft.report.words import percent
 
 LETTER = 0.08  # inches: what a column of text takes, at most
 TEXT_UP_TO = 15  # classes: more have cells too small for text
+TEXT_CELL = 0.36  # inches, at least
 CELL = 0.165  # inches: a cell without text
 WIDEST = 9.2  # inches: what an A4 page holds at one unit a CSS pixel
 # Of a cell with all of its row. With it the text is readable on every cell, on light and dark pages.
@@ -41,16 +42,18 @@ def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: 
     margin = 0.35 + LETTER * longest
     below = 0.45 if across else margin
     above = 0.35 if many else 0.05
-    side = min(CELL * n, WIDEST - margin) if many else WIDTH - margin - 0.05
+    side = min(CELL * n, WIDEST - margin) if many else max(TEXT_CELL * n, WIDTH - margin - 0.05)
     width, height = margin + side + 0.05, above + side + below
     with drawing():
         figure = Figure((width, height))
         axes = figure.add_axes((margin / width, below / height, side / width, side / height))
         _draw_cells(axes, shares)
-        named = range(0, n, ceil(0.1 * n / side))
-        options: dict[str, Any] = {"labels": [labels[i] for i in named], "fontsize": min(8.5, 54 * side / n)}
-        axes.set_xticks(named, rotation=0 if across else 90, **options)
-        axes.set_yticks(named, **options)
+        step = ceil(0.1 * n / side)
+        options: dict[str, Any] = {"labels": labels[::step], "fontsize": min(8.5, 54 * step * side / n)}
+        # Anchored, as the reader's font is as wide as it is: mpl would place what it has measured.
+        upright = {} if across else {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"}
+        axes.set_xticks(range(0, n, step), **options, **upright)
+        axes.set_yticks(range(0, n, step), **options)
         axes.set(xlabel="predicted", ylabel="true", xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
         if many:
             _draw_key(figure, margin, width, height)
@@ -68,9 +71,9 @@ def _draw_cells(axes: Axes, shares: np.ndarray) -> None:
     n = len(shares)
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    lines = np.arange(n + 1) - 0.5
-    axes.hlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=0.6, clip_on=False)
-    axes.vlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=0.6, clip_on=False)
+    lines, width = np.arange(n + 1) - 0.5, 0.6 if n <= TEXT_UP_TO else 0.3
+    axes.hlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=width, clip_on=False)
+    axes.vlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=width, clip_on=False)
     cells = np.argwhere(shares)
     colours = [(BLUE, OPACITY * shares[row, column]) for row, column in cells]
     squares = [_square(row, column, 1) for row, column in cells]

@@ -137,7 +137,7 @@ def _panels(n: int, heights: Sequence[float]) -> tuple[Figure, list[list[Axes]]]
     """A figure of n panels, two in a row; each is a stack of axes, their heights in shares of the width."""
     across = min(n, 2)
     down = -(-n // across)
-    left, right, above, below, gap, space = 0.48, 0.1, 0.25, 0.42, 0.4, 0.1
+    left, right, above, below, gap, space = 0.48, 0.1, 0.25, 0.42, 0.4, 0.14
     width = (WIDTH - left - right - gap) / 2 if across == 2 else 0.6 * WIDTH
     stack = sum(heights) * width + space * (len(heights) - 1)
     total = down * (stack + above + below)
