@@ -21,8 +21,9 @@ TEXT_UP_TO = 15  # classes: more have cells too small for text
 TEXT_CELL = 0.36  # inches, at least
 CELL = 0.165  # inches: a cell without text
 WIDEST = 9.2  # inches: what an A4 page holds at one unit a CSS pixel
-# Of a cell with all of its row. With it the text is readable on every cell, on light and dark pages.
-OPACITY = 0.7
+# Of a cell with one image of many, and of one with all of its row: the first is seen, and on the last
+# text is readable, on light and dark pages.
+FAINT, FULL = 0.1, 0.7
 
 
 def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Chart:
@@ -51,10 +52,12 @@ def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: 
         step = ceil(0.1 * n / side)
         options: dict[str, Any] = {"labels": labels[::step], "fontsize": min(8.5, 54 * step * side / n)}
         # Anchored, as the reader's font is as wide as it is: mpl would place what it has measured.
-        upright = {} if across else {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"}
-        axes.set_xticks(range(0, n, step), **options, **upright)
+        up: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"}
+        axes.set_xticks(range(0, n, step), **options, **({} if across else up))
         axes.set_yticks(range(0, n, step), **options)
         axes.set(xlabel="predicted", ylabel="true", xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
+        axes.xaxis.set_label_coords(0.5, (0.17 - below) / side)
+        axes.yaxis.set_label_coords((0.17 - margin) / side, 0.5)
         if many:
             _draw_key(figure, margin, width, height)
         else:
@@ -67,6 +70,10 @@ def _square(row: float, column: float, size: float) -> list[tuple[float, float]]
     return [(column + x * size / 2, row + y * size / 2) for x, y in corners]
 
 
+def _colour(share: float) -> tuple[str, float]:
+    return BLUE, FAINT + (FULL - FAINT) * share
+
+
 def _draw_cells(axes: Axes, shares: np.ndarray) -> None:
     n = len(shares)
     axes.grid(False)
@@ -75,7 +82,7 @@ def _draw_cells(axes: Axes, shares: np.ndarray) -> None:
     axes.hlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=width, clip_on=False)
     axes.vlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=width, clip_on=False)
     cells = np.argwhere(shares)
-    colours = [(BLUE, OPACITY * shares[row, column]) for row, column in cells]
+    colours = [_colour(shares[row, column]) for row, column in cells]
     squares = [_square(row, column, 1) for row, column in cells]
     axes.add_collection(PolyCollection(squares, facecolors=colours, linewidths=0))
 
@@ -84,14 +91,14 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, inches: flo
     size = min(9, 72 * inches / 3.4)
     for (row, column), count in np.ndenumerate(counts):
         text = f"{count:,}\n{100 * shares[row, column]:.0f} %" if count else "0"
-        axes.text(column, row, text, ha="center", va="center", fontsize=size, alpha=1 if count else 0.6)
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, alpha=1 if count else 0.7)
 
 
 def _draw_key(figure: Figure, margin: float, width: float, height: float) -> None:
     axes = figure.add_axes((margin / width, 1 - 0.3 / height, 3.4 / width, 0.25 / height))
     shares = np.linspace(0.2, 1, 5)
     cells = [_square(0.5, 2.4 * i + 0.5, 1) for i in range(5)]
-    axes.add_collection(PolyCollection(cells, facecolors=[(BLUE, OPACITY * share) for share in shares]))
+    axes.add_collection(PolyCollection(cells, facecolors=[_colour(share) for share in shares]))
     for i, share in enumerate(shares):
         axes.text(2.4 * i + 1.15, 0.5, f"{100 * share:.0f} %", va="center")
     axes.set(xlim=(0, 12), ylim=(0, 1))
