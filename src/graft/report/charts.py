@@ -8,21 +8,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from graft.report.costs import Cost, Timing, crossing, measure_costs, ordinal, split_seconds
 from graft.report.looks import (
     OTHER,
     ROW,
-    WIDTH,
     entry,
     legend,
     legend_height,
     look,
+    mark,
     number_ticks,
     percent_ticks,
+    stack,
 )
 from graft.report.svg import Chart, drawing, to_svg
 from graft.report.words import percent
@@ -73,7 +72,7 @@ def _accuracy_by_cost(
     by_seed = {method: comparison["test_accuracy_by_seed"][method] for method in costs}
     with drawing():
         top = legend_height(len(costs), 2) + ROW
-        figure, (axes,) = _stack(top, [2.3])
+        figure, (axes,) = stack(top, [2.3])
         for method, accuracies in by_seed.items():
             colour, marker, _ = look(method)
             x = costs[method]
@@ -84,29 +83,11 @@ def _accuracy_by_cost(
         axes.set(xlabel=label, ylabel="test accuracy, %")
         methods = [entry(method, look(method), linestyle="none") for method in costs]
         legend(figure, methods, 2)
-        legend(figure, [_mark("one seed"), _mark("mean of its seeds", 9)], 2, row=-(-len(costs) // 2))
+        legend(figure, [mark("one seed"), mark("mean of its seeds", 9)], 2, row=-(-len(costs) // 2))
         points = "; ".join(
             f"{method} {_spread(accuracies)} at {told[method]}" for method, accuracies in by_seed.items()
         )
         return Chart(to_svg(figure, name), f"Test accuracy over {label}: {points}.{note}")
-
-
-def _stack(top: float, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
-    """A figure of axes one under the other, of these heights (inches), with room on top."""
-    left, gap, bottom = 0.58, 0.16, 0.45
-    height = top + sum(heights) + gap * (len(heights) - 1) + bottom
-    figure, stack, y = Figure((WIDTH, height)), [], height - top
-    for one in heights:
-        y -= one
-        stack.append(figure.add_axes((left / WIDTH, y / height, 1 - (left + 0.12) / WIDTH, one / height)))
-        y -= gap
-    return figure, stack
-
-
-def _mark(label: str, ring: float = 0) -> Line2D:
-    """A line of a legend that is of no method: a dot or, of a size, a ring."""
-    size = {"markersize": ring, "markerfacecolor": "none"} if ring else {"markersize": 4}
-    return entry(label, OTHER._replace(marker="o"), linestyle="none", **size)
 
 
 def _spread(accuracies: Sequence[float]) -> str:
@@ -161,7 +142,7 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
     unit, seconds = _time_unit(max(cost.after(last) or 0 for cost in known.values()))
     with drawing():
         entries = [entry(_bounded(method, cost), look(method)) for method, cost in known.items()]
-        figure, (axes,) = _stack(legend_height(len(entries), 2), [2.4])
+        figure, (axes,) = stack(legend_height(len(entries), 2), [2.4])
         for method, cost in known.items():
             times = [(cost.after(n) or 0) / seconds for n in trainings]
             colour, marker, dash = look(method)
@@ -221,7 +202,7 @@ def learning_curves(
         best_epochs: method -> the epoch whose weights were kept.
     """
     with drawing():
-        figure, (accuracy, loss) = _stack(legend_height(len(histories), 2) + ROW, [1.8, 1.8])
+        figure, (accuracy, loss) = stack(legend_height(len(histories), 2) + ROW, [1.8, 1.8])
         for method, history in histories.items():
             _draw_curve(accuracy, "accuracy", history, method, best_epochs[method])
             _draw_curve(loss, "loss", history, method, best_epochs[method])
@@ -237,7 +218,7 @@ def learning_curves(
         legend(figure, [entry(method, look(method), linestyle="-") for method in histories], 2)
         plain = OTHER._replace(marker="")
         marks = [entry("training", plain, linestyle=(0, (3, 1.5)), linewidth=1), entry("validation", plain)]
-        legend(figure, [*marks, _mark("chosen epoch", 9)], 3, row=-(-len(histories) // 2))
+        legend(figure, [*marks, mark("chosen epoch", 9)], 3, row=-(-len(histories) // 2))
         parts = [_curve_alt(method, history, best_epochs[method]) for method, history in histories.items()]
         return Chart(to_svg(figure, name), f"Learning curves over the epochs: {'; '.join(parts)}.")
 

@@ -1,10 +1,11 @@
-"""How methods and names look in every chart."""
+"""What the charts have in common: how methods look, legends, room, names."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from unicodedata import category, combining, east_asian_width
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
@@ -44,6 +45,12 @@ def entry(label: str, chosen: Look, **options: Any) -> Line2D:
     return Line2D([], [], label=label, **given)
 
 
+def mark(label: str, ring: float = 0) -> Line2D:
+    """A line of a legend that is of no method: a dot or, of a size, a ring."""
+    size = {"markersize": ring, "markerfacecolor": "none"} if ring else {"markersize": 4}
+    return entry(label, OTHER._replace(marker="o"), linestyle="none", **size)
+
+
 def legend(figure: Figure, entries: Sequence[Any], columns: int, row: int = 0) -> None:
     """Put a legend on top of a figure, without a frame; `row` is how many rows stand above it."""
     options: dict[str, Any] = {"columnspacing": 1.2, "handletextpad": 0.5, "labelspacing": 0.35}
@@ -56,6 +63,18 @@ def legend(figure: Figure, entries: Sequence[Any], columns: int, row: int = 0) -
 def legend_height(n: int, columns: int) -> float:
     """Inches that a legend of n entries takes."""
     return ROW * -(-n // columns) + 0.06
+
+
+def stack(top: float, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """A figure of axes one under the other, of these heights (inches), with room on top."""
+    left, gap, bottom = 0.58, 0.16, 0.45
+    height = top + sum(heights) + gap * (len(heights) - 1) + bottom
+    figure, drawn, y = Figure((WIDTH, height)), [], height - top
+    for one in heights:
+        y -= one
+        drawn.append(figure.add_axes((left / WIDTH, y / height, 1 - (left + 0.12) / WIDTH, one / height)))
+        y -= gap
+    return figure, drawn
 
 
 def shorten(labels: Sequence[str], width: int = 18) -> list[str]:
