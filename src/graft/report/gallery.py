@@ -15,6 +15,17 @@ MISTAKES, HESITANT, CLEAR, SAMPLES = 60, 16, 20, 60
 Predictions = Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]]
 
 
+class Look(NamedTuple):
+    """A Grad-CAM: its file below `reports/explain`, and the class it explains with its score.
+
+    That is the model's own answer, which may differ from the predictions' where two scores are about equal.
+    """
+
+    file: str
+    label: str
+    score: float
+
+
 class Answer(NamedTuple):
     """What one method said of one image.
 
@@ -25,7 +36,7 @@ class Answer(NamedTuple):
         right: whether that is the truth.
         n_wrong: how many of its seeds are wrong.
         n_seeds: how many it has.
-        map: the file of its Grad-CAM, below `reports/explain`; None without one.
+        look: where it looked; None where that was not explained.
     """
 
     method: str
@@ -34,7 +45,7 @@ class Answer(NamedTuple):
     right: bool
     n_wrong: int
     n_seeds: int
-    map: str | None
+    look: Look | None
 
 
 class Case(NamedTuple):
@@ -69,11 +80,15 @@ def list_cases(predictions: Predictions, manifest: pd.DataFrame, explained: Mapp
         manifest: frame ``key, path, label, split``.
         explained: what stands in `reports/explain/index.json`.
     """
-    maps = {image["key"]: image["maps"] for image in explained["images"]}
+    looks = {
+        (image["key"], method): Look(one["file"], one["class"], one["score"])
+        for image in explained["images"]
+        for method, one in image["maps"].items()
+    }
     answers = {method: _answers(frame, facts["seeds"]) for method, (frame, facts) in predictions.items()}
     test = manifest[manifest["split"] == "test"].sort_values("key")
     return [
-        Case(row.key, row.path, row.label, tuple(_answer(row, m, answers[m], maps) for m in answers))
+        Case(row.key, row.path, row.label, tuple(_answer(row, m, answers[m], looks) for m in answers))
         for row in test.itertuples()
     ]
 
@@ -91,7 +106,9 @@ def _answers(frame: pd.DataFrame, seeds: Sequence[int]) -> dict[Any, dict[Any, A
     return first.assign(n_wrong=wrong, n_seeds=len(seeds)).to_dict("index")
 
 
-def _answer(row: Any, method: str, answers: Mapping[str, Any], maps: Mapping[str, Any]) -> Answer:
+def _answer(
+    row: Any, method: str, answers: Mapping[str, Any], looks: Mapping[tuple[str, str], Look]
+) -> Answer:
     said = answers[row.key]
     return Answer(
         method,
@@ -100,7 +117,7 @@ def _answer(row: Any, method: str, answers: Mapping[str, Any], maps: Mapping[str
         said["label"] == row.label,
         int(said["n_wrong"]),
         int(said["n_seeds"]),
-        maps.get(row.key, {}).get(method, {}).get("file"),
+        looks.get((row.key, method)),
     )
 
 
@@ -141,12 +158,11 @@ class Gallery(NamedTuple):
     @property
     def maps(self) -> list[str]:
         """The files of their Grad-CAMs, sorted."""
-        return sorted({answer.map for case in self.cases for answer in case.answers if answer.map})
+        looks = (answer.look for case in self.cases for answer in case.answers)
+        return sorted({look.file for look in looks if look})
 
 
-def choose_gallery(
-    predictions: Predictions, manifest: pd.DataFrame, explained: Mapping[str, Any]
-) -> Gallery:
+def choose_gallery(predictions: Predictions, manifest: pd.DataFrame, explained: Mapping[str, Any]) -> Gallery:
     """Choose the page's pictures.
 
     Args:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from graft.blocks import SPLITS
-from graft.table import Timing, Value, split_seconds
+from graft.report.costs import Timing, Value, split_seconds
+from graft.report.words import percent
 
 Show = Callable[[float], str]
 
@@ -35,16 +36,18 @@ def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
     """
     rows = comparison["methods"]
     level = f"{100 * comparison['confidence']:g} % interval"
-    interval = [f"{_percent(row['test_accuracy_low'])}-{_percent(row['test_accuracy_high'])}" for row in rows]
+    interval = [f"{percent(row['test_accuracy_low'])}-{percent(row['test_accuracy_high'])}" for row in rows]
     columns = {
-        "test accuracy, %": _mark([row["test_accuracy"] for row in rows], _percent, max),
+        "test accuracy, %": _mark([row["test_accuracy"] for row in rows], percent, max),
         level: [Cell(text) for text in interval],
     }
     if any(row["n_seeds"] > 1 for row in rows):
-        means = _mark([row["test_accuracy_mean"] for row in rows], _percent, max)
-        columns["mean ± sd of the seeds"] = [_spread(cell, row) for cell, row in zip(means, rows, strict=True)]
+        means = _mark([row["test_accuracy_mean"] for row in rows], percent, max)
+        columns["mean ± sd of the seeds"] = [
+            _spread(cell, row) for cell, row in zip(means, rows, strict=True)
+        ]
     columns |= {
-        "validation accuracy, %": _mark([row["validation_accuracy"] for row in rows], _percent, max),
+        "validation accuracy, %": _mark([row["validation_accuracy"] for row in rows], percent, max),
         "trainable parameters": _mark([row["trainable_params"] for row in rows], _millions, min),
         "all parameters": _mark([row["total_params"] for row in rows], _millions, min),
         "model, MB": _mark([row["model_bytes"] / 1e6 for row in rows], "{:.1f}".format, min),
@@ -58,7 +61,7 @@ def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
 
 def _spread(cell: Cell, row: Mapping[str, Any]) -> Cell:
     sd = row["test_accuracy_std"]
-    return Cell("one seed") if sd is None else cell._replace(text=f"{cell.text} ± {_percent(sd)}")
+    return Cell("one seed") if sd is None else cell._replace(text=f"{cell.text} ± {percent(sd)}")
 
 
 def measure_methods(measured: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
@@ -68,10 +71,18 @@ def measure_methods(measured: Mapping[str, Sequence[Mapping[str, Any]]]) -> Tabl
         measured: method -> for each seed what `graft.metrics.measure_split` gave.
     """
     columns = {
-        "macro F1, %": ([[_macro_f1(one) for one in seeds] for seeds in measured.values()], _percent, max),
+        "macro F1, %": ([[_macro_f1(one) for one in seeds] for seeds in measured.values()], percent, max),
         "ROC AUC": ([[one["roc_auc"] for one in seeds] for seeds in measured.values()], "{:.3f}".format, max),
-        "log loss, nats": ([[one["log_loss"] for one in seeds] for seeds in measured.values()], "{:.3f}".format, min),
-        "calibration error, %": ([[one["ece"] for one in seeds] for seeds in measured.values()], _percent, min),
+        "log loss, nats": (
+            [[one["log_loss"] for one in seeds] for seeds in measured.values()],
+            "{:.3f}".format,
+            min,
+        ),
+        "calibration error, %": (
+            [[one["ece"] for one in seeds] for seeds in measured.values()],
+            percent,
+            min,
+        ),
     }
     cells = [_mark_means(*column) for column in columns.values()]
     return _transpose(["method", *columns], list(measured), cells)
@@ -87,7 +98,7 @@ def measure_classes(measured: Mapping[str, Sequence[Mapping[str, Any]]]) -> Tabl
         cells = [Cell(f"{one['support']:,}")]
         for name in ("precision", "recall", "f1"):
             values = [[seed["per_class"][number][name] for seed in seeds] for seeds in measured.values()]
-            cells += _mark_means(values, _percent, max)
+            cells += _mark_means(values, percent, max)
         n = len(measured)
         by_method = [cells[1 + m + n * i] for m in range(n) for i in range(3)]
         rows.append((one["label"], [cells[0], *by_method]))
@@ -98,7 +109,10 @@ def count_images(manifest: pd.DataFrame) -> Table:
     """One row a class, and one of all: how many images each split has."""
     counts = pd.crosstab(manifest["label"], manifest["split"]).reindex(columns=list(SPLITS), fill_value=0)
     counts["all"] = counts.sum(axis=1)
-    rows = [(str(label), [Cell(f"{n:,}") for n in row]) for label, row in zip(counts.index, counts.to_numpy(), strict=True)]
+    rows = [
+        (str(label), [Cell(f"{n:,}") for n in row])
+        for label, row in zip(counts.index, counts.to_numpy(), strict=True)
+    ]
     return Table(["class", *SPLITS, "all"], [*rows, ("all classes", [Cell(f"{n:,}") for n in counts.sum()])])
 
 
@@ -107,7 +121,9 @@ def _macro_f1(measured: Mapping[str, Any]) -> float:
 
 
 def _transpose(headers: list[str], names: Sequence[str], columns: Sequence[Sequence[Cell]]) -> Table:
-    return Table(headers, [(name, list(cells)) for name, cells in zip(names, zip(*columns, strict=True), strict=True)])
+    return Table(
+        headers, [(name, list(cells)) for name, cells in zip(names, zip(*columns, strict=True), strict=True)]
+    )
 
 
 def _mark_means(values: Sequence[Sequence[float]], show: Show, best: Callable[..., float]) -> list[Cell]:
@@ -125,10 +141,6 @@ def _mark(values: Sequence[Value], show: Show, best: Callable[..., float]) -> li
     known = [value for value in values if value is not None]
     winner = show(best(known)) if len(set(texts) - {"-"}) > 1 else None
     return [Cell(text, text == winner) for text in texts]
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
 
 
 def _millions(value: float) -> str:
