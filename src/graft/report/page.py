@@ -126,7 +126,10 @@ def _numbers(inputs: Inputs, measured: Mapping[str, list[dict[str, Any]]]) -> di
         "caching": [describe_cost(method, costs[method]) for method in costs if method in timed]
         + (describe_crossings(costs) if timed == set(costs) else []),
         "measured": measure_methods(measured),
-        "per_class": measure_classes(measured),
+        "per_class": {
+            name: measure_classes(measured, quantity)
+            for quantity, name in (("precision", "Precision"), ("recall", "Recall"), ("f1", "F1"))
+        },
         "confusions": describe_mistakes(inputs.metrics),
         "seeds": [
             *(describe_seeds(row, comparison["test_accuracy_by_seed"][row["method"]]) for row in rows),
@@ -149,7 +152,7 @@ def _charts(inputs: Inputs, bins: int) -> dict[str, list[tuple[Chart, str]]]:
     comparison, timing, metrics = inputs.comparison, inputs.timing, inputs.metrics
     tests = {method: _first_test(*predicted) for method, predicted in inputs.predictions.items()}
     best = {row["method"]: row["best_epoch"] for row in comparison["methods"]}
-    groups = {
+    groups: dict[str, list[tuple[Chart | None, str]]] = {
         "cost": [
             (accuracy_by_images("images", comparison), "Images embedded"),
             (accuracy_by_seconds("seconds", comparison, timing), "Seconds"),
@@ -204,7 +207,7 @@ def _data(inputs: Inputs) -> dict[str, Any]:
         "preparation": [
             f"{data['n_read']:,} files were read.",
             f"{data['n_rejected']:,} were rejected ({data['rejected_share']:.1%}).",
-            f"{data['duplicates']:,} were duplicates, of which {across:,} were in another split than the one kept.",
+            f"{data['duplicates']:,} had the bytes of another, {across:,} of them in another split.",
         ],
         "rejects": Table(["file", "reason"], rejects),
         "duplicates": Table(["kept", "dropped"], pairs),
