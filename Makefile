@@ -36,8 +36,8 @@ $(VENV)/.browser: $(STAMP) requirements-browser.lock
 .DELETE_ON_ERROR:
 $(VENV)/axe-core-$(AXE).tgz: | $(STAMP)
 	rm -f $(VENV)/axe-core-*.tgz
-	npm pack --silent --pack-destination $(VENV) axe-core@$(AXE)
-	echo "$(AXE_SHA512)  $@" | sha512sum --check --quiet
+	npm pack --silent --pack-destination $(VENV) axe-core@$(AXE) >/dev/null
+	@echo "$(AXE_SHA512)  $@" | sha512sum --check --quiet
 
 repro: setup ## Rebuild everything that is not up to date, and print the comparison
 	graft params
