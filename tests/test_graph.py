@@ -74,6 +74,9 @@ def reachable(file):
 def closure(stage):
     """The files whose code a stage runs, as dvc.yaml names them."""
     names = reachable(script(stage))
+    # The page's template and style lie beside the module that renders them.
+    if "src/graft/report/page.py" in names:
+        names |= {f.relative_to(ROOT).as_posix() for f in (ROOT / "src/graft/report").glob("page.[!p]*")}
     # Data sets are imported by name, so the whole folder counts.
     datasets = {name for name in names if name.startswith("src/graft/datasets/")}
     if datasets:

@@ -227,3 +227,8 @@ class Scratch(Training):
 class Metrics(Block):
     confidence: Annotated[Number, Field(gt=0, lt=1)]
     calibration_bins: Count
+
+
+class Explain(Block):
+    mistakes: Natural
+    hesitant: Natural

@@ -9,12 +9,14 @@ import typer
 from rich.console import Console
 
 from graft.features.commands import app as features_app
+from graft.report.commands import app as report_app
 from graft.share.commands import app as share_app
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Reproducible transfer learning, compared."
 )
 app.add_typer(features_app, name="features")
+app.add_typer(report_app, name="report")
 app.add_typer(share_app, name="share")
 
 

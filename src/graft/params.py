@@ -15,6 +15,7 @@ from graft.blocks import (
     Block,
     CachedMethod,
     Demo,
+    Explain,
     Features,
     Inline,
     Metrics,
@@ -50,6 +51,7 @@ class Params(Block):
     inline: Inline
     scratch: Scratch
     metrics: Metrics
+    explain: Explain
 
     @model_validator(mode="after")
     def _known_names(self) -> "Params":

@@ -9,12 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-Row = Mapping[str, Any]
-Timing = Mapping[str, Mapping[str, float]]
-Value = float | None
-
-# What of the extraction a method rests on.
-EXTRACTION = {"two_stage": ["seconds_plain"], "two_stage_views": ["seconds_plain", "seconds_views"]}
+from graft.report.costs import Timing, Value, split_seconds
+from graft.report.words import Row, better_method, describe_noise, describe_seeds, percent
 
 
 def print_comparison(comparison: Mapping[str, Any], timing: Timing, console: Console) -> None:
@@ -64,9 +60,9 @@ def build_table(rows: Sequence[Row], timing: Timing, confidence: float) -> Table
     interval = [f"{100 * row['test_accuracy_low']:.1f}-{100 * row['test_accuracy_high']:.1f}" for row in rows]
     columns: dict[str, list[str] | list[Text]] = {
         "method": [str(row["method"]) for row in rows],
-        "test\n%": _mark([row["test_accuracy"] for row in rows], _percent, max),
+        "test\n%": _mark([row["test_accuracy"] for row in rows], percent, max),
         f"{100 * confidence:g} %\ninterval": interval,
-        "valid.\n%": _mark([row["validation_accuracy"] for row in rows], _percent, max),
+        "valid.\n%": _mark([row["validation_accuracy"] for row in rows], percent, max),
         "train.\nparams": _mark([row["trainable_params"] for row in rows], _millions, min),
         "all\nparams": _mark([row["total_params"] for row in rows], _millions, min),
         "model\nMB": _mark([row["model_bytes"] / 1e6 for row in rows], "{:.1f}".format, min),
@@ -95,32 +91,12 @@ def _mark(values: Sequence[Value], show: Callable[[float], str], best: Callable[
     ]
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
 def _millions(value: float) -> str:
     return f"{value / 1e6:.2f}M" if value < 1e7 else f"{value / 1e6:.1f}M"
 
 
 def _seconds(value: float) -> str:
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def split_seconds(method: str, timing: Timing) -> tuple[Value, Value]:
-    """The seconds a method takes before its first epoch and from then on; None where unknown.
-
-    What comes before includes the extraction of the features for the methods that use them.
-    """
-    training = timing.get(f"train_{method}")
-    if training is None:
-        return None, None
-    preparation, rest = training["seconds_preparation"], training["seconds_training"]
-    if method in EXTRACTION:
-        if "extract_features" not in timing:
-            return None, rest
-        preparation += sum(timing["extract_features"][part] for part in EXTRACTION[method])
-    return preparation, rest
 
 
 def notes(rows: Sequence[Row], timing: Timing) -> Iterator[str]:
@@ -142,25 +118,10 @@ def notes(rows: Sequence[Row], timing: Timing) -> Iterator[str]:
 
 
 def describe_pair(pair: Row, significance: float) -> str:
-    """A paired test in words, judged by its Holm-adjusted p-value."""
-    better = pair["first"] if pair["n_first_only"] > pair["n_second_only"] else pair["second"]
-    verdict = f"{better} is better" if pair["p_value_holm"] < significance else "no significant difference"
+    """A paired test in a line, judged by its Holm-adjusted p-value."""
+    better = better_method(pair, significance)
     return (
         f"{pair['first']} vs {pair['second']}: {pair['n_first_only']} / {pair['n_second_only']}, "
-        f"p = {pair['p_value']:.2g} (Holm {pair['p_value_holm']:.2g}): {verdict}"
+        f"p = {pair['p_value']:.2g} (Holm {pair['p_value_holm']:.2g}): "
+        f"{f'{better} is better' if better else 'no significant difference'}"
     )
-
-
-def describe_seeds(row: Row, accuracies: Sequence[float]) -> str:
-    """A method's test accuracies in words: `two_stage: 81.7 ± 1.2 % (3 seeds: 81.0, 81.0, 83.0)`."""
-    if row["n_seeds"] == 1:
-        return f"{row['method']}: {_percent(accuracies[0])} % (1 seed)"
-    spread = f"{_percent(row['test_accuracy_mean'])} ± {_percent(row['test_accuracy_std'])} %"
-    return f"{row['method']}: {spread} ({row['n_seeds']} seeds: {', '.join(map(_percent, accuracies))})"
-
-
-def describe_noise(pair: Row) -> str:
-    """Whether two methods differ by more than the noise of their seeds, in words."""
-    points = [f"{100 * pair[name]:+.1f}" for name in ("difference", "difference_low", "difference_high")]
-    verdict = "exceeds the seeds' noise" if pair["exceeds_noise"] else "within the seeds' noise"
-    return f"{pair['first']} vs {pair['second']}: {points[0]} ({points[1]} to {points[2]}): {verdict}"

@@ -1,0 +1,84 @@
+"""Which test images are worth a look: confident mistakes, hesitant hits, and a clear hit of each class."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from graft.metrics import decide
+from graft.predictions import first_seed, score_matrix
+
+MISTAKE, HESITANT, CLEAR = "mistake", "hesitant", "clear"
+
+
+def choose_examples(
+    predictions: Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]], n_mistakes: int, n_hesitant: int
+) -> list[dict[str, Any]]:
+    """Choose test images by what the kept model of each method said of them.
+
+    Of each method its most confident mistakes; the most confident hit of each class, as far as the
+    class has one; and, of its other hits, the least confident. Equal confidences go by key.
+
+    Args:
+        predictions: method -> frame and facts, as `graft.predictions.read_predictions` gives them.
+        n_mistakes: of a method; where it made fewer, all of them.
+        n_hesitant: of a method; where it has fewer, all of them.
+
+    Returns:
+        One ``{"key", "label", "reasons"}`` an image, sorted by key; ``reasons`` says for each method that
+        chose it why: ``mistake``, ``hesitant`` or ``clear``.
+    """
+    chosen: dict[str, dict[str, Any]] = {}
+    for method, predicted in predictions.items():
+        rows = _choose(first_seed(*predicted), n_mistakes, n_hesitant)
+        for key, label, reason in zip(rows["key"], rows["y_true"], rows["reason"], strict=True):
+            chosen.setdefault(key, {"key": key, "label": label, "reasons": {}})["reasons"][method] = reason
+    return [chosen[key] for key in sorted(chosen)]
+
+
+def _choose(predictions: pd.DataFrame, n_mistakes: int, n_hesitant: int) -> pd.DataFrame:
+    """The rows ``key, y_true, reason`` of one method's choice."""
+    test = predictions[predictions["split"] == "test"]
+    scores, classes = score_matrix(test)
+    decided = decide(scores)
+    rows = pd.DataFrame(
+        {
+            "key": test["key"].to_numpy(),
+            "y_true": test["y_true"].to_numpy(),
+            "confidence": scores[np.arange(len(scores)), decided],
+        }
+    )
+    right = rows["y_true"].to_numpy() == np.array(classes, dtype=object)[decided]
+    rows = rows.assign(right=right).sort_values(["confidence", "key"], ascending=[False, True])
+    hits = rows[rows["right"]]
+    clear = hits.drop_duplicates("y_true")
+    others = hits[~hits["key"].isin(clear["key"])].sort_values(["confidence", "key"])
+    mistakes = rows[~rows["right"]].head(n_mistakes)
+    reasons = {MISTAKE: mistakes, HESITANT: others.head(n_hesitant), CLEAR: clear}
+    return pd.concat([part.assign(reason=reason) for reason, part in reasons.items()])
+
+
+def read_images(folder: Path, keys: Sequence[str]) -> dict[str, bytes]:
+    """Read the encoded images of some keys.
+
+    Args:
+        folder: `data/images`.
+        keys: sha256 in hexadecimal.
+
+    Raises:
+        ValueError: if an image of a key is not in the folder.
+    """
+    table = pq.read_table(
+        folder, columns=["key", "image"], filters=[("key", "in", list(keys))], partitioning=None
+    )
+    images = dict(zip(table["key"].to_pylist(), table["image"].to_pylist(), strict=True))
+    missing = sorted(set(keys) - set(images))
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(keys)} images are not in folder={folder}, the first key={missing[0]}; "
+            "the predictions are of other images: run `dvc repro`"
+        )
+    return images

@@ -1,0 +1,240 @@
+"""The charts that compare whole methods: accuracy against cost, time, learning curves."""
+
+from collections.abc import Mapping, Sequence
+from math import log10
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from graft.report.costs import Cost, Timing, crossing, measure_costs, ordinal, split_seconds
+from graft.report.looks import OTHER, WIDTH, entry, look, number_ticks, percent_ticks
+from graft.report.svg import Chart, drawing, to_svg
+from graft.report.words import percent
+
+Values = Mapping[str, Any]
+
+
+def accuracy_by_images(name: str, comparison: Values) -> Chart:
+    """Test accuracy over the images embedded for one training; a point a method and seed, and their mean.
+
+    Args:
+        name: prefix of the ids, as of every chart.
+        comparison: what `graft.compare.compare` gave.
+    """
+    costs = {row["method"]: float(row["images_embedded"]) for row in comparison["methods"]}
+    told = {method: f"{cost:,.0f} images embedded" for method, cost in costs.items()}
+    return _accuracy_by_cost(name, comparison, costs, "images embedded for one training", told, "")
+
+
+def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart | None:
+    """Test accuracy over the seconds that one training takes, with all it needs before.
+
+    Args:
+        comparison: what `graft.compare.compare` gave.
+        timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
+
+    Returns:
+        None where no method was timed. A method that was not is left out, and named in `Chart.alt`.
+    """
+    costs, missing = {}, []
+    for row in comparison["methods"]:
+        parts = [part for part in split_seconds(row["method"], timing) if part is not None]
+        if len(parts) == 2:
+            costs[row["method"]] = sum(parts)
+        else:
+            missing.append(row["method"])
+    if not costs:
+        return None
+    left_out = f" Not timed, so left out: {', '.join(missing)}." if missing else ""
+    told = {method: f"{cost:,.1f} s" for method, cost in costs.items()}
+    label = "seconds for one training, with extraction"
+    return _accuracy_by_cost(name, comparison, costs, label, told, left_out)
+
+
+def _accuracy_by_cost(
+    name: str, comparison: Values, costs: Mapping[str, float], label: str, told: Mapping[str, str], note: str
+) -> Chart:
+    by_seed = {method: comparison["test_accuracy_by_seed"][method] for method in costs}
+    with drawing():
+        figure = Figure((WIDTH, 3.1))
+        axes = figure.add_axes((0.12, 0.15, 0.85, 0.64))
+        for method, accuracies in by_seed.items():
+            colour, marker, _ = look(method)
+            x = costs[method]
+            axes.plot([x] * len(accuracies), accuracies, marker, color=colour, alpha=0.75, markeredgewidth=0)
+            axes.plot([x], [mean(accuracies)], marker, color=colour, markerfacecolor="none", markersize=10)
+        _scale_cost(axes, list(costs.values()))
+        _scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
+        axes.set(xlabel=label, ylabel="test accuracy, %")
+        entries = [entry(method, look(method), linestyle="none") for method in costs]
+        marks = [entry("one seed", OTHER._replace(marker="o"), linestyle="none", alpha=0.75)]
+        hollow = {"markerfacecolor": "none", "markersize": 8, "linestyle": "none"}
+        marks.append(entry("mean of its seeds", OTHER._replace(marker="o"), **hollow))
+        _legend(figure, entries + marks, 3)
+        points = "; ".join(
+            f"{method} {_spread(accuracies)} at {told[method]}" for method, accuracies in by_seed.items()
+        )
+        return Chart(to_svg(figure, name), f"Test accuracy over {label}: {points}.{note}")
+
+
+def _spread(accuracies: Sequence[float]) -> str:
+    if len(accuracies) == 1:
+        return f"{percent(accuracies[0])} %"
+    ends = f"{percent(min(accuracies))} to {percent(max(accuracies))}"
+    return f"{percent(mean(accuracies))} % (mean of {len(accuracies)} seeds, {ends})"
+
+
+def _scale_cost(axes: Axes, costs: Sequence[float]) -> None:
+    """From 0 on; logarithmic, with 0 beside it, where the costs span more than a decade."""
+    positive = [cost for cost in costs if cost > 0]
+    if positive and max(positive) > 10 * min(positive):
+        least = 10.0 ** np.floor(log10(min(positive)))
+        axes.set_xscale("symlog", linthresh=least, linscale=0.4)
+        decades = least * 10.0 ** np.arange(np.ceil(log10(max(positive) / least)) + 1)
+        axes.set_xlim(-0.25 * least if 0 in costs else 0.8 * least, 1.6 * max(positive))
+        axes.set_xticks([0, *decades] if 0 in costs else decades, minor=False)
+        axes.set_xticks([], minor=True)
+    else:
+        top = max(costs) or 1
+        axes.set_xlim(-0.06 * top, 1.08 * top)
+    axes.xaxis.set_major_formatter(number_ticks())
+
+
+def _scale_accuracy(axes: Axes, values: Sequence[float]) -> None:
+    """As much of 0 to 1 as the values need, at least 20 points."""
+    low, high = min(values), max(values)
+    room = max(0.04, (0.2 - (high - low)) / 2)
+    axes.set_ylim(max(low - room, -0.02), min(high + room, 1.02))
+    axes.yaxis.set_major_formatter(percent_ticks())
+
+
+def _legend(figure: Figure, entries: Sequence[Any], columns: int) -> None:
+    options: dict[str, Any] = {"columnspacing": 1.2, "handletextpad": 0.5, "labelspacing": 0.35}
+    figure.legend(handles=entries, loc="upper left", ncols=columns, borderaxespad=0.1, **options)
+
+
+def cumulative_time(name: str, timing: Timing) -> Chart | None:
+    """The time that a number of trainings has taken in all; the crossings with `inline` marked.
+
+    What stands at 0 trainings is paid once.
+
+    Args:
+        timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
+
+    Returns:
+        None where no cost is known. A method whose cost is not is left out, and named in `Chart.alt`.
+    """
+    costs = measure_costs(timing)
+    known = {method: cost for method, cost in costs.items() if cost.after(1) is not None}
+    if not known:
+        return None
+    crossings = _crossings(known)
+    last = max(5, *(round(1.5 * n) for n in crossings.values() if n <= 40), 0)
+    trainings = range(last + 1)
+    unit, seconds = _time_unit(max(cost.after(last) or 0 for cost in known.values()))
+    with drawing():
+        figure = Figure((WIDTH, 3.1))
+        axes = figure.add_axes((0.13, 0.15, 0.84, 0.7))
+        for method, cost in known.items():
+            times = [(cost.after(n) or 0) / seconds for n in trainings]
+            colour, marker, dash = look(method)
+            every = max(1, last // 10)
+            axes.plot(trainings, times, color=colour, marker=marker, linestyle=dash, markevery=every)
+            if crossings.get(method, last + 1) <= last:
+                _mark_crossing(axes, crossings[method], times[crossings[method]])
+        axes.set(xlabel="trainings", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter(number_ticks())
+        _legend(figure, [entry(_bounded(method, cost), look(method)) for method, cost in known.items()], 3)
+        return Chart(to_svg(figure, name), _time_alt(known, crossings, sorted(set(costs) - set(known))))
+
+
+def _crossings(known: Mapping[str, Cost]) -> dict[str, int]:
+    if "inline" not in known:
+        return {}
+    found = {method: crossing(cost, known["inline"]) for method, cost in known.items() if method != "inline"}
+    return {method: n for method, n in found.items() if n is not None}
+
+
+def _time_unit(most: float) -> tuple[str, float]:
+    return ("s", 1) if most < 600 else ("min", 60) if most < 36_000 else ("h", 3600)
+
+
+def _mark_crossing(axes: Axes, n: int, time: float) -> None:
+    ring: dict[str, Any] = {"markersize": 11, "markerfacecolor": "none", "markeredgewidth": 1}
+    axes.plot([n], [time], "o", color="black", **ring)
+    axes.annotate(ordinal(n), (n, time), (5, -12), textcoords="offset points")
+
+
+def _bounded(method: str, cost: Cost) -> str:
+    return f"{method} (at least)" if cost.n_cached else method
+
+
+def _time_alt(known: Mapping[str, Cost], crossings: Mapping[str, int], missing: Sequence[str]) -> str:
+    parts = []
+    for method, cost in known.items():
+        part = f"{_bounded(method, cost)} {cost.once:,.1f} s once and {cost.each:,.1f} s each"
+        if method in crossings:
+            part += f", less than inline from the {ordinal(crossings[method])} training on"
+        parts.append(part)
+    left_out = f" Not timed, so left out: {', '.join(missing)}." if missing else ""
+    return f"Time in all over the number of trainings: {'; '.join(parts)}.{left_out}"
+
+
+def learning_curves(
+    name: str, histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int]
+) -> Chart:
+    """Accuracy and loss over the epochs: training dashed, validation solid, the chosen epoch marked.
+
+    Args:
+        histories: method -> ``models/<method>/history.csv``: epoch (from 1), accuracy, loss,
+            val_accuracy, val_loss.
+        best_epochs: method -> the epoch whose weights were kept.
+    """
+    with drawing():
+        figure = Figure((WIDTH, 4.9))
+        accuracy = figure.add_axes((0.12, 0.53, 0.85, 0.34))
+        loss = figure.add_axes((0.12, 0.1, 0.85, 0.38), sharex=accuracy)
+        for method, history in histories.items():
+            _draw_curve(accuracy, "accuracy", history, method, best_epochs[method])
+            _draw_curve(loss, "loss", history, method, best_epochs[method])
+        accuracy.yaxis.set_major_formatter(percent_ticks())
+        accuracy.tick_params(labelbottom=False)
+        accuracy.set_ylabel("accuracy, %")
+        loss.set(xlabel="epoch", ylabel="loss")
+        loss.xaxis.set_major_locator(MaxNLocator(integer=True))
+        loss.yaxis.set_major_formatter(number_ticks())
+        plain = OTHER._replace(marker="")
+        entries = [entry(method, look(method), linestyle="-") for method in histories]
+        entries += [entry("validation", plain), entry("training", plain, linestyle=(0, (3, 1.5)))]
+        chosen = {"markersize": 9, "markerfacecolor": "none", "linestyle": "none"}
+        entries.append(entry("chosen epoch", OTHER._replace(marker="o"), **chosen))
+        _legend(figure, entries, 3)
+        parts = [_curve_alt(method, history, best_epochs[method]) for method, history in histories.items()]
+        return Chart(to_svg(figure, name), f"Learning curves over the epochs: {'; '.join(parts)}.")
+
+
+def _draw_curve(axes: Axes, quantity: str, history: pd.DataFrame, method: str, best: int) -> None:
+    colour, marker, _ = look(method)
+    epochs = history["epoch"]
+    finite = history[[quantity, f"val_{quantity}"]].replace([np.inf, -np.inf], np.nan)
+    axes.plot(epochs, finite[quantity], color=colour, linestyle=(0, (3, 1.5)), linewidth=1)
+    marks: dict[str, Any] = {"marker": marker, "markevery": max(1, len(epochs) // 6), "markersize": 3.5}
+    axes.plot(epochs, finite[f"val_{quantity}"], color=colour, **marks)
+    chosen = finite.loc[epochs == best, f"val_{quantity}"]
+    ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "color": colour}
+    axes.plot([best] * len(chosen), chosen, marker, **ring)
+
+
+def _curve_alt(method: str, history: pd.DataFrame, best: int) -> str:
+    row = history.loc[history["epoch"] == best].iloc[0]
+    return (
+        f"{method} chose epoch {best} of {len(history)}, with a validation accuracy of "
+        f"{percent(row['val_accuracy'])} % and a validation loss of {row['val_loss']:.2f}"
+    )

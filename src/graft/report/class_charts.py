@@ -1,0 +1,192 @@
+"""The charts that show classes: confusion matrix, precision, recall and F1, images per split."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from graft.blocks import SPLITS
+from graft.manifest import class_names
+from graft.report.looks import BLUE, WIDTH, columns, entry, look, number_ticks, percent_ticks, shorten
+from graft.report.svg import GRID, Chart, drawing, to_svg
+from graft.report.words import percent
+
+LETTER = 0.075  # inches: what a column of text takes, at most
+TEXT_UP_TO = 15  # classes: more have cells too small for text
+# Of a cell with all of its row. With it the text is readable on every cell, on light and dark pages.
+OPACITY = 0.7
+
+
+def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Chart:
+    """A method's confusion matrix: counts, and their share of the row as text and as colour.
+
+    With more than 15 classes there is no text in the cells but a key to the colours, and the chart is wider.
+
+    Args:
+        matrix: rows true, columns predicted, in class order: test images.
+        classes: labels in class order.
+    """
+    counts = np.array(matrix)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    n, labels = len(classes), [shorten(label) for label in classes]
+    many = n > TEXT_UP_TO
+    margin = 0.3 + LETTER * max(map(columns, labels))
+    across = not many and n * max(map(columns, labels)) < 46
+    below = 0.45 if across else margin + 0.05
+    width = max(WIDTH, margin + 0.165 * n) if many else WIDTH
+    side = width - margin - 0.05
+    top = 0.35 if many else 0.05
+    height = side + below + top
+    with drawing():
+        figure = Figure((width, height))
+        box = margin / width, below / height, side / width, side / height
+        axes = figure.add_axes(box)
+        _draw_cells(axes, shares)
+        axes.set_xticks(range(n), labels, rotation=0 if across else 90)
+        axes.set_yticks(range(n), labels)
+        axes.set(xlabel="predicted", ylabel="true", xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
+        if many:
+            _draw_key(figure, margin, width, height)
+        else:
+            _write_cells(axes, counts, shares, side / n)
+        return Chart(to_svg(figure, name), _confusion_alt(method, counts, classes))
+
+
+def _square(row: float, column: float, size: float) -> list[tuple[float, float]]:
+    corners = ((-1, -1), (1, -1), (1, 1), (-1, 1))
+    return [(column + x * size / 2, row + y * size / 2) for x, y in corners]
+
+
+def _draw_cells(axes: Axes, shares: np.ndarray) -> None:
+    n = len(shares)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    lines = np.arange(n + 1) - 0.5
+    axes.hlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=0.6, clip_on=False)
+    axes.vlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=0.6, clip_on=False)
+    cells = np.argwhere(shares)
+    colours = [(BLUE, OPACITY * shares[row, column]) for row, column in cells]
+    squares = [_square(row, column, 1) for row, column in cells]
+    axes.add_collection(PolyCollection(squares, facecolors=colours, linewidths=0))
+
+
+def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, inches: float) -> None:
+    size = min(9, 72 * inches / 3.4)
+    for (row, column), count in np.ndenumerate(counts):
+        text = f"{count:,}\n{100 * shares[row, column]:.0f} %" if count else "0"
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, alpha=1 if count else 0.6)
+
+
+def _draw_key(figure: Figure, margin: float, width: float, height: float) -> None:
+    axes = figure.add_axes((margin / width, 1 - 0.3 / height, 3.4 / width, 0.25 / height))
+    shares = np.linspace(0.2, 1, 5)
+    cells = [_square(0.5, 1.6 * i + 0.5, 1) for i in range(5)]
+    axes.add_collection(PolyCollection(cells, facecolors=[(BLUE, OPACITY * share) for share in shares]))
+    for i, share in enumerate(shares):
+        axes.text(1.6 * i + 1.1, 0.5, f"{100 * share:.0f} %", va="center")
+    axes.set(xlim=(0, 12), ylim=(0, 1))
+    axes.set_axis_off()
+
+
+def _confusion_alt(method: str, counts: np.ndarray, classes: Sequence[str]) -> str:
+    right, total = int(np.trace(counts)), int(counts.sum())
+    said = f"Confusion matrix of {method}: {right:,} of {total:,} test images of {len(classes)} classes right"
+    wrong = counts - np.diag(np.diag(counts))
+    if not wrong.any():
+        return f"{said}, no image was mistaken."
+    row, column = np.unravel_index(wrong.argmax(), wrong.shape)
+    images = "image" if wrong[row, column] == 1 else "images"
+    worst = f"{wrong[row, column]:,} {images} of {classes[row]} predicted as {classes[column]}"
+    return f"{said}; the most frequent mistake: {worst}."
+
+
+def per_class(name: str, metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
+    """Precision, recall and F1 of each class, a thin bar a method that ends in its marker.
+
+    Args:
+        metrics: method -> what `graft.metrics.evaluate` gave for it; of test, at least one method.
+    """
+    tables = {method: pd.DataFrame(measured["test"]["per_class"]) for method, measured in metrics.items()}
+    labels = [shorten(label, 14) for label in next(iter(tables.values()))["label"]]
+    height = len(labels) * (0.09 * len(tables) + 0.1)
+    with drawing():
+        figure, panels = _rows(labels, height, ["precision", "recall", "f1"])
+        for panel, quantity in zip(panels, ("precision", "recall", "f1"), strict=True):
+            for i, (method, table) in enumerate(tables.items()):
+                step = 0.8 / len(tables)
+                y = np.arange(len(labels)) + (i - (len(tables) - 1) / 2) * step
+                colour, marker, _ = look(method)
+                panel.hlines(y, 0, table[quantity], colors=colour, linewidths=1.6)
+                panel.plot(table[quantity], y, marker, color=colour, markersize=3.6, clip_on=False)
+            panel.set_title("F1" if quantity == "f1" else quantity)
+            panel.set(xlim=(0, 1), xticks=[0, 0.5, 1], xlabel="%")
+            panel.xaxis.set_major_formatter(percent_ticks())
+        entries = [entry(method, look(method), linestyle="-") for method in tables]
+        figure.legend(handles=entries, loc="upper left", ncols=2, borderaxespad=0.1)
+        return Chart(to_svg(figure, name), _per_class_alt(tables))
+
+
+def _rows(labels: Sequence[str], height: float, panels: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """A figure of panels side by side, with a row a label, the first on top."""
+    margin, above, below, gap = 0.1 + LETTER * max(map(columns, labels)), 0.62, 0.42, 0.18
+    total = height + above + below
+    width = (WIDTH - margin - 0.12 - gap * (len(panels) - 1)) / len(panels)
+    figure = Figure((WIDTH, total))
+    axes = [
+        figure.add_axes(((margin + i * (width + gap)) / WIDTH, below / total, width / WIDTH, height / total))
+        for i in range(len(panels))
+    ]
+    for i, panel in enumerate(axes):
+        panel.set(ylim=(len(labels) - 0.5, -0.5), yticks=range(len(labels)))
+        panel.set_yticklabels(labels if i == 0 else [])
+        panel.grid(False, axis="y")
+    return figure, axes
+
+
+def _per_class_alt(tables: Mapping[str, pd.DataFrame]) -> str:
+    parts = []
+    for method, table in tables.items():
+        best, worst = (table.iloc[int(number)] for number in (table["f1"].argmax(), table["f1"].argmin()))
+        parts.append(
+            f"{method} between {percent(worst['f1'])} % ({worst['label']}) and "
+            f"{percent(best['f1'])} % ({best['label']})"
+        )
+    return f"Precision, recall and F1 of each class. F1 of {'; '.join(parts)}."
+
+
+def images_per_class(name: str, manifest: pd.DataFrame) -> Chart:
+    """How many images of each class are in train, validation and test.
+
+    Args:
+        manifest: frame with the columns ``label`` and ``split``.
+    """
+    classes = class_names(manifest)
+    counts = pd.crosstab(manifest["label"], manifest["split"]).reindex(classes, fill_value=0)
+    counts = counts.reindex(columns=list(SPLITS), fill_value=0)
+    most = int(counts.sum(axis=1).max())
+    with drawing():
+        figure, (axes,) = _rows([shorten(label) for label in classes], 0.24 * len(classes), ["images"])
+        left = np.zeros(len(classes))
+        for split, shade in zip(SPLITS, (0.75, 0.35, 0.0), strict=True):
+            options: dict[str, Any] = {"facecolor": ("black", shade), "edgecolor": "black", "linewidth": 0.6}
+            axes.barh(range(len(classes)), counts[split], 0.62, left, label=split, **options)
+            left += counts[split].to_numpy()
+        for row, numbers in enumerate(counts.to_numpy()):
+            axes.annotate(" + ".join(f"{n:,}" for n in numbers), (left[row], row), (4, 0), va="center",
+                          textcoords="offset points")  # fmt: skip
+        axes.set(xlabel="images", xlim=(0, 1.45 * most))
+        axes.xaxis.set_major_formatter(number_ticks())
+        figure.legend(loc="upper left", ncols=3, borderaxespad=0.1)
+        return Chart(to_svg(figure, name), _images_alt(counts))
+
+
+def _images_alt(counts: pd.DataFrame) -> str:
+    totals = counts.sum(axis=1)
+    splits = ", ".join(f"{counts[split].sum():,} in {split}" for split in SPLITS)
+    least, most = totals.min(), totals.max()
+    each = f"{most:,} of each" if least == most else f"{least:,} to {most:,} of each"
+    return f"Images of each class and split: {len(counts)} classes, {each}; {splits}."

@@ -1,0 +1,178 @@
+"""Values -> the page: one HTML file that needs no other, no network and no script."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from graft.metrics import measure_split
+from graft.predictions import first_seed
+from graft.report.costs import describe_cost, describe_crossings, measure_costs
+from graft.report.inputs import Inputs
+from graft.report.pictures import make_picture
+from graft.report.provenance import Provenance
+from graft.report.tables import (
+    Cell,
+    Table,
+    compare_methods,
+    count_images,
+    measure_classes,
+    measure_methods,
+)
+from graft.report.words import describe_mistakes, describe_noise, describe_seeds, describe_test
+
+LISTED = 50  # rejects and duplicates
+CONTENTS = {
+    "comparison": "The methods compared",
+    "cost": "Accuracy against cost",
+    "caching": "When caching pays",
+    "curves": "Learning curves",
+    "classes": "Classes, thresholds and calibration",
+    "mistakes": "The mistakes",
+    "looks": "Where the models look",
+    "data": "The data",
+    "seeds": "Over the seeds",
+}
+
+
+def build_page(inputs: Inputs, dataset: str, bins: int, provenance: Provenance) -> str:
+    """Build the report's page.
+
+    Args:
+        inputs: what the other stages wrote; methods come in the order of its comparison.
+        dataset: the data set's name.
+        bins: of the calibration, as in the metrics.
+        provenance: of the work tree that it is built in.
+
+    Returns:
+        The HTML, the same for the same arguments.
+    """
+    environment = Environment(
+        loader=PackageLoader("graft.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    measured = {method: _measure(inputs, method, bins) for method in inputs.predictions}
+    values = (
+        _head(inputs, dataset)
+        | _numbers(inputs, measured)
+        | _pictures(inputs)
+        | _data(inputs)
+        | {"provenance": provenance, "charts": _charts(inputs, measured, bins), "percent": percent_sign}
+    )
+    return environment.get_template("page.html.j2").render(values)
+
+
+def percent_sign(value: float) -> str:
+    """A score in whole percent; what is not certain does not become 100 %."""
+    return f"{min(round(100 * value), 99 if value < 1 else 100)}\N{NO-BREAK SPACE}%"
+
+
+def _measure(inputs: Inputs, method: str, bins: int) -> list[dict[str, Any]]:
+    """What `measure_split` gives on the test images, for each seed."""
+    frame, facts = inputs.predictions[method]
+    test = frame[frame["split"] == "test"]
+    confidence = inputs.comparison["confidence"]
+    return [measure_split(test[test["seed"] == seed], confidence, bins) for seed in facts["seeds"]]
+
+
+def _head(inputs: Inputs, dataset: str) -> dict[str, Any]:
+    rows = inputs.comparison["methods"]
+    backbones = {row["backbone"]: row["weights"] for row in rows if row["backbone"] != "none"}
+    several = any(row["n_seeds"] > 1 for row in rows)
+    methods = ", ".join(row["method"] for row in rows)
+    return {
+        "title": f"Transfer learning on {dataset}",
+        "lead": f"{methods} on the same images and the same split",
+        "warnings": [
+            _warn(name, weights) for name, weights in backbones.items() if not _pretrained(rows, name)
+        ],
+        "dataset": dataset,
+        "n_images": len(inputs.manifest),
+        "n_classes": inputs.manifest["label"].nunique(),
+        "backbones": list(backbones.items()),
+        "contents": {id: heading for id, heading in CONTENTS.items() if id != "seeds" or several},
+    }
+
+
+def _pretrained(rows: Any, backbone: str) -> bool:
+    return all(row["pretrained"] for row in rows if row["backbone"] == backbone)
+
+
+def _warn(backbone: str, weights: str) -> str:
+    return (
+        f"The backbone {backbone} has {weights} weights: this page shows that the machinery works, "
+        "not what transfer is worth."
+    )
+
+
+def _numbers(inputs: Inputs, measured: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    comparison = inputs.comparison
+    rows, pairs, level = comparison["methods"], comparison["pairs"], 1 - comparison["confidence"]
+    costs = measure_costs(inputs.timing)
+    timed = {row["method"] for row in rows} & set(costs)
+    return {
+        "n_test": rows[0]["n_seen_test"],
+        "comparison": compare_methods(comparison, inputs.timing),
+        "notes": list(_notes(inputs)),
+        "verdicts": [f"{describe_test(pair, level)}." for pair in pairs],
+        "caching": [describe_cost(method, costs[method]) for method in costs if method in timed]
+        + (describe_crossings(costs) if timed == set(costs) else []),
+        "measured": measure_methods(measured),
+        "per_class": measure_classes(measured),
+        "confusions": describe_mistakes(inputs.metrics),
+        "seeds": [
+            *(describe_seeds(row, comparison["test_accuracy_by_seed"][row["method"]]) for row in rows),
+            *(describe_noise(pair) for pair in pairs if pair["exceeds_noise"] is not None),
+        ],
+    }
+
+
+def _notes(inputs: Inputs) -> Iterator[str]:
+    extraction = inputs.timing.get("extract_features", {})
+    cached = extraction.get("from_store", 0) + extraction.get("from_head", 0)
+    if cached:
+        yield f"{cached:,.0f} features came from the cache; their seconds are not in the table."
+    if any(row["n_seeds"] > 1 for row in inputs.comparison["methods"]):
+        yield "Where a method has several seeds, its accuracy is that of the first, whose model is kept."
+
+
+def _charts(inputs: Inputs, measured: Mapping[str, list[dict[str, Any]]], bins: int) -> dict[str, Any]:
+    return {"cost": [], "caching": [], "curves": [], "classes": {}}
+
+
+def _pictures(inputs: Inputs) -> dict[str, Any]:
+    gallery = inputs.gallery
+    n, of = gallery.n_mistakes, len(inputs.manifest[inputs.manifest["split"] == "test"])
+    return {
+        "gallery": gallery,
+        "images": {key: make_picture(data) for key, data in inputs.images.items()},
+        "maps": {file: make_picture(data) for file, data in inputs.maps.items()},
+        "hard": [case for case in gallery.mistakes if case.hard_for_all],
+        "others": [case for case in gallery.mistakes if not case.hard_for_all],
+        "mistakes": (
+            f"{n:,} of {of:,} test images were classified wrong by at least one method, {gallery.n_hard:,} "
+            "by all of them. The most confident wrong answers come first."
+        ),
+    }
+
+
+def _data(inputs: Inputs) -> dict[str, Any]:
+    data = inputs.data
+    rejects = [(one["path"], [Cell(one["reason"])]) for one in data["rejects"][:LISTED]]
+    pairs = [(one["kept"], [Cell(one["dropped"])]) for one in data["duplicate_paths"][:LISTED]]
+    across = data["duplicates_across_splits"]
+    return {
+        "data": data,
+        "counts": count_images(inputs.manifest),
+        "preparation": [
+            f"{data['n_read']:,} files were read.",
+            f"{data['n_rejected']:,} were rejected ({data['rejected_share']:.1%}).",
+            f"{data['duplicates']:,} were duplicates, of which {across:,} were in another split than the one kept.",
+        ],
+        "rejects": Table(["file", "reason"], rejects),
+        "duplicates": Table(["kept", "dropped"], pairs),
+    }

@@ -1,0 +1,155 @@
+"""Where a page comes from: the commit, what differs from it, and the command that rebuilds the page."""
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+# What decides the results besides params.yaml; dvc.lock and metrics/ are results themselves.
+CODE = ["src", "stages", "dvc.yaml", "requirements.lock", "*.dvc"]
+LISTED = 5  # changed files that a note names
+HASH = 12  # hexadecimal digits of a commit; Git's own choice depends on what else is in the repository
+# Text that needs no quotes in an override; PyYAML takes numbers such as 1e-05 for text, DVC does not.
+PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*|[0-9.]+e[+-]?[0-9]+")
+WORDS = {"null", "true", "false", "nan", "inf"}
+KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+class Provenance(NamedTuple):
+    """Where a page comes from.
+
+    Attributes:
+        commit: the first digits of HEAD's hash; None without a commit.
+        date: HEAD's committer date, ISO 8601; None without a commit.
+        command: what rebuilds the page, in a clone; None without a commit.
+        notes: sentences on what the command does not bring back.
+    """
+
+    commit: str | None
+    date: str | None
+    command: str | None
+    notes: tuple[str, ...]
+
+
+class _GitError(Exception):
+    pass
+
+
+def describe_commit(root: Path) -> Provenance:
+    """Describe the commit of a work tree and what differs from it.
+
+    Args:
+        root: with params.yaml; a Git repository or not.
+    """
+    try:
+        commit, date = _git(root, "log", "-1", "--format=%H %cI").split()
+        committed = yaml.safe_load(_git(root, "show", "HEAD:./params.yaml")) or {}
+        changed = [line[3:] for line in _git(root, "status", "--porcelain", "--", *CODE).splitlines()]
+    except _GitError:
+        return Provenance(None, None, None, ("Git has no commit of this work: no command rebuilds it yet.",))
+    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")) or {}
+    overrides = [*list_overrides(committed, _without_folders(params))]
+    switch = f"git switch --detach {commit[:HASH]}"
+    return Provenance(
+        commit[:HASH], date, f"{switch} && {_rebuild(overrides)}", tuple(_notes(params, overrides, changed))
+    )
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-c", "core.quotePath=false", *arguments],
+            cwd=root,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+    except FileNotFoundError:
+        raise _GitError("git is not installed") from None
+    if done.returncode:
+        raise _GitError(done.stderr)
+    return done.stdout
+
+
+def _rebuild(overrides: list[str]) -> str:
+    if not overrides:
+        return "make repro"
+    settings = " ".join(f"-S {shlex.quote(override)}" for override in overrides)
+    return f'make setup && PATH="$PWD/.venv/bin:$PATH" dvc exp run {settings}'
+
+
+def _notes(params: Mapping[str, Any], overrides: list[str], changed: list[str]) -> Iterator[str]:
+    if overrides:
+        n = len(overrides)
+        yield f"{n} {'value' if n == 1 else 'values'} of params.yaml differ{'s' * (n == 1)} from that commit."
+    if changed:
+        more = f" and {len(changed) - LISTED} more" * (len(changed) > LISTED)
+        yield f"Code that is not in that commit was in use: {', '.join(sorted(changed)[:LISTED])}{more}."
+    if params.get("dataset") == "folder":
+        yield "It needs the same photos in the folder or archive that `source` names."
+    if _without_folders(params) != params:
+        yield "`/path/to` stands for a folder of the machine that made this page."
+
+
+def _without_folders(values: Any) -> Any:
+    """Values with the folders of absolute paths left out: the page is sent to others."""
+    if isinstance(values, Mapping):
+        return {key: _without_folders(value) for key, value in values.items()}
+    if isinstance(values, str) and (Path(values).is_absolute() or values.startswith("~")):
+        return f"/path/to/{Path(values).name}"
+    return values
+
+
+def list_overrides(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The arguments of `dvc exp run -S` that turn one params.yaml into another.
+
+    Args:
+        old: the content of a params.yaml.
+        new: of another one.
+        prefix: of the keys, for blocks in it.
+
+    Yields:
+        ``key=value``, ``+key=value`` where only the new one has it, ``~key`` where only the old one
+        has; values as Hydra reads them.
+    """
+    for name in [*old, *(name for name in new if name not in old)]:
+        key = f"{prefix}{name}"
+        if name not in new:
+            yield f"~{key}"
+        elif name not in old:
+            yield f"+{key}={show_value(new[name])}"
+        elif _are_blocks(old[name], new[name]):
+            yield from list_overrides(old[name], new[name], f"{key}.")
+        elif old[name] != new[name]:
+            yield f"{key}={show_value(new[name])}"
+
+
+def _are_blocks(old: Any, new: Any) -> bool:
+    """Whether both are mappings whose keys can stand in a dotted key."""
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return False
+    return all(KEY.fullmatch(str(name)) for name in [*old, *new])
+
+
+def show_value(value: Any) -> str:
+    """A value of params.yaml as Hydra's override grammar, which is YAML's flow style but for the quotes."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_escape(str(key))}: {show_value(v)}" for key, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(show_value, value)) + "]"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if PLAIN.fullmatch(value) and value.lower() not in WORDS:
+        return value
+    # Backslashes are doubled only where a quote follows.
+    quoted = re.sub(r'(\\*)("|$)', lambda match: match[1] * 2 + match[2].replace('"', r"\""), value)
+    return f'"{quoted}"'
+
+
+def _escape(key: str) -> str:
+    return re.sub(r"([\\()\[\]{}:=, \t])", r"\\\1", key)

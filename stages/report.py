@@ -1,0 +1,17 @@
+"""Put what the other stages found on one page, reports/index.html; `graft report open` opens it."""
+
+from pathlib import Path
+
+import _checkout  # noqa: F401  (first: this checkout's src)
+from graft.params import load_params
+from graft.report.inputs import read_inputs
+from graft.report.page import build_page
+from graft.report.provenance import describe_commit
+
+if __name__ == "__main__":
+    params = load_params("dataset", "metrics")
+    inputs = read_inputs(Path())
+    page = build_page(inputs, params.dataset, params.metrics.calibration_bins, describe_commit(Path()))
+    file = Path("reports/index.html")
+    file.write_text(page, encoding="utf-8", newline="\n")
+    print(f"report: {file.as_posix()}, {file.stat().st_size / 1e6:.1f} MB")
