@@ -1,4 +1,4 @@
-"""Which test images the page shows: what the methods answered, whose answers were wrong, where they looked."""
+"""Which pictures the page shows: what each method answered, who was wrong, where they looked."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -88,8 +88,8 @@ def list_cases(predictions: Predictions, manifest: pd.DataFrame, explained: Mapp
     answers = {method: _answers(frame, facts["seeds"]) for method, (frame, facts) in predictions.items()}
     test = manifest[manifest["split"] == "test"].sort_values("key")
     return [
-        Case(row.key, row.path, row.label, tuple(_answer(row, m, answers[m], looks) for m in answers))
-        for row in test.itertuples()
+        Case(key, path, label, tuple(_answer(key, label, m, answers[m], looks) for m in answers))
+        for key, path, label in zip(test["key"], test["path"], test["label"], strict=True)
     ]
 
 
@@ -107,18 +107,12 @@ def _answers(frame: pd.DataFrame, seeds: Sequence[int]) -> dict[Any, dict[Any, A
 
 
 def _answer(
-    row: Any, method: str, answers: Mapping[str, Any], looks: Mapping[tuple[str, str], Look]
+    key: str, truth: str, method: str, answers: Mapping[str, Any], looks: Mapping[tuple[str, str], Look]
 ) -> Answer:
-    said = answers[row.key]
-    return Answer(
-        method,
-        said["label"],
-        float(said["score"]),
-        said["label"] == row.label,
-        int(said["n_wrong"]),
-        int(said["n_seeds"]),
-        looks.get((row.key, method)),
-    )
+    said = answers[key]
+    label, score = said["label"], float(said["score"])
+    look = looks.get((key, method))
+    return Answer(method, label, score, label == truth, int(said["n_wrong"]), int(said["n_seeds"]), look)
 
 
 class Gallery(NamedTuple):
@@ -216,4 +210,4 @@ def choose_samples(manifest: pd.DataFrame) -> dict[str, tuple[str, str]]:
     """Class -> key and path of one of its images, of train where it has one: of the smallest key."""
     rank = manifest["split"].map({"train": 0, "validation": 1, "test": 2})
     rows = manifest.assign(rank=rank).sort_values(["label", "rank", "key"]).drop_duplicates("label")
-    return {row.label: (row.key, row.path) for row in rows.itertuples()}
+    return dict(zip(rows["label"], zip(rows["key"], rows["path"], strict=True), strict=True))

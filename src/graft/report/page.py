@@ -1,17 +1,21 @@
 """Values -> the page: one HTML file that needs no other, no network and no script."""
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from graft.metrics import measure_split
 from graft.predictions import first_seed
+from graft.report.charts import accuracy_by_images, accuracy_by_seconds, cumulative_time, learning_curves
+from graft.report.class_charts import confusion, images_per_class, per_class
 from graft.report.costs import describe_cost, describe_crossings, measure_costs
 from graft.report.inputs import Inputs
 from graft.report.pictures import make_picture
 from graft.report.provenance import Provenance
+from graft.report.score_charts import reliability, roc
+from graft.report.svg import Chart
 from graft.report.tables import (
     Cell,
     Table,
@@ -61,7 +65,7 @@ def build_page(inputs: Inputs, dataset: str, bins: int, provenance: Provenance) 
         | _numbers(inputs, measured)
         | _pictures(inputs)
         | _data(inputs)
-        | {"provenance": provenance, "charts": _charts(inputs, measured, bins), "percent": percent_sign}
+        | {"provenance": provenance, "charts": _charts(inputs, bins), "percent": percent_sign}
     )
     return environment.get_template("page.html.j2").render(values)
 
@@ -122,7 +126,10 @@ def _numbers(inputs: Inputs, measured: Mapping[str, list[dict[str, Any]]]) -> di
         "caching": [describe_cost(method, costs[method]) for method in costs if method in timed]
         + (describe_crossings(costs) if timed == set(costs) else []),
         "measured": measure_methods(measured),
-        "per_class": measure_classes(measured),
+        "per_class": {
+            name: measure_classes(measured, quantity)
+            for quantity, name in (("precision", "Precision"), ("recall", "Recall"), ("f1", "F1"))
+        },
         "confusions": describe_mistakes(inputs.metrics),
         "seeds": [
             *(describe_seeds(row, comparison["test_accuracy_by_seed"][row["method"]]) for row in rows),
@@ -140,8 +147,37 @@ def _notes(inputs: Inputs) -> Iterator[str]:
         yield "Where a method has several seeds, its accuracy is that of the first, whose model is kept."
 
 
-def _charts(inputs: Inputs, measured: Mapping[str, list[dict[str, Any]]], bins: int) -> dict[str, Any]:
-    return {"cost": [], "caching": [], "curves": [], "classes": {}}
+def _charts(inputs: Inputs, bins: int) -> dict[str, list[tuple[Chart, str]]]:
+    """Group -> charts with captions; a chart that lacks its timing is left out."""
+    comparison, timing, metrics = inputs.comparison, inputs.timing, inputs.metrics
+    tests = {method: _first_test(*predicted) for method, predicted in inputs.predictions.items()}
+    best = {row["method"]: row["best_epoch"] for row in comparison["methods"]}
+    groups: dict[str, list[tuple[Chart | None, str]]] = {
+        "cost": [
+            (accuracy_by_images("images", comparison), "Images embedded"),
+            (accuracy_by_seconds("seconds", comparison, timing), "Seconds"),
+        ],
+        "caching": [(cumulative_time("time", timing), "Time over the number of trainings")],
+        "curves": [(learning_curves("curves", inputs.histories, best), "Training and validation by epoch")],
+        "confusion": [
+            (confusion(f"confusion-{n}", m, one["test"]["confusion_matrix"], one["classes"]), m)
+            for n, (m, one) in enumerate(metrics.items(), 1)
+        ],
+        "per_class": [(per_class("classes", metrics), "Precision, recall and F1 by class")],
+        "scores": [
+            (roc("roc", tests), "ROC: how many are found at how many false alarms"),
+            (reliability("reliability", tests, bins), "Reliability: how often a confidence is right"),
+        ],
+        "data": [(images_per_class("data", inputs.manifest), "Images by class and split")],
+    }
+    return {
+        group: [(chart, caption) for chart, caption in charts if chart] for group, charts in groups.items()
+    }
+
+
+def _first_test(frame: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:
+    rows = first_seed(frame, facts)
+    return rows[rows["split"] == "test"]
 
 
 def _pictures(inputs: Inputs) -> dict[str, Any]:
@@ -171,7 +207,7 @@ def _data(inputs: Inputs) -> dict[str, Any]:
         "preparation": [
             f"{data['n_read']:,} files were read.",
             f"{data['n_rejected']:,} were rejected ({data['rejected_share']:.1%}).",
-            f"{data['duplicates']:,} were duplicates, of which {across:,} were in another split than the one kept.",
+            f"{data['duplicates']:,} had the bytes of another, {across:,} of them in another split.",
         ],
         "rejects": Table(["file", "reason"], rejects),
         "duplicates": Table(["kept", "dropped"], pairs),

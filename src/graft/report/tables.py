@@ -1,6 +1,7 @@
 """Values -> the cells of the page's tables."""
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
@@ -70,60 +71,52 @@ def measure_methods(measured: Mapping[str, Sequence[Mapping[str, Any]]]) -> Tabl
     Args:
         measured: method -> for each seed what `graft.metrics.measure_split` gave.
     """
-    columns = {
-        "macro F1, %": ([[_macro_f1(one) for one in seeds] for seeds in measured.values()], percent, max),
-        "ROC AUC": ([[one["roc_auc"] for one in seeds] for seeds in measured.values()], "{:.3f}".format, max),
-        "log loss, nats": (
-            [[one["log_loss"] for one in seeds] for seeds in measured.values()],
-            "{:.3f}".format,
-            min,
-        ),
-        "calibration error, %": (
-            [[one["ece"] for one in seeds] for seeds in measured.values()],
-            percent,
-            min,
-        ),
+    columns: dict[str, tuple[Callable[[Mapping[str, Any]], float], Show, Callable[..., float]]] = {
+        "macro F1, %": (_macro_f1, percent, max),
+        "ROC AUC": (itemgetter("roc_auc"), "{:.3f}".format, max),
+        "log loss, nats": (itemgetter("log_loss"), "{:.3f}".format, min),
+        "calibration error, %": (itemgetter("ece"), percent, min),
     }
-    cells = [_mark_means(*column) for column in columns.values()]
+    cells = [
+        _mark_means([[measure(one) for one in seeds] for seeds in measured.values()], show, best)
+        for measure, show, best in columns.values()
+    ]
     return _transpose(["method", *columns], list(measured), cells)
 
 
-def measure_classes(measured: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
-    """One row a class: its test images, then per method precision, recall and F1 in percent."""
-    rows: list[tuple[str, list[Cell]]] = []
-    first = next(iter(measured.values()))[0]["per_class"]
-    headers = ["class", "images"]
-    headers += [f"{method}: {name}" for method in measured for name in ("precision, %", "recall, %", "F1, %")]
-    for number, one in enumerate(first):
-        cells = [Cell(f"{one['support']:,}")]
-        for name in ("precision", "recall", "f1"):
-            values = [[seed["per_class"][number][name] for seed in seeds] for seeds in measured.values()]
-            cells += _mark_means(values, percent, max)
-        n = len(measured)
-        by_method = [cells[1 + m + n * i] for m in range(n) for i in range(3)]
-        rows.append((one["label"], [cells[0], *by_method]))
-    return Table(headers, rows)
+def measure_classes(measured: Mapping[str, Sequence[Mapping[str, Any]]], quantity: str) -> Table:
+    """One row a class: its test images, then of each method a quantity in percent.
+
+    Args:
+        measured: method -> for each seed what `graft.metrics.measure_split` gave.
+        quantity: ``precision``, ``recall`` or ``f1``.
+    """
+    rows = []
+    for number, one in enumerate(next(iter(measured.values()))[0]["per_class"]):
+        values = [[seed["per_class"][number][quantity] for seed in seeds] for seeds in measured.values()]
+        cells = [Cell(f"{one['support']:,}"), *_mark_means(values, percent, max)]
+        rows.append((one["label"], cells))
+    return Table(["class", "test images", *measured], rows)
 
 
 def count_images(manifest: pd.DataFrame) -> Table:
     """One row a class, and one of all: how many images each split has."""
     counts = pd.crosstab(manifest["label"], manifest["split"]).reindex(columns=list(SPLITS), fill_value=0)
-    counts["all"] = counts.sum(axis=1)
     rows = [
-        (str(label), [Cell(f"{n:,}") for n in row])
-        for label, row in zip(counts.index, counts.to_numpy(), strict=True)
+        (str(label), list(numbers)) for label, numbers in zip(counts.index, counts.to_numpy(), strict=True)
     ]
-    return Table(["class", *SPLITS, "all"], [*rows, ("all classes", [Cell(f"{n:,}") for n in counts.sum()])])
+    rows.append(("all classes", list(counts.sum())))
+    cells = [(label, [Cell(f"{n:,}") for n in (*numbers, sum(numbers))]) for label, numbers in rows]
+    return Table(["class", *SPLITS, "all"], cells)
 
 
 def _macro_f1(measured: Mapping[str, Any]) -> float:
-    return mean(one["f1"] for one in measured["per_class"])
+    return float(mean(one["f1"] for one in measured["per_class"]))
 
 
 def _transpose(headers: list[str], names: Sequence[str], columns: Sequence[Sequence[Cell]]) -> Table:
-    return Table(
-        headers, [(name, list(cells)) for name, cells in zip(names, zip(*columns, strict=True), strict=True)]
-    )
+    rows = [list(cells) for cells in zip(*columns, strict=True)]
+    return Table(headers, list(zip(names, rows, strict=True)))
 
 
 def _mark_means(values: Sequence[Sequence[float]], show: Show, best: Callable[..., float]) -> list[Cell]:
