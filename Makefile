@@ -1,10 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup remotes repro test check bench
+.PHONY: help setup remotes browser repro test check bench
 VENV := .venv
 PYTHON ?= python3
 # The stages' command is `python ...`: the environment's comes first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 STAMP := $(VENV)/.installed
+# Of the tarball that `npm pack axe-core@$(AXE)` makes.
+AXE := 4.14.1
+AXE_SHA512 := 1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,12 +27,24 @@ $(VENV)/.remotes: $(STAMP) requirements-remotes.lock
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-remotes.lock
 	@touch $@
 
+browser: $(VENV)/.browser $(VENV)/axe-core-$(AXE).tgz ## Add what the tests of the page need: Playwright and axe-core
+
+$(VENV)/.browser: $(STAMP) requirements-browser.lock
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-browser.lock
+	@touch $@
+
+.DELETE_ON_ERROR:
+$(VENV)/axe-core-$(AXE).tgz: | $(STAMP)
+	rm -f $(VENV)/axe-core-*.tgz
+	npm pack --silent --pack-destination $(VENV) axe-core@$(AXE) >/dev/null
+	@echo "$(AXE_SHA512)  $@" | sha512sum --check --quiet
+
 repro: setup ## Rebuild everything that is not up to date, and print the comparison
 	graft params
 	dvc repro
 	graft table
 
-test: setup ## Run the whole test-suite; without `make remotes` and an sshd, not over SSH and S3
+test: setup ## Run the whole test-suite; without `make remotes`, `make browser`, sshd and Chromium, not all of it
 	python -m pytest -n 2 --dist loadfile
 
 check: setup ## Lint, formatting and types
