@@ -148,7 +148,8 @@ def test_an_experiment_trains_one_head_shows_and_is_taken_back_without_training(
     run(repo, "git", "checkout", "params.yaml")
     output = dvc(repo, "repro")
     assert "Stage 'train_two_stage' is cached - skipping run, checking out outputs" in output
-    assert executed(output) == ["evaluate@two_stage", "compare"]  # a second each, and kept in Git
+    # A second each, and kept in Git; the run-cache may know the same training with other seconds.
+    assert set(executed(output)) - {"report"} == {"evaluate@two_stage", "compare"}
     assert hashes(repo) == before
 
 

@@ -224,7 +224,7 @@ def test_a_full_remote(repo, remote):
     ("set_up", "message"),
     [
         ([], "no remote is configured: `dvc remote add --default team "),
-        (["team", "../remote"], "is a relative path, which is another place in each clone"),
+        (["team", "../remote"], "is a relative path, which is another place for each of the team"),
         (["--local", "team", "{}/remote"], "the remote 'team' is not in the committed .dvc/config"),
         (
             ["team", "{}/repo/make.py/x"],
@@ -322,3 +322,48 @@ def test_a_damaged_cache_damages_no_remote(repo, tmp_path):
     said = share(repo, "push", fails=True)
     assert f"damaged in the local cache, so not pushed: {copy}" in said
     assert remote.read_object(md5) == data
+
+
+@pytest.mark.parametrize("path", ["params.yaml", "many/0"])
+def test_a_lock_that_a_clone_would_run_again_is_no_proof(repo, tmp_path, path):
+    """A parameter that is gone; a part of a directory that was made anew since."""
+    if path == "many/0":
+        part = "  part:\n    cmd: cp many/0 part\n    deps: [many/0]\n    outs: [part]\n"
+        (repo / "dvc.yaml").write_text(DVC_YAML + part)
+        dvc(repo, "repro")
+        (repo / "params.yaml").write_text("seed: 2\n")
+        dvc(repo, "repro", "--single-item", "make", "count")
+    else:
+        (repo / path).write_text("other: 1\n")
+    Local(tmp_path / "remote").configure(repo)
+    commit(repo)
+    said = share(repo, "push", fails=True)
+    assert ("part: many/0 made anew since" if path == "many/0" else "make: seed deleted") in said
+
+
+def test_a_list_is_not_pushed_before_its_files(repo, tmp_path):
+    remote = Local(tmp_path / "remote")
+    remote.configure(repo)
+    (repo / ".dvc/cache/files/md5" / cached(repo, "many/7")).unlink()
+    assert "many/7 is not on the remote" in share(repo, "push", fails=True)
+    assert not any(md5.endswith(".dir") for md5 in remote.objects())
+
+
+def test_a_hook_keeps_its_index(repo, tmp_path):
+    Local(tmp_path / "remote").configure(repo)
+    run(repo, "git", "worktree", "add", "--quiet", str(tmp_path / "tree"))
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); from graft.cli import app; app()"
+    hook = repo / ".git/hooks/pre-commit"
+    hook.write_text(f'#!/bin/sh\n"{sys.executable}" -c "{code}" share status\ntrue\n')
+    hook.chmod(0o755)
+    (tmp_path / "tree/new").write_text("new")
+    commit(tmp_path / "tree")
+    assert "new" in run(tmp_path / "tree", "git", "show", "--stat", "HEAD")
+
+
+def test_an_address_that_is_not_committed(repo, tmp_path):
+    Local(tmp_path / "remote").configure(repo)
+    dvc(repo, "remote", "modify", "team", "url", str(tmp_path / "other"))
+    assert "your url of the remote 'team' is not committed; in the commit it is " in share(
+        repo, "push", fails=True
+    )

@@ -1,11 +1,11 @@
 """Whether dvc.lock is of the code and the parameters at hand: without any data."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from dvc.repo import Repo
+from dvc.stage import PipelineStage, Stage
 
 # What DVC says of data that is not here, as in a fresh clone.
 ABSENT = ("deleted", "not in cache")
@@ -25,21 +25,15 @@ def stale_stages(root: Path) -> dict[str, list[str]]:
         dvc.exceptions.DvcException: if there is no such repository, or dvc.yaml is not valid.
     """
     with Repo(str(root)) as repo:
-        status = {stage.rpartition(":")[2]: changes for stage, changes in repo.status().items()}
-        added = {
-            Path(out.fs_path).relative_to(repo.root_dir).as_posix(): out.hash_info.value
-            for stage in repo.index.stages
-            if stage.is_data_source
-            for out in stage.outs
-            if out.is_in_repo
-        }
-    file = root / "dvc.lock"
-    lock = yaml.safe_load(file.read_text(encoding="utf-8"))["stages"] if file.exists() else {}
+        names = {stage.addressing: stage_name(stage) for stage in repo.index.stages}
+        status = {names[stage]: changes for stage, changes in repo.status().items()}
+        locked = {stage_name(stage) for stage in repo.index.stages if _is_locked(stage)}
+        broken = [*_broken_links(repo.index.stages)]
     stale = {
-        stage: [*_differences(changes)] if stage in lock or stage.endswith(".dvc") else ["not in dvc.lock"]
+        stage: [*_differences(changes)] if stage in locked else ["not in dvc.lock"]
         for stage, changes in status.items()
     }
-    for stage, reason in _broken_links(lock, added):
+    for stage, reason in broken:
         stale.setdefault(stage, []).append(reason)
     return {stage: reasons for stage, reasons in stale.items() if reasons}
 
@@ -52,14 +46,28 @@ def _differences(changes: Any) -> Iterator[str]:
             continue
         for entries in change.values():
             for path, state in entries.items():
-                states: Mapping[str, str] = state if isinstance(state, Mapping) else {path: state}
-                yield from (f"{name} {each}" for name, each in states.items() if each not in ABSENT)
+                if isinstance(state, Mapping):  # of a file's parameters, which Git has
+                    yield from (f"{name} {each}" for name, each in state.items())
+                elif state not in ABSENT:
+                    yield f"{path} {state}"
 
 
-def _broken_links(lock: Mapping[str, Any], added: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Dependencies in the lock that are not what its stage made, or `dvc add` recorded: md5s by path."""
-    made = {**added} | {out["path"]: out["md5"] for stage in lock.values() for out in stage.get("outs", [])}
-    for name, stage in lock.items():
-        for dep in stage.get("deps", []):
-            if made.get(dep["path"], dep["md5"]) != dep["md5"]:
-                yield name, f"{dep['path']} made anew since"
+def _is_locked(stage: Stage) -> bool:
+    return not isinstance(stage, PipelineStage) or any(each.hash_info for each in (*stage.deps, *stage.outs))
+
+
+def _broken_links(stages: Iterable[Stage]) -> Iterator[tuple[str, str]]:
+    """Dependencies in the lock that are not what its stage made, or `dvc add` recorded."""
+    stages = list(stages)
+    made = {out.fs_path: out.hash_info for stage in stages for out in stage.outs}
+    for stage in stages:
+        for dep in stage.deps if not stage.frozen else ():
+            if dep.hash_info and made.get(dep.fs_path, dep.hash_info) != dep.hash_info:
+                yield stage_name(stage), f"{dep} made anew since"
+
+
+def stage_name(stage: Stage) -> str:
+    """As in dvc.lock; with its file where that is not the root's."""
+    path = Path(stage.path).relative_to(stage.repo.root_dir).as_posix()
+    name = getattr(stage, "name", None)
+    return (name if path == "dvc.yaml" else f"{path}:{name}") if name else path

@@ -12,10 +12,13 @@ from typing import TypeVar
 from dvc.exceptions import DvcException
 from dvc.output import Output
 from dvc.repo import Repo
+from dvc.utils import dict_sha256
+from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 from dvc_data.callbacks import TqdmCallback
 from dvc_data.hashfile.db import HashFileDB
 from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.meta import Meta
 from dvc_data.hashfile.tree import Tree
 from dvc_objects.errors import ObjectFormatError
 from dvc_objects.executors import ThreadPoolExecutor
@@ -33,7 +36,7 @@ def cached_outs(repo: Repo) -> list[Output]:
         out
         for stage in repo.index.stages
         for out in stage.outs
-        if out.use_cache and out.hash_info and not stage.is_repo_import
+        if out.use_cache and out.can_push and out.hash_info and not stage.is_repo_import
     ]
 
 
@@ -53,14 +56,19 @@ def list_objects(out: Output, *odbs: HashFileDB) -> dict[str, str]:
 def read_tree(hash_info: HashInfo, *odbs: HashFileDB) -> Tree | None:
     for odb in odbs:
         try:
-            return Tree.load(odb, hash_info)
-        except (FileNotFoundError, ObjectFormatError):
+            tree = Tree.load(odb, hash_info)
+            md5 = file_md5(odb.oid_to_path(hash_info.value), odb.fs)
+        except FileNotFoundError:
             continue
+        except (ObjectFormatError, LookupError, TypeError, AttributeError, ValueError):
+            continue  # JSON, but no list of files
+        if md5 == str(hash_info.value).removesuffix(".dir"):
+            return tree
     return None
 
 
-def all_objects(repo: Repo) -> dict[str, str]:
-    """md5 -> path of every object that the work tree or any commit names, as far as the cache has the lists.
+def all_objects(repo: Repo) -> list[dict[str, str]]:
+    """Of every output of the work tree or any commit its objects, as far as the cache has the lists.
 
     `dvc push --all-commits` would pass over the commits from before the remote was committed.
     """
@@ -72,7 +80,7 @@ def all_objects(repo: Repo) -> dict[str, str]:
             if rev in ("workspace", ""):
                 raise
     cache = repo.cache.local
-    return {md5: path for out in outs.values() for md5, path in list_objects(out, cache).items()}
+    return [list_objects(out, cache) for out in outs.values()]
 
 
 def get_sizes(fs: FileSystem, paths: Sequence[str]) -> list[int | None]:
@@ -160,7 +168,7 @@ def copy_files(
 
 
 def copy_runs(source: HashFileDB, target: HashFileDB, what: str) -> tuple[int, dict[str, BaseException]]:
-    """Copy the records of the run-cache that `target` lacks, or has of another size.
+    """Copy the intact records of the run-cache that `target` lacks, or has of another size.
 
     Args:
         source: the odb beside which DVC keeps the run-cache, its legacy one.
@@ -174,9 +182,20 @@ def copy_runs(source: HashFileDB, target: HashFileDB, what: str) -> tuple[int, d
     paths = list(source.fs.find(runs)) if source.fs.exists(runs) else []
     targets = [target.fs.join(target.path, *source.fs.relparts(path, source.path)) for path in paths]
     sizes = zip(get_sizes(source.fs, paths), get_sizes(target.fs, targets), strict=True)
-    todo = [i for i, (here, there) in enumerate(sizes) if here != there]
+    todo = [
+        i for i, (here, there) in enumerate(sizes) if here != there and _is_intact_run(source.fs, paths[i])
+    ]
     failed = copy_files(source.fs, [paths[i] for i in todo], target.fs, [targets[i] for i in todo], what)
     return len(todo), failed
+
+
+def _is_intact_run(fs: FileSystem, path: str) -> bool:
+    """Whether a record of the run-cache is what its name, a hash of it, says."""
+    try:
+        record = parse_yaml(fs.cat_file(path).decode(), path)
+        return bool(dict_sha256(record, exclude=[Meta.PARAM_SIZE, Meta.PARAM_NFILES]) == fs.name(path))
+    except (YAMLFileCorruptedError, TypeError, AttributeError, UnicodeDecodeError):
+        return False
 
 
 def _in_parallel(fs: FileSystem, function: Callable[[str], T], items: Iterable[str]) -> list[T]:

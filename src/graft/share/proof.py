@@ -1,17 +1,19 @@
 """What a fresh clone of HEAD would still have to compute, found out in one."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from dvc.config import Config
 from dvc.data_cloud import Remote
 from dvc.repo import Repo
-from dvc.stage import Stage
+from dvc_data.hashfile.db import HashFileDB
 
-from graft.freshness import stale_stages
+from graft.freshness import stage_name, stale_stages
 from graft.share.git import git
 from graft.share.objects import cached_outs, find_wrong_md5, list_objects, read_tree, sizes_of
 from graft.share.remote import find_uncommitted, shorten, talking_to
@@ -42,12 +44,12 @@ def prove(repo: Repo, remote: Remote, name: str | None, verify: bool) -> Proof:
         ShareError: if the remote does not answer.
     """
     with TemporaryDirectory(prefix="graft-share-") as folder:
-        clone = _clone(Path(repo.scm.root_dir), Path(repo.root_dir), Path(folder))
-        uncommitted = find_uncommitted(clone / ".dvc", remote.name, name is None)
+        clone = _clone(Path(repo.scm.root_dir).resolve(), Path(repo.root_dir).resolve(), Path(folder))
+        uncommitted = find_uncommitted(clone / ".dvc", Path(repo.dvc_dir), remote.name, name is None)
         missing = [("dvc", uncommitted)] if uncommitted else []
         missing += [(stage, reason) for stage, why in stale_stages(clone).items() for reason in why]
         with Repo(str(clone)) as fresh, talking_to(remote):
-            missing += _absent(fresh)
+            missing += _absent(fresh, remote)
             missing += _not_on_remote(fresh, repo, remote, verify)
     return Proof(missing, [*_advise(Path(repo.root_dir))])
 
@@ -65,7 +67,7 @@ def _clone(git_root: Path, root: Path, folder: Path) -> Path:
     return clone
 
 
-def _absent(fresh: Repo) -> Iterator[tuple[str, str]]:
+def _absent(fresh: Repo, remote: Remote) -> Iterator[tuple[str, str]]:
     """What neither Git nor DVC brings to a clone."""
     brought = [Path(str(out.fs_path)) for stage in fresh.index.stages for out in stage.outs]
     for stage in fresh.index.stages:
@@ -73,10 +75,16 @@ def _absent(fresh: Repo) -> Iterator[tuple[str, str]]:
             path = Path(str(dep.fs_path))
             known = any(path == out or out in path.parents or path in out.parents for out in brought)
             if dep.is_in_repo and not known and not dep.exists:
-                yield _name(stage), f"{dep} is neither in Git nor in DVC: `dvc add {dep}`"
+                yield stage_name(stage), f"{dep} is neither in Git nor in DVC: `dvc add {dep}`"
         for out in stage.outs:
+            if out.use_cache and not out.can_push:
+                yield stage_name(stage), f"{out} has `push: false`"
+            elif out.use_cache and out.remote not in (None, remote.name):
+                yield stage_name(stage), f"{out} is of the remote {out.remote!r}, not {remote.name!r}"
+            elif stage.is_partial_import:
+                yield stage_name(stage), f"{out} is not downloaded: `dvc update`"
             if not out.use_cache and not out.exists:
-                yield _name(stage), f"{out} is not committed to Git"
+                yield stage_name(stage), f"{out} is not committed to Git"
 
 
 def _not_on_remote(fresh: Repo, repo: Repo, remote: Remote, verify: bool) -> Iterator[tuple[str, str]]:
@@ -98,7 +106,22 @@ def _not_on_remote(fresh: Repo, repo: Repo, remote: Remote, verify: bool) -> Ite
         if not faults and out.hash_info.isdir and read_tree(out.hash_info, cache, odb) is None:
             faults = [f"{out} is damaged on the remote: {out.hash_info.value} is no list of files"]
         if faults:
-            yield _name(out.stage), shorten(faults)
+            yield stage_name(out.stage), shorten(faults)
+    yield from _other_parts(fresh, cache, odb)
+
+
+def _other_parts(fresh: Repo, *odbs: HashFileDB) -> Iterator[tuple[str, str]]:
+    """Dependencies that are part of a directory made elsewhere, and of another content there."""
+    outs = [out for out in fresh.index.outs if out.hash_info and out.hash_info.isdir]
+    for stage in fresh.index.stages:
+        for dep in stage.deps if not stage.frozen else ():
+            for out in outs:
+                inside = dep.fs_path.startswith(out.fs_path + os.sep)
+                if inside and dep.hash_info and (tree := read_tree(out.hash_info, *odbs)) is not None:
+                    key: Any = Path(dep.fs_path).relative_to(out.fs_path).parts
+                    part = tree.get_obj(odbs[0], key)
+                    if part is None or part.hash_info != dep.hash_info:
+                        yield stage_name(stage), f"{dep} made anew since"
 
 
 def _find_fault(md5: str, size: int | None, expected: int | None, wrong: set[str]) -> str | None:
@@ -116,7 +139,3 @@ def _advise(root: Path) -> Iterator[str]:
         yield f"a clone gets the last commit, without your changes of {names}: `git commit` them"
     if not git(root, "branch", "--remotes", "--contains", "HEAD").strip():
         yield "HEAD is on no branch of a Git remote: `git push`"
-
-
-def _name(stage: Stage) -> str:
-    return str(getattr(stage, "name", None) or Path(stage.path).name)

@@ -29,7 +29,7 @@ def open_remote(repo: Repo, name: str | None) -> Remote:
         ShareError: if there is none, if its address means another place in each clone, or if DVC cannot
             speak to its kind.
     """
-    name = name or repo.config["core"].get("remote")
+    name = name.lower() if name else repo.config["core"].get("remote")  # DVC's names are lower case
     remotes = repo.config["remote"]
     if not name:
         known = (
@@ -41,16 +41,18 @@ def open_remote(repo: Repo, name: str | None) -> Remote:
             f"remote={name!r} is not configured (known: {', '.join(remotes) or 'none'}): `{ADD} {name} {ANY}`"
         )
     url = remotes[name]["url"]
-    if isinstance(url, RelPath):
+    if isinstance(url, RelPath) or url.startswith("~"):
+        kind = "a relative path" if isinstance(url, RelPath) else "in a home folder"
+        absolute = Path(url).expanduser()
         raise ShareError(
-            f"remote {name!r} is a relative path, which is another place in each clone; expected an absolute "
-            f"one: `{ADD} --force {name} {url}`, `git commit .dvc/config`"
+            f"remote {name!r} is {kind}, which is another place for each of the team; expected an absolute "
+            f"path: `{ADD} --force {name} {absolute}`, `git commit .dvc/config`"
         )
     try:
         remote = repo.cloud.get_remote(name)
-        if remote.worktree or remote.fs.version_aware:
+        if remote.worktree or remote.fs.version_aware or remote.fs.protocol in ("http", "https"):
             raise ShareError(
-                f"remote {name!r} is version_aware or worktree, which holds no run-cache: use `dvc push`"
+                f"remote {name!r} is version_aware, worktree or HTTP, without a run-cache: use `dvc push`"
             )
         return remote
     except DvcException as error:
@@ -72,11 +74,16 @@ def require_writable(remote: Remote) -> None:
         )
 
 
-def find_uncommitted(dvc_dir: Path, name: str, is_default: bool) -> str | None:
+def find_uncommitted(dvc_dir: Path, mine: Path, name: str, is_default: bool) -> str | None:
     """What a clone with this .dvc lacks to find the remote; None where it lacks nothing."""
     config: Any = Config(str(dvc_dir)).load_one("repo")
     if "url" not in config["remote"].get(name, {}):
         return f"the remote {name!r} is not in the committed .dvc/config"
+    ours: Any = Config(str(mine)).load_one("repo")
+    for key in ("url", "endpointurl"):
+        theirs = config["remote"][name].get(key)
+        if ours["remote"].get(name, {}).get(key) != theirs:
+            return f"your {key} of the remote {name!r} is not committed; in the commit it is {theirs}"
     if is_default and config["core"].get("remote") != name:
         return f"the committed .dvc/config does not name {name!r} as the default"
     return None

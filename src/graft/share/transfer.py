@@ -44,15 +44,20 @@ def push_everything(repo: Repo, remote: Remote, verify: bool) -> Transferred:
         ShareError: if something could not be pushed.
     """
     cache, odb = repo.cache.local, remote.odb
-    here = {md5: size for md5, size in sizes_of(cache, all_objects(repo)).items() if size is not None}
+    outs = all_objects(repo)
+    sizes = sizes_of(cache, {md5 for out in outs for md5 in out})
+    here = {md5: size for md5, size in sizes.items() if size is not None}
     with talking_to(remote):
-        there = sizes_of(odb, here)
+        there = sizes_of(odb, sizes)
         todo = {md5 for md5 in here if there[md5] != here[md5]}
         todo |= find_wrong_md5(odb, here.keys() - todo) if verify else set()
         damaged = find_wrong_md5(cache, todo)
-        failed = copy_objects(cache, odb, sorted(todo - damaged), "Pushing")
+        lost = damaged | {md5 for md5 in sizes if md5 not in here and there[md5] is None}
+        # A list on the remote stands for a complete directory: no `dvc push` would look at its files again.
+        todo -= damaged | {md5 for out in outs if lost & out.keys() for md5 in out if md5.endswith(".dir")}
+        failed = copy_objects(cache, odb, sorted(todo), "Pushing")
         _raise_failed(remote, failed, len(todo))
-        for md5 in todo - damaged:
+        for md5 in todo:
             odb.protect(odb.oid_to_path(md5))
         runs, failed = copy_runs(repo.cache.legacy, remote.legacy_odb, "Pushing the run-cache")
         _raise_failed(remote, failed, runs)
