@@ -81,9 +81,9 @@ def shorten(labels: Sequence[str], width: int = 18) -> list[str]:
     """Labels in at most so many columns each, with an ellipsis in the middle: ends tell names apart.
 
     Those that would then be alike begin with an ellipsis instead, shortly before they first differ.
-    Control characters, which SVG cannot hold, become spaces.
+    What XML cannot hold, such as control characters, becomes a space.
     """
-    clean = ["".join(" " if category(char) == "Cc" else char for char in label) for label in labels]
+    clean = ["".join(" " if _not_xml(char) else char for char in label) for label in labels]
     short = [_shorten(label, width) for label in clean]
     places = defaultdict(list)
     for i, text in enumerate(short):
@@ -94,6 +94,10 @@ def shorten(labels: Sequence[str], width: int = 18) -> list[str]:
         for i in alike if same > 3 else []:
             short[i] = _cut("…" + clean[i][same - 3 :], width)
     return short
+
+
+def _not_xml(char: str) -> bool:
+    return category(char) in ("Cc", "Cs") or char in "\ufffe\uffff"
 
 
 def _shorten(label: str, width: int) -> str:
