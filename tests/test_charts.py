@@ -284,8 +284,8 @@ def test_accuracy_has_a_point_a_seed_and_one_of_each_mean():
     one_more["test_accuracy_by_seed"]["inline"] = [0.78, 0.8]
     more = charts.accuracy_by_images("a", one_more)
     assert count_markers(more) == count_markers(draw("usual", "images")) + 1
-    assert "two_stage 82.3 % (mean of 3 seeds, 79.0 to 87.0) at 400 images embedded" in more.alt
-    assert "scratch 94.0 % at 0 images embedded" in more.alt
+    assert "two_stage 82.3 % (mean of 3 seeds, 79.0 to 87.0) with 400 images embedded" in more.alt
+    assert "scratch 94.0 % with 0 images embedded" in more.alt
 
 
 def test_costs_over_more_than_a_decade_are_logarithmic_and_0_is_beside_them():
@@ -328,7 +328,12 @@ def test_a_lower_bound_is_called_one():
     cached = TIMING | {"extract_features": TIMING["extract_features"] | {"from_store": 3}}
     chart = charts.cumulative_time("a", cached)
     assert {"two_stage (at least)", "two_stage_views (at least)", "inline"} <= set(texts(chart))
+    assert "two_stage at least 5.0 s once" in chart.alt
     assert "less than inline from the 2nd training or a later one on" in chart.alt
+    chart = charts.accuracy_by_seconds("a", make_comparison(), cached)
+    assert {"two_stage (at least)", "two_stage_views (at least)", "inline", "scratch"} <= set(texts(chart))
+    assert "in at least 7.9 s; two_stage_views" in chart.alt
+    assert "inline 78.0 % in 15.5 s" in chart.alt
 
 
 @pytest.mark.parametrize(("factor", "unit"), [(1, "s"), (100, "min"), (5000, "h")])

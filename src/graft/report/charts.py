@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from graft.report.costs import Cost, Timing, crossing, measure_costs, ordinal, split_seconds
+from graft.report.costs import Cost, Timing, crossing, measure_costs, ordinal, split_seconds, with_unit
 from graft.report.looks import (
     OTHER,
     ROW,
@@ -37,7 +37,7 @@ def accuracy_by_images(name: str, comparison: Values) -> Chart:
         comparison: what `graft.compare.compare` gave.
     """
     costs = {row["method"]: float(row["images_embedded"]) for row in comparison["methods"]}
-    told = {method: f"{cost:,.0f} images embedded" for method, cost in costs.items()}
+    told = {method: f"with {cost:,.0f} images embedded" for method, cost in costs.items()}
     return _accuracy_by_cost(name, comparison, costs, "images embedded for one training", told, "")
 
 
@@ -49,9 +49,10 @@ def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart 
         timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
 
     Returns:
-        None where no method was timed. A method that was not is left out, and named in `Chart.alt`.
+        None where no method was timed. A method that was not is left out, and named in `Chart.alt`; one
+        whose features came from the cache in part is marked: it takes at least so long.
     """
-    costs, missing = {}, []
+    costs, missing, known = {}, [], measure_costs(timing)
     for row in comparison["methods"]:
         parts = [part for part in split_seconds(row["method"], timing) if part is not None]
         if len(parts) == 2:
@@ -61,7 +62,8 @@ def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart 
     if not costs:
         return None
     left_out = f" Not timed, so left out: {', '.join(missing)}." if missing else ""
-    told = {method: f"{cost:,.1f} s" for method, cost in costs.items()}
+    bounds = {method: cost.bound for method, cost in known.items()}
+    told = {method: f"in {bounds.get(method, '')}{with_unit(cost)}" for method, cost in costs.items()}
     label = "seconds for one training, with extraction"
     return _accuracy_by_cost(name, comparison, costs, label, told, left_out)
 
@@ -81,11 +83,12 @@ def _accuracy_by_cost(
         _scale_cost(axes, list(costs.values()))
         _scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
         axes.set(xlabel=label, ylabel="test accuracy, %")
-        methods = [entry(method, look(method), linestyle="none") for method in costs]
+        least = {method: " (at least)" if "at least" in told[method] else "" for method in costs}
+        methods = [entry(method + least[method], look(method), linestyle="none") for method in costs]
         legend(figure, methods, 2)
         legend(figure, [mark("one seed"), mark("mean of its seeds", 9)], 2, row=-(-len(costs) // 2))
         points = "; ".join(
-            f"{method} {_spread(accuracies)} at {told[method]}" for method, accuracies in by_seed.items()
+            f"{method} {_spread(accuracies)} {told[method]}" for method, accuracies in by_seed.items()
         )
         return Chart(to_svg(figure, name), f"Test accuracy over {label}: {points}.{note}")
 
@@ -148,10 +151,11 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
             colour, marker, dash = look(method)
             every = max(1, last // 10)
             axes.plot(trainings, times, color=colour, marker=marker, linestyle=dash, markevery=every)
-            if crossings.get(method, last + 1) <= last:
-                _mark_crossing(axes, crossings[method], times[crossings[method]])
         axes.set(xlabel="trainings", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
         axes.set_ylim(bottom=0)
+        for method, n in crossings.items():
+            if n <= last:
+                _mark_crossing(axes, n, (known[method].after(n) or 0) / seconds)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(number_ticks())
         legend(figure, entries, 2)
@@ -172,7 +176,8 @@ def _time_unit(most: float) -> tuple[str, float]:
 def _mark_crossing(axes: Axes, n: int, time: float) -> None:
     ring: dict[str, Any] = {"markersize": 11, "markerfacecolor": "none", "markeredgewidth": 1}
     axes.plot([n], [time], "o", color="black", **ring)
-    axes.annotate(ordinal(n), (n, time), (5, -12), textcoords="offset points")
+    below = time > 0.15 * axes.get_ylim()[1]  # else there is no room between it and the axis
+    axes.annotate(ordinal(n), (n, time), (5, -12 if below else 8), textcoords="offset points")
 
 
 def _bounded(method: str, cost: Cost) -> str:
@@ -182,7 +187,7 @@ def _bounded(method: str, cost: Cost) -> str:
 def _time_alt(known: Mapping[str, Cost], crossings: Mapping[str, int], missing: Sequence[str]) -> str:
     parts = []
     for method, cost in known.items():
-        part = f"{_bounded(method, cost)} {cost.once:,.1f} s once and {cost.each:,.1f} s each"
+        part = f"{method} {cost.bound}{with_unit(cost.once or 0)} once and {with_unit(cost.each or 0)} each"
         if method in crossings:
             later = " or a later one" if cost.n_cached else ""
             part += f", less than inline from the {ordinal(crossings[method])} training{later} on"
