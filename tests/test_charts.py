@@ -361,6 +361,12 @@ def test_learning_curves_say_what_was_chosen():
     assert texts(one).count("1") == 1
 
 
+def test_a_history_of_another_training_is_refused():
+    message = "best epoch of inline among the 3 of its history, received best_epoch=4; .* run `dvc repro`"
+    with pytest.raises(ValueError, match=message):
+        charts.learning_curves("a", {"inline": HISTORY}, {"inline": 4})
+
+
 SCORES = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=50)
 
 

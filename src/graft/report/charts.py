@@ -205,7 +205,16 @@ def learning_curves(
         histories: method -> ``models/<method>/history.csv``: epoch (from 1), accuracy, loss,
             val_accuracy, val_loss.
         best_epochs: method -> the epoch whose weights were kept.
+
+    Raises:
+        ValueError: if a history has not that epoch.
     """
+    for method, history in histories.items():
+        if best_epochs[method] not in set(history["epoch"]):
+            raise ValueError(
+                f"expected the best epoch of {method} among the {len(history)} of its history, received "
+                f"best_epoch={best_epochs[method]}; they are of two trainings: run `dvc repro`"
+            )
     with drawing():
         figure, (accuracy, loss) = stack(legend_height(len(histories), 2) + ROW, [1.8, 1.8])
         for method, history in histories.items():
