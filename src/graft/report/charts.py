@@ -96,6 +96,8 @@ def _accuracy_by_cost(
 def _spread(accuracies: Sequence[float]) -> str:
     if len(accuracies) == 1:
         return f"{percent(accuracies[0])} %"
+    if len(set(accuracies)) == 1:
+        return f"{percent(accuracies[0])} % (each of {len(accuracies)} seeds)"
     ends = f"{percent(min(accuracies))} to {percent(max(accuracies))}"
     return f"{percent(mean(accuracies))} % (mean of {len(accuracies)} seeds, {ends})"
 

@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 GRID = "#b0b1b2"  # nothing else has it: it becomes var(--grid)
 STYLE = {
     "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "graft",
     "text.parse_math": False,  # a class may be called $x$
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same widths on every machine
     "font.size": 9,
