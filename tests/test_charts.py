@@ -148,7 +148,7 @@ def test_methods_differ_by_colour_marker_and_dash():
 def test_a_chart_takes_its_looks_from_the_page(case, kind):
     chart = draw(case, kind)
     root = ElementTree.fromstring(chart.svg)
-    assert root.attrib.keys() == {"viewBox", "fill", "style"}
+    assert root.attrib.keys() == {"viewBox", "class", "fill", "style"}
     assert root.attrib["fill"] == "currentColor"
     written = outside_text(chart)
     assert "var(--grid)" in written
@@ -177,6 +177,9 @@ def test_text_is_large_enough_on_a_telephone_and_inside(case, kind):
     width = float(root.attrib["viewBox"].split()[2])
     least, most = (
         float(re.search(rf"{end}-width: (\d+)px", root.attrib["style"])[1]) for end in ("min", "max")
+    )
+    assert (
+        root.attrib["class"] == ("wide" if width > 346 else "usual") == ("wide" if least > 358 else "usual")
     )
     pixels = max(least, min(358, most)) / width
     for text in root.iter(f"{SVG}text"):
@@ -286,6 +289,10 @@ def test_accuracy_has_a_point_a_seed_and_one_of_each_mean():
     one_more["test_accuracy_by_seed"]["inline"] = [0.78, 0.8]
     more = charts.accuracy_by_images("a", one_more)
     assert count_markers(more) == count_markers(draw("usual", "images")) + 1
+    uses = ElementTree.fromstring(draw("usual", "images").svg).iter(f"{SVG}use")
+    *seeds, ring, _ = [float(use.attrib["y"]) for use in uses if BLUE in use.attrib["style"]]
+    assert len(seeds) == 3
+    assert ring == pytest.approx(np.mean(seeds), abs=0.02)
     assert "two_stage 82.3 % (mean of 3 seeds, 79.0 to 87.0) with 400 images embedded" in more.alt
     assert "scratch 94.0 % with 0 images embedded" in more.alt
 

@@ -114,6 +114,14 @@ def test_cached_features_make_what_is_paid_once_a_lower_bound():
     ]
 
 
+def test_of_some_methods_only_what_can_be_said_is():
+    costs = measure_costs(TIMING)
+    without_views = {method: costs[method] for method in ("two_stage", "inline")}
+    assert describe_crossings(without_views) == describe_crossings(costs)[:1]
+    assert describe_crossings({"two_stage": costs["two_stage"]}) == []
+    assert describe_crossings({"inline": costs["inline"]}) == []
+
+
 def test_a_crossing_of_unknown_costs_is_refused():
     with pytest.raises(ValueError, match="expected known costs"):
         crossing(Cost(None, 1.0, 0, 0), Cost(0.0, 2.0, 0, 0))

@@ -1,11 +1,9 @@
 """The charts that compare whole methods: accuracy against cost, time, learning curves."""
 
 from collections.abc import Mapping, Sequence
-from math import log10
 from statistics import mean
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -21,6 +19,8 @@ from graft.report.looks import (
     mark,
     number_ticks,
     percent_ticks,
+    scale_accuracy,
+    scale_cost,
     stack,
 )
 from graft.report.svg import Chart, drawing, to_svg
@@ -80,8 +80,8 @@ def _accuracy_by_cost(
             x = costs[method]
             axes.plot([x] * len(accuracies), accuracies, marker, color=colour, markersize=4)
             axes.plot([x], [mean(accuracies)], marker, color=colour, markerfacecolor="none", markersize=10)
-        _scale_cost(axes, list(costs.values()))
-        _scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
+        scale_cost(axes, list(costs.values()))
+        scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
         axes.set(xlabel=label, ylabel="test accuracy, %")
         least = {method: " (at least)" if "at least" in told[method] else "" for method in costs}
         methods = [entry(method + least[method], look(method), linestyle="none") for method in costs]
@@ -100,30 +100,6 @@ def _spread(accuracies: Sequence[float]) -> str:
         return f"{percent(accuracies[0])} % (each of {len(accuracies)} seeds)"
     ends = f"{percent(min(accuracies))} to {percent(max(accuracies))}"
     return f"{percent(mean(accuracies))} % (mean of {len(accuracies)} seeds, {ends})"
-
-
-def _scale_cost(axes: Axes, costs: Sequence[float]) -> None:
-    """From 0 on; logarithmic, with 0 beside it, where the costs span more than a decade."""
-    positive = [cost for cost in costs if cost > 0]
-    if positive and max(positive) > 10 * min(positive):
-        least = 10.0 ** np.floor(log10(min(positive)))
-        axes.set_xscale("symlog", linthresh=least, linscale=0.4)
-        decades = least * 10.0 ** np.arange(int(log10(max(positive) / least)) + 1)
-        axes.set_xticks([0, *decades] if 0 in costs else decades)
-        axes.set_xticks([], minor=True)
-        axes.set_xlim(-0.25 * least if 0 in costs else 0.8 * least, 1.6 * max(positive))
-    else:
-        top = max(costs) or 1
-        axes.set_xlim(-0.06 * top, 1.08 * top)
-    axes.xaxis.set_major_formatter(number_ticks())
-
-
-def _scale_accuracy(axes: Axes, values: Sequence[float]) -> None:
-    """As much of 0 to 1 as the values need, at least 20 points."""
-    low, high = min(values), max(values)
-    room = max(0.04, (0.2 - (high - low)) / 2)
-    axes.set_ylim(max(low - room, -0.02), min(high + room, 1.02))
-    axes.yaxis.set_major_formatter(percent_ticks())
 
 
 def cumulative_time(name: str, timing: Timing) -> Chart | None:
@@ -243,11 +219,10 @@ def learning_curves(
 def _draw_curve(axes: Axes, quantity: str, history: pd.DataFrame, method: str, best: int) -> None:
     colour, marker, _ = look(method)
     epochs = history["epoch"]
-    finite = history[[quantity, f"val_{quantity}"]].replace([np.inf, -np.inf], np.nan)
-    axes.plot(epochs, finite[quantity], color=colour, linestyle=(0, (3, 1.5)), linewidth=1)
+    axes.plot(epochs, history[quantity], color=colour, linestyle=(0, (3, 1.5)), linewidth=1)
     marks: dict[str, Any] = {"marker": marker, "markevery": max(1, len(epochs) // 6), "markersize": 3.5}
-    axes.plot(epochs, finite[f"val_{quantity}"], color=colour, **marks)
-    chosen = finite.loc[epochs == best, f"val_{quantity}"]
+    axes.plot(epochs, history[f"val_{quantity}"], color=colour, **marks)
+    chosen = history.loc[epochs == best, f"val_{quantity}"]
     ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "color": colour}
     axes.plot([best] * len(chosen), chosen, marker, **ring)
 

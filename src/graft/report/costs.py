@@ -114,16 +114,16 @@ def describe_crossings(costs: Mapping[str, Cost]) -> list[str]:
     """From which training on each cached method has taken less time than `inline`, in words.
 
     Args:
-        costs: as `measure_costs` gives them.
+        costs: as `measure_costs` gives them, or those of some methods.
 
     Returns:
-        A sentence each for `two_stage` and `two_stage_views`; and one on the features whose seconds
-        are not known, if there are any.
+        A sentence each for `two_stage` and `two_stage_views`, none without `inline`; and one on the
+        features whose seconds are not known, if there are any.
     """
-    inline = costs["inline"]
-    lines = [_describe_crossing(method, costs[method], inline) for method in EXTRACTION]
-    cached = costs["two_stage"]
-    if cached.n_cached:
+    kept = {method: cost for method, cost in costs.items() if method in EXTRACTION}
+    inline = costs.get("inline")
+    lines = [_describe_crossing(method, cost, inline) for method, cost in kept.items() if inline]
+    for cached in [cost for cost in kept.values() if cost.n_cached][:1]:  # the same of all
         lines.append(
             f"{cached.n_cached:,} of {cached.n_features:,} features came from the cache; the seconds they "
             "once took are not counted, so what is paid once is a lower bound."
