@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from graft.metrics import decide
@@ -71,9 +73,8 @@ def read_images(folder: Path, keys: Sequence[str]) -> dict[str, bytes]:
     Raises:
         ValueError: if an image of a key is not in the folder.
     """
-    table = pq.read_table(
-        folder, columns=["key", "image"], filters=[("key", "in", list(keys))], partitioning=None
-    )
+    wanted = pc.field("key").isin(pa.array(keys, pa.string()))
+    table = pq.read_table(folder, columns=["key", "image"], filters=wanted, partitioning=None)
     images = dict(zip(table["key"].to_pylist(), table["image"].to_pylist(), strict=True))
     missing = sorted(set(keys) - set(images))
     if missing:

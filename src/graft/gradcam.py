@@ -20,7 +20,7 @@ CONVOLUTIONS = (
 
 
 class Explanation(NamedTuple):
-    """What a model answers, and where it looks.
+    """What a model answers to an image, and where it looks.
 
     Attributes:
         heat: (h, w) float32 in [0, 1], of the size of the feature map, over the whole image; its maximum
@@ -34,8 +34,8 @@ class Explanation(NamedTuple):
     score: float
 
 
-def gradcam(model: keras.Model, image: np.ndarray) -> Explanation:
-    """Explain a model's answer to one image.
+def gradcam(model: keras.Model, images: np.ndarray) -> list[Explanation]:
+    """Explain a model's answers to images of one size.
 
     The heat is ReLU(sum over k of alpha_k A_k), divided by its maximum. A is the output of
     `feature_layer`, k its channels, and alpha_k the mean over all places of the derivative of the
@@ -45,7 +45,7 @@ def gradcam(model: keras.Model, image: np.ndarray) -> Explanation:
     Args:
         model: from (n, H, W, channels) images to a sigmoid or a softmax in a dense layer; it may hold
             other models, to any depth. It stays as it was, and computes in inference mode.
-        image: (H, W, channels) in [0, 255], or what else the model takes.
+        images: (n, H, W, channels) in [0, 255], or what else the model takes; they go through it at once.
 
     Raises:
         ValueError: if the model has no convolution, or does not end in a dense layer.
@@ -58,16 +58,18 @@ def gradcam(model: keras.Model, image: np.ndarray) -> Explanation:
         _followed(deepest, tape) as maps_calls,
         _followed(last, tape) as last_calls,
     ):
-        outputs = model(tf.cast(image[None], tf.float32), training=False)
-        logits = last_calls[-1].inputs @ last.kernel
-        logits = logits + last.bias if last.use_bias else logits
-        scores = class_scores(outputs.numpy())
-        answer = int(decide(scores)[0])
-        scores_before = logits[0] if len(logits[0]) > 1 else tf.concat([-logits[0], logits[0]], 0)
-        target = scores_before[answer]
+        scores = class_scores(model(tf.cast(images, tf.float32), training=False).numpy())
+        answers = decide(scores)
+        before = last_calls[-1].inputs @ last.kernel + (last.bias if last.use_bias else 0.0)
+        both = tf.concat([-before, before], 1) if before.shape[1] == 1 else before
+        targets = tf.gather(both, answers, axis=1, batch_dims=1)
     maps = maps_calls[-1].output
-    heat = _heat(maps[0].numpy(), tape.gradient(target, maps)[0].numpy())
-    return Explanation(heat, answer, float(scores[0, answer]))
+    gradients = tape.gradient(targets, maps)  # of each image alone: no score depends on another's maps
+    rows = zip(maps.numpy(), gradients.numpy(), answers, scores, strict=True)
+    return [
+        Explanation(_heat(of_image, gradient), int(answer), float(probabilities[answer]))
+        for of_image, gradient, answer, probabilities in rows
+    ]
 
 
 def feature_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:

@@ -53,7 +53,8 @@ def _encode(image: Image.Image) -> bytes:
     """The PNG of as many colours as fit: a photo takes 64, noise does not."""
     for n_colours in (64, 32, 16):
         file = BytesIO()
-        palette = image.quantize(n_colours, dither=Image.Dither.NONE)
+        # Not by median cut, which gives gray petals the hue of the heat beside them.
+        palette = image.quantize(n_colours, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
         palette.save(file, "PNG", optimize=True)
         if file.tell() <= MAX_BYTES:
             break

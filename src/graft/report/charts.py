@@ -8,11 +8,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from graft.report.costs import Cost, Timing, crossing, measure_costs, ordinal, split_seconds
-from graft.report.looks import OTHER, WIDTH, entry, look, number_ticks, percent_ticks
+from graft.report.looks import (
+    OTHER,
+    ROW,
+    entry,
+    legend,
+    legend_height,
+    look,
+    mark,
+    number_ticks,
+    percent_ticks,
+    stack,
+)
 from graft.report.svg import Chart, drawing, to_svg
 from graft.report.words import percent
 
@@ -61,21 +71,19 @@ def _accuracy_by_cost(
 ) -> Chart:
     by_seed = {method: comparison["test_accuracy_by_seed"][method] for method in costs}
     with drawing():
-        figure = Figure((WIDTH, 3.1))
-        axes = figure.add_axes((0.12, 0.15, 0.85, 0.64))
+        top = legend_height(len(costs), 2) + ROW
+        figure, (axes,) = stack(top, [2.3])
         for method, accuracies in by_seed.items():
             colour, marker, _ = look(method)
             x = costs[method]
-            axes.plot([x] * len(accuracies), accuracies, marker, color=colour, alpha=0.75, markeredgewidth=0)
+            axes.plot([x] * len(accuracies), accuracies, marker, color=colour, markersize=4)
             axes.plot([x], [mean(accuracies)], marker, color=colour, markerfacecolor="none", markersize=10)
         _scale_cost(axes, list(costs.values()))
         _scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
         axes.set(xlabel=label, ylabel="test accuracy, %")
-        entries = [entry(method, look(method), linestyle="none") for method in costs]
-        marks = [entry("one seed", OTHER._replace(marker="o"), linestyle="none", alpha=0.75)]
-        hollow = {"markerfacecolor": "none", "markersize": 8, "linestyle": "none"}
-        marks.append(entry("mean of its seeds", OTHER._replace(marker="o"), **hollow))
-        _legend(figure, entries + marks, 3)
+        methods = [entry(method, look(method), linestyle="none") for method in costs]
+        legend(figure, methods, 2)
+        legend(figure, [mark("one seed"), mark("mean of its seeds", 9)], 2, row=-(-len(costs) // 2))
         points = "; ".join(
             f"{method} {_spread(accuracies)} at {told[method]}" for method, accuracies in by_seed.items()
         )
@@ -95,10 +103,10 @@ def _scale_cost(axes: Axes, costs: Sequence[float]) -> None:
     if positive and max(positive) > 10 * min(positive):
         least = 10.0 ** np.floor(log10(min(positive)))
         axes.set_xscale("symlog", linthresh=least, linscale=0.4)
-        decades = least * 10.0 ** np.arange(np.ceil(log10(max(positive) / least)) + 1)
-        axes.set_xlim(-0.25 * least if 0 in costs else 0.8 * least, 1.6 * max(positive))
-        axes.set_xticks([0, *decades] if 0 in costs else decades, minor=False)
+        decades = least * 10.0 ** np.arange(int(log10(max(positive) / least)) + 1)
+        axes.set_xticks([0, *decades] if 0 in costs else decades)
         axes.set_xticks([], minor=True)
+        axes.set_xlim(-0.25 * least if 0 in costs else 0.8 * least, 1.6 * max(positive))
     else:
         top = max(costs) or 1
         axes.set_xlim(-0.06 * top, 1.08 * top)
@@ -111,11 +119,6 @@ def _scale_accuracy(axes: Axes, values: Sequence[float]) -> None:
     room = max(0.04, (0.2 - (high - low)) / 2)
     axes.set_ylim(max(low - room, -0.02), min(high + room, 1.02))
     axes.yaxis.set_major_formatter(percent_ticks())
-
-
-def _legend(figure: Figure, entries: Sequence[Any], columns: int) -> None:
-    options: dict[str, Any] = {"columnspacing": 1.2, "handletextpad": 0.5, "labelspacing": 0.35}
-    figure.legend(handles=entries, loc="upper left", ncols=columns, borderaxespad=0.1, **options)
 
 
 def cumulative_time(name: str, timing: Timing) -> Chart | None:
@@ -138,8 +141,8 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
     trainings = range(last + 1)
     unit, seconds = _time_unit(max(cost.after(last) or 0 for cost in known.values()))
     with drawing():
-        figure = Figure((WIDTH, 3.1))
-        axes = figure.add_axes((0.13, 0.15, 0.84, 0.7))
+        entries = [entry(_bounded(method, cost), look(method)) for method, cost in known.items()]
+        figure, (axes,) = stack(legend_height(len(entries), 2), [2.4])
         for method, cost in known.items():
             times = [(cost.after(n) or 0) / seconds for n in trainings]
             colour, marker, dash = look(method)
@@ -151,7 +154,7 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(number_ticks())
-        _legend(figure, [entry(_bounded(method, cost), look(method)) for method, cost in known.items()], 3)
+        legend(figure, entries, 2)
         return Chart(to_svg(figure, name), _time_alt(known, crossings, sorted(set(costs) - set(known))))
 
 
@@ -181,7 +184,8 @@ def _time_alt(known: Mapping[str, Cost], crossings: Mapping[str, int], missing: 
     for method, cost in known.items():
         part = f"{_bounded(method, cost)} {cost.once:,.1f} s once and {cost.each:,.1f} s each"
         if method in crossings:
-            part += f", less than inline from the {ordinal(crossings[method])} training on"
+            later = " or a later one" if cost.n_cached else ""
+            part += f", less than inline from the {ordinal(crossings[method])} training{later} on"
         parts.append(part)
     left_out = f" Not timed, so left out: {', '.join(missing)}." if missing else ""
     return f"Time in all over the number of trainings: {'; '.join(parts)}.{left_out}"
@@ -198,24 +202,23 @@ def learning_curves(
         best_epochs: method -> the epoch whose weights were kept.
     """
     with drawing():
-        figure = Figure((WIDTH, 4.9))
-        accuracy = figure.add_axes((0.12, 0.53, 0.85, 0.34))
-        loss = figure.add_axes((0.12, 0.1, 0.85, 0.38), sharex=accuracy)
+        figure, (accuracy, loss) = stack(legend_height(len(histories), 2) + ROW, [1.8, 1.8])
         for method, history in histories.items():
             _draw_curve(accuracy, "accuracy", history, method, best_epochs[method])
             _draw_curve(loss, "loss", history, method, best_epochs[method])
         accuracy.yaxis.set_major_formatter(percent_ticks())
         accuracy.tick_params(labelbottom=False)
+        loss.sharex(accuracy)
         accuracy.set_ylabel("accuracy, %")
         loss.set(xlabel="epoch", ylabel="loss")
+        last = max(len(history) for history in histories.values())
+        loss.set_xlim(1 - 0.04 * last, last + 0.04 * last)
         loss.xaxis.set_major_locator(MaxNLocator(integer=True))
         loss.yaxis.set_major_formatter(number_ticks())
+        legend(figure, [entry(method, look(method), linestyle="-") for method in histories], 2)
         plain = OTHER._replace(marker="")
-        entries = [entry(method, look(method), linestyle="-") for method in histories]
-        entries += [entry("validation", plain), entry("training", plain, linestyle=(0, (3, 1.5)))]
-        chosen = {"markersize": 9, "markerfacecolor": "none", "linestyle": "none"}
-        entries.append(entry("chosen epoch", OTHER._replace(marker="o"), **chosen))
-        _legend(figure, entries, 3)
+        marks = [entry("training", plain, linestyle=(0, (3, 1.5)), linewidth=1), entry("validation", plain)]
+        legend(figure, [*marks, mark("chosen epoch", 9)], 3, row=-(-len(histories) // 2))
         parts = [_curve_alt(method, history, best_epochs[method]) for method, history in histories.items()]
         return Chart(to_svg(figure, name), f"Learning curves over the epochs: {'; '.join(parts)}.")
 

@@ -1,6 +1,7 @@
 """The charts that show classes: confusion matrix, precision, recall and F1, images per split."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,18 @@ from matplotlib.figure import Figure
 
 from graft.blocks import SPLITS
 from graft.manifest import class_names
-from graft.report.looks import BLUE, WIDTH, columns, entry, look, number_ticks, percent_ticks, shorten
+from graft.report.looks import BLUE, WIDTH, columns, entry, legend, legend_height, look, number_ticks, shorten
 from graft.report.svg import GRID, Chart, drawing, to_svg
 from graft.report.words import percent
 
-LETTER = 0.075  # inches: what a column of text takes, at most
+LETTER = 0.08  # inches: what a column of text takes, at most
 TEXT_UP_TO = 15  # classes: more have cells too small for text
-# Of a cell with all of its row. With it the text is readable on every cell, on light and dark pages.
-OPACITY = 0.7
+TEXT_CELL = 0.36  # inches, at least
+CELL = 0.165  # inches: a cell without text
+WIDEST = 9.2  # inches: what an A4 page holds at one unit a CSS pixel
+# Of a cell with one image of many, and of one with all of its row: the first is seen, and on the last
+# text is readable, on light and dark pages.
+FAINT, FULL = 0.1, 0.7
 
 
 def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Chart:
@@ -32,23 +37,27 @@ def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: 
     """
     counts = np.array(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    n, labels = len(classes), [shorten(label) for label in classes]
-    many = n > TEXT_UP_TO
-    margin = 0.3 + LETTER * max(map(columns, labels))
-    across = not many and n * max(map(columns, labels)) < 46
-    below = 0.45 if across else margin + 0.05
-    width = max(WIDTH, margin + 0.165 * n) if many else WIDTH
-    side = width - margin - 0.05
-    top = 0.35 if many else 0.05
-    height = side + below + top
+    n, labels = len(classes), shorten(classes)
+    many, longest = n > TEXT_UP_TO, max(map(columns, labels))
+    across = not many and n * longest < 46
+    margin = 0.35 + LETTER * longest
+    below = 0.45 if across else margin
+    above = 0.35 if many else 0.05
+    side = min(CELL * n, WIDEST - margin) if many else max(TEXT_CELL * n, WIDTH - margin - 0.05)
+    width, height = margin + side + 0.05, above + side + below
     with drawing():
         figure = Figure((width, height))
-        box = margin / width, below / height, side / width, side / height
-        axes = figure.add_axes(box)
+        axes = figure.add_axes((margin / width, below / height, side / width, side / height))
         _draw_cells(axes, shares)
-        axes.set_xticks(range(n), labels, rotation=0 if across else 90)
-        axes.set_yticks(range(n), labels)
+        step = ceil(0.1 * n / side)
+        options: dict[str, Any] = {"labels": labels[::step], "fontsize": min(8.5, 54 * step * side / n)}
+        # Anchored, as the reader's font is as wide as it is: mpl would place what it has measured.
+        up: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"}
+        axes.set_xticks(range(0, n, step), **options, **({} if across else up))
+        axes.set_yticks(range(0, n, step), **options)
         axes.set(xlabel="predicted", ylabel="true", xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
+        axes.xaxis.set_label_coords(0.5, (0.17 - below) / side)
+        axes.yaxis.set_label_coords((0.17 - margin) / side, 0.5)
         if many:
             _draw_key(figure, margin, width, height)
         else:
@@ -61,15 +70,19 @@ def _square(row: float, column: float, size: float) -> list[tuple[float, float]]
     return [(column + x * size / 2, row + y * size / 2) for x, y in corners]
 
 
+def _colour(share: float) -> tuple[str, float]:
+    return BLUE, FAINT + (FULL - FAINT) * share
+
+
 def _draw_cells(axes: Axes, shares: np.ndarray) -> None:
     n = len(shares)
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    lines = np.arange(n + 1) - 0.5
-    axes.hlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=0.6, clip_on=False)
-    axes.vlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=0.6, clip_on=False)
+    lines, width = np.arange(n + 1) - 0.5, 0.6 if n <= TEXT_UP_TO else 0.3
+    axes.hlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=width, clip_on=False)
+    axes.vlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=width, clip_on=False)
     cells = np.argwhere(shares)
-    colours = [(BLUE, OPACITY * shares[row, column]) for row, column in cells]
+    colours = [_colour(shares[row, column]) for row, column in cells]
     squares = [_square(row, column, 1) for row, column in cells]
     axes.add_collection(PolyCollection(squares, facecolors=colours, linewidths=0))
 
@@ -78,16 +91,16 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, inches: flo
     size = min(9, 72 * inches / 3.4)
     for (row, column), count in np.ndenumerate(counts):
         text = f"{count:,}\n{100 * shares[row, column]:.0f} %" if count else "0"
-        axes.text(column, row, text, ha="center", va="center", fontsize=size, alpha=1 if count else 0.6)
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, alpha=1 if count else 0.7)
 
 
 def _draw_key(figure: Figure, margin: float, width: float, height: float) -> None:
     axes = figure.add_axes((margin / width, 1 - 0.3 / height, 3.4 / width, 0.25 / height))
     shares = np.linspace(0.2, 1, 5)
-    cells = [_square(0.5, 1.6 * i + 0.5, 1) for i in range(5)]
-    axes.add_collection(PolyCollection(cells, facecolors=[(BLUE, OPACITY * share) for share in shares]))
+    cells = [_square(0.5, 2.4 * i + 0.5, 1) for i in range(5)]
+    axes.add_collection(PolyCollection(cells, facecolors=[_colour(share) for share in shares]))
     for i, share in enumerate(shares):
-        axes.text(1.6 * i + 1.1, 0.5, f"{100 * share:.0f} %", va="center")
+        axes.text(2.4 * i + 1.15, 0.5, f"{100 * share:.0f} %", va="center")
     axes.set(xlim=(0, 12), ylim=(0, 1))
     axes.set_axis_off()
 
@@ -111,10 +124,10 @@ def per_class(name: str, metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
         metrics: method -> what `graft.metrics.evaluate` gave for it; of test, at least one method.
     """
     tables = {method: pd.DataFrame(measured["test"]["per_class"]) for method, measured in metrics.items()}
-    labels = [shorten(label, 14) for label in next(iter(tables.values()))["label"]]
+    labels = shorten(list(next(iter(tables.values()))["label"]), 14)
     height = len(labels) * (0.09 * len(tables) + 0.1)
     with drawing():
-        figure, panels = _rows(labels, height, ["precision", "recall", "f1"])
+        figure, panels = _rows(labels, height, 3, legend_height(len(tables), 2) + 0.2)
         for panel, quantity in zip(panels, ("precision", "recall", "f1"), strict=True):
             for i, (method, table) in enumerate(tables.items()):
                 step = 0.8 / len(tables)
@@ -123,28 +136,29 @@ def per_class(name: str, metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
                 panel.hlines(y, 0, table[quantity], colors=colour, linewidths=1.6)
                 panel.plot(table[quantity], y, marker, color=colour, markersize=3.6, clip_on=False)
             panel.set_title("F1" if quantity == "f1" else quantity)
-            panel.set(xlim=(0, 1), xticks=[0, 0.5, 1], xlabel="%")
-            panel.xaxis.set_major_formatter(percent_ticks())
+            panel.set(xlim=(0, 1), xlabel="%")
+            panel.set_xticks([0, 0.5, 1], ["0", "50", "100"])
+            panel.get_xticklabels()[0].set_horizontalalignment("left")
+            panel.get_xticklabels()[-1].set_horizontalalignment("right")
         entries = [entry(method, look(method), linestyle="-") for method in tables]
-        figure.legend(handles=entries, loc="upper left", ncols=2, borderaxespad=0.1)
+        legend(figure, entries, 2)
         return Chart(to_svg(figure, name), _per_class_alt(tables))
 
 
-def _rows(labels: Sequence[str], height: float, panels: Sequence[str]) -> tuple[Figure, list[Axes]]:
-    """A figure of panels side by side, with a row a label, the first on top."""
-    margin, above, below, gap = 0.1 + LETTER * max(map(columns, labels)), 0.62, 0.42, 0.18
+def _rows(labels: Sequence[str], height: float, n: int, above: float) -> tuple[Figure, list[Axes]]:
+    """A figure of n panels side by side, with a row a label, the first on top; `height` of all, in inches."""
+    margin, below, gap = 0.12 + LETTER * max(map(columns, labels)), 0.42, 0.18
     total = height + above + below
-    width = (WIDTH - margin - 0.12 - gap * (len(panels) - 1)) / len(panels)
-    figure = Figure((WIDTH, total))
-    axes = [
-        figure.add_axes(((margin + i * (width + gap)) / WIDTH, below / total, width / WIDTH, height / total))
-        for i in range(len(panels))
-    ]
-    for i, panel in enumerate(axes):
+    width = (WIDTH - margin - 0.12 - gap * (n - 1)) / n
+    figure, panels = Figure((WIDTH, total)), []
+    for i in range(n):
+        left = (margin + i * (width + gap)) / WIDTH
+        panel = figure.add_axes((left, below / total, width / WIDTH, height / total))
         panel.set(ylim=(len(labels) - 0.5, -0.5), yticks=range(len(labels)))
-        panel.set_yticklabels(labels if i == 0 else [])
+        panel.set_yticklabels([] if i else labels)
         panel.grid(False, axis="y")
-    return figure, axes
+        panels.append(panel)
+    return figure, panels
 
 
 def _per_class_alt(tables: Mapping[str, pd.DataFrame]) -> str:
@@ -167,20 +181,21 @@ def images_per_class(name: str, manifest: pd.DataFrame) -> Chart:
     classes = class_names(manifest)
     counts = pd.crosstab(manifest["label"], manifest["split"]).reindex(classes, fill_value=0)
     counts = counts.reindex(columns=list(SPLITS), fill_value=0)
-    most = int(counts.sum(axis=1).max())
+    texts = [" + ".join(f"{n:,}" for n in numbers) for numbers in counts.to_numpy()]
     with drawing():
-        figure, (axes,) = _rows([shorten(label) for label in classes], 0.24 * len(classes), ["images"])
-        left = np.zeros(len(classes))
+        top = legend_height(3, 3)
+        figure, (axes,) = _rows(shorten(classes), 0.24 * len(classes), 1, top)
+        left, bars = np.zeros(len(classes)), []
         for split, shade in zip(SPLITS, (0.75, 0.35, 0.0), strict=True):
             options: dict[str, Any] = {"facecolor": ("black", shade), "edgecolor": "black", "linewidth": 0.6}
-            axes.barh(range(len(classes)), counts[split], 0.62, left, label=split, **options)
+            bars.append(axes.barh(range(len(classes)), counts[split], 0.62, left, label=split, **options))
             left += counts[split].to_numpy()
-        for row, numbers in enumerate(counts.to_numpy()):
-            axes.annotate(" + ".join(f"{n:,}" for n in numbers), (left[row], row), (4, 0), va="center",
-                          textcoords="offset points")  # fmt: skip
-        axes.set(xlabel="images", xlim=(0, 1.45 * most))
+        for row, text in enumerate(texts):
+            axes.annotate(text, (left[row], row), (4, 0), va="center", textcoords="offset points")
+        text_share = (0.1 + LETTER * max(map(len, texts))) / (axes.get_position().width * WIDTH)
+        axes.set(xlabel="images", xlim=(0, max(left) / max(0.3, 1 - text_share)))
         axes.xaxis.set_major_formatter(number_ticks())
-        figure.legend(loc="upper left", ncols=3, borderaxespad=0.1)
+        legend(figure, bars, 3)
         return Chart(to_svg(figure, name), _images_alt(counts))
 
 

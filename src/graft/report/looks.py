@@ -1,13 +1,17 @@
-"""How methods and names look in every chart."""
+"""What the charts have in common: how methods look, legends, room, names."""
 
-import unicodedata
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
+from unicodedata import category, combining, east_asian_width
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 WIDTH = 4.8  # inches, so 345.6 units: on a telephone about one CSS pixel each
+ROW = 0.165  # inches: a row of a legend
 Dash = str | tuple[float, tuple[float, ...]]
 
 
@@ -41,28 +45,71 @@ def entry(label: str, chosen: Look, **options: Any) -> Line2D:
     return Line2D([], [], label=label, **given)
 
 
-def shorten(label: str, width: int = 18) -> str:
-    """A label in at most so many columns, its middle replaced by an ellipsis: ends tell names apart.
+def mark(label: str, ring: float = 0) -> Line2D:
+    """A line of a legend that is of no method: a dot or, of a size, a ring."""
+    size = {"markersize": ring, "markerfacecolor": "none"} if ring else {"markersize": 4}
+    return entry(label, OTHER._replace(marker="o"), linestyle="none", **size)
 
-    Wide (East Asian) characters take two columns, combining ones none; control characters, which SVG
-    cannot hold, become spaces.
+
+def legend(figure: Figure, entries: Sequence[Any], columns: int, row: int = 0) -> None:
+    """Put a legend on top of a figure, without a frame; `row` is how many rows stand above it."""
+    options: dict[str, Any] = {"columnspacing": 1.2, "handletextpad": 0.5, "labelspacing": 0.35}
+    top = 0, 1 - row * ROW / figure.get_figheight()
+    figure.legend(
+        handles=entries, loc="upper left", bbox_to_anchor=top, ncols=columns, borderaxespad=0.1, **options
+    )
+
+
+def legend_height(n: int, columns: int) -> float:
+    """Inches that a legend of n entries takes."""
+    return ROW * -(-n // columns) + 0.06
+
+
+def stack(top: float, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """A figure of axes one under the other, of these heights (inches), with room on top."""
+    left, gap, bottom = 0.58, 0.16, 0.45
+    height = top + sum(heights) + gap * (len(heights) - 1) + bottom
+    figure, drawn, y = Figure((WIDTH, height)), [], height - top
+    for one in heights:
+        y -= one
+        drawn.append(figure.add_axes((left / WIDTH, y / height, 1 - (left + 0.12) / WIDTH, one / height)))
+        y -= gap
+    return figure, drawn
+
+
+def shorten(labels: Sequence[str], width: int = 18) -> list[str]:
+    """Labels in at most so many columns each, with an ellipsis in the middle: ends tell names apart.
+
+    Those that would then be alike begin with an ellipsis instead, shortly before they first differ.
+    Control characters, which SVG cannot hold, become spaces.
     """
-    label = "".join(" " if unicodedata.category(char) == "Cc" else char for char in label)
+    clean = ["".join(" " if category(char) == "Cc" else char for char in label) for label in labels]
+    short = [_shorten(label, width) for label in clean]
+    places = defaultdict(list)
+    for i, text in enumerate(short):
+        places[text].append(i)
+    for alike in places.values():
+        letters = zip(*(clean[i] for i in alike), strict=False)
+        same = next((n for n, found in enumerate(letters) if len(set(found)) > 1), 0)
+        for i in alike if same > 3 else []:
+            short[i] = _cut("…" + clean[i][same - 3 :], width)
+    return short
+
+
+def _shorten(label: str, width: int) -> str:
     if columns(label) <= width:
         return label
     tail = _take(reversed(label), (width - 1) // 2)[::-1]
     return f"{_take(label, width - 1 - columns(tail))}…{tail}"
 
 
+def _cut(label: str, width: int) -> str:
+    return label if columns(label) <= width else _take(label, width - 1) + "…"
+
+
 def columns(text: str) -> int:
-    """How many columns a text takes where a Latin letter takes one."""
-    return sum(map(_columns, text))
-
-
-def _columns(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    """How many columns a text takes: a wide (East Asian) character two, a combining one none."""
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def _take(text: Iterable[str], width: int) -> str:

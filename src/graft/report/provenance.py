@@ -36,6 +36,9 @@ class Provenance(NamedTuple):
     notes: tuple[str, ...]
 
 
+NO_COMMIT = Provenance(None, None, None, ("Git has no commit of this work: no command rebuilds it yet.",))
+
+
 class _GitError(Exception):
     pass
 
@@ -51,7 +54,7 @@ def describe_commit(root: Path) -> Provenance:
         committed = yaml.safe_load(_git(root, "show", "HEAD:./params.yaml")) or {}
         changed = [line[3:] for line in _git(root, "status", "--porcelain", "--", *CODE).splitlines()]
     except _GitError:
-        return Provenance(None, None, None, ("Git has no commit of this work: no command rebuilds it yet.",))
+        return NO_COMMIT
     params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")) or {}
     overrides = [*list_overrides(committed, _without_folders(params))]
     switch = f"git switch --detach {commit[:HASH]}"

@@ -50,7 +50,7 @@ def _draw_roc(axes: Axes, curves: pd.DataFrame, colour: str) -> None:
     for curve in groups if len(groups) > 1 else []:
         axes.plot(curve["fpr"], curve["tpr"], color=colour, linewidth=0.6, alpha=0.45)
     mean = mean_roc(curves)
-    axes.plot(mean["fpr"], mean["tpr"], color=colour, linewidth=1.8, clip_on=False)
+    axes.plot(mean["fpr"], mean["tpr"], color=colour, linewidth=2.2, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=SHARES, yticks=SHARES)
     _plain_ticks(axes)
 
@@ -121,7 +121,7 @@ def _decisions(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def _draw_reliability(above: Axes, below: Axes, bins: Sequence[Bin], colour: str) -> None:
     filled = [one for one in bins if one.n]
     middles = [(one.low + one.high) / 2 for one in filled]
-    options: dict[str, Any] = {"width": 0.86 / len(bins), "color": (colour, 0.75), "linewidth": 0}
+    options: dict[str, Any] = {"width": 0.86 / len(bins), "color": colour, "linewidth": 0}
     above.bar(middles, [one.accuracy or 0 for one in filled], **options)
     above.plot([0, 1], [0, 1], color="black", linewidth=0.8)
     above.set(xlim=(0, 1), ylim=(0, 1), xticks=SHARES, yticks=SHARES)
@@ -137,7 +137,7 @@ def _panels(n: int, heights: Sequence[float]) -> tuple[Figure, list[list[Axes]]]
     """A figure of n panels, two in a row; each is a stack of axes, their heights in shares of the width."""
     across = min(n, 2)
     down = -(-n // across)
-    left, right, above, below, gap, space = 0.48, 0.1, 0.25, 0.42, 0.4, 0.1
+    left, right, above, below, gap, space = 0.48, 0.1, 0.25, 0.42, 0.4, 0.14
     width = (WIDTH - left - right - gap) / 2 if across == 2 else 0.6 * WIDTH
     stack = sum(heights) * width + space * (len(heights) - 1)
     total = down * (stack + above + below)

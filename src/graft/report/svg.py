@@ -86,13 +86,14 @@ def to_svg(figure: Figure, name: str) -> str:
     _clean(root)
     _rename(root, name)
     width = 72 * figure.get_figwidth()
+    least = width if width > 360 else 0.8 * width  # a usual chart fits a telephone, a wide one is scrolled
     # What matplotlib writes as `* { ... }`, which in a page would be the style of everything.
     joins = "stroke-linejoin: round; stroke-linecap: butt"
     root.attrib = {
         "xmlns": "http://www.w3.org/2000/svg",
         "viewBox": root.attrib["viewBox"],
         "fill": "currentColor",
-        "style": f"min-width: {0.8 * width:.0f}px; max-width: {1.5 * width:.0f}px; {joins}",
+        "style": f"min-width: {least:.0f}px; max-width: {1.5 * width:.0f}px; {joins}",
     }
     return ElementTree.tostring(root, encoding="unicode")
 
