@@ -288,6 +288,7 @@ def test_with_nothing_to_show_it_says_so(least):
     words = Parsed(least).words
     assert "No test image was classified wrong by any method." in words
     assert "No method was explained." in words
+    assert "No method rests on a backbone" in words
     assert "Backbone none" in words
     assert "Pairs of methods" not in words
     assert "Over the seeds" not in words
@@ -440,7 +441,8 @@ def test_the_stage_writes_that_page_whatever_the_order_of_sets(inputs, page, wor
     expected = page.replace("flowers", "demo")
     # Sets have another order there than here.
     environment = os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": str(ROOT / "stages")}
-    code = "import runpy, sys; runpy.run_module('report', run_name='__main__'); assert 'keras' not in sys.modules"
+    code = "import runpy, sys; runpy.run_module('report', run_name='__main__'); "
+    code += "assert 'keras' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=work, env=environment, check=True)
     written = (work / "reports/index.html").read_text(encoding="utf-8")
     head, _, rest = written.partition("<nav")

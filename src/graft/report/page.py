@@ -10,7 +10,7 @@ from graft.metrics import measure_split
 from graft.predictions import first_seed
 from graft.report.charts import accuracy_by_images, accuracy_by_seconds, cumulative_time, learning_curves
 from graft.report.class_charts import confusion, images_per_class, per_class
-from graft.report.costs import describe_cost, describe_crossings, measure_costs
+from graft.report.costs import Cost, describe_cost, describe_crossings, measure_costs
 from graft.report.inputs import Inputs
 from graft.report.pictures import make_picture
 from graft.report.provenance import Provenance
@@ -88,9 +88,10 @@ def _head(inputs: Inputs, dataset: str) -> dict[str, Any]:
     backbones = {row["backbone"]: row["weights"] for row in rows if row["backbone"] != "none"}
     several = any(row["n_seeds"] > 1 for row in rows)
     methods = ", ".join(row["method"] for row in rows)
+    same = " on the same images and the same split" if len(rows) > 1 else ""
     return {
         "title": f"Transfer learning on {dataset}",
-        "lead": f"{methods} on the same images and the same split",
+        "lead": f"{methods}{same}",
         "warnings": [
             _warn(name, weights) for name, weights in backbones.items() if not _pretrained(rows, name)
         ],
@@ -116,15 +117,12 @@ def _warn(backbone: str, weights: str) -> str:
 def _numbers(inputs: Inputs, measured: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
     comparison = inputs.comparison
     rows, pairs, level = comparison["methods"], comparison["pairs"], 1 - comparison["confidence"]
-    costs = measure_costs(inputs.timing)
-    timed = {row["method"] for row in rows} & set(costs)
     return {
         "n_test": rows[0]["n_seen_test"],
         "comparison": compare_methods(comparison, inputs.timing),
         "notes": list(_notes(inputs)),
         "verdicts": [f"{describe_test(pair, level)}." for pair in pairs],
-        "caching": [describe_cost(method, costs[method]) for method in costs if method in timed]
-        + (describe_crossings(costs) if timed == set(costs) else []),
+        "caching": list(_caching({row["method"] for row in rows}, measure_costs(inputs.timing))),
         "measured": measure_methods(measured),
         "per_class": {
             name: measure_classes(measured, quantity)
@@ -136,6 +134,16 @@ def _numbers(inputs: Inputs, measured: Mapping[str, list[dict[str, Any]]]) -> di
             *(describe_noise(pair) for pair in pairs if pair["exceeds_noise"] is not None),
         ],
     }
+
+
+def _caching(methods: set[str], costs: Mapping[str, Cost]) -> Iterator[str]:
+    for method in costs:
+        if method in methods:
+            yield describe_cost(method, costs[method])
+    if methods >= set(costs):
+        yield from describe_crossings(costs)
+    elif not methods & set(costs):
+        yield "No method rests on a backbone, so there is nothing to cache."
 
 
 def _notes(inputs: Inputs) -> Iterator[str]:
