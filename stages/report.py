@@ -9,9 +9,10 @@ from graft.report.page import build_page
 from graft.report.provenance import describe_commit
 
 if __name__ == "__main__":
-    params = load_params("dataset", "metrics")
+    params = load_params("dataset", "source", "metrics")
     inputs = read_inputs(Path())
-    page = build_page(inputs, params.dataset, params.metrics.calibration_bins, describe_commit(Path()))
+    name = Path(params.source).name if params.dataset == "folder" else params.dataset
+    page = build_page(inputs, name, params.metrics.calibration_bins, describe_commit(Path()))
     file = Path("reports/index.html")
     file.write_text(page, encoding="utf-8", newline="\n")
     print(f"report: {file.as_posix()}, {file.stat().st_size / 1e6:.1f} MB")
