@@ -4,20 +4,22 @@ from pathlib import Path
 
 import _checkout  # noqa: F401  (first: this checkout's src)
 from graft.compare import METHODS
-from graft.examples import choose_examples, read_images
+from graft.examples import choose_examples, read_answers, read_images
 from graft.explain import explain
 from graft.params import load_params
-from graft.predictions import read_predictions, score_matrix
+from graft.predictions import first_seed, read_predictions, score_matrix
 
 if __name__ == "__main__":
     params = load_params("explain").explain
     predictions = {method: read_predictions(Path("predictions") / f"{method}.parquet") for method in METHODS}
     examples = choose_examples(predictions, params.mistakes, params.hesitant)
-    models = {
-        method: Path("models") / method / "model.keras"
-        for method, (_, facts) in predictions.items()
-        if facts["backbone"] != "none"
-    }
-    images = read_images(Path("data/images"), [example["key"] for example in examples])
-    classes = score_matrix(predictions[METHODS[0]][0])[1]
-    explain(examples, images, models, classes, Path("reports/explain"))
+    with_backbone = [method for method in METHODS if predictions[method][1]["backbone"] != "none"]
+    answered = {method: read_answers(first_seed(*predictions[method])) for method in with_backbone}
+    explain(
+        examples,
+        read_images(Path("data/images"), [example["key"] for example in examples]),
+        {method: Path("models") / method / "model.keras" for method in with_backbone},
+        {method: dict(zip(rows["key"], rows["answer"], strict=True)) for method, rows in answered.items()},
+        score_matrix(predictions[METHODS[0]][0])[1],
+        Path("reports/explain"),
+    )

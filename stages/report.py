@@ -6,13 +6,12 @@ import _checkout  # noqa: F401  (first: this checkout's src)
 from graft.params import load_params
 from graft.report.inputs import read_inputs
 from graft.report.page import build_page
-from graft.report.provenance import describe_commit
+from graft.report.provenance import describe_commit, name_dataset
 
 if __name__ == "__main__":
     params = load_params("dataset", "source", "metrics")
-    inputs = read_inputs(Path())
-    name = Path(params.source).name if params.dataset == "folder" else params.dataset
-    page = build_page(inputs, name, params.metrics.calibration_bins, describe_commit(Path()))
+    name = name_dataset(params.dataset, params.source)
+    page = build_page(read_inputs(Path()), name, params.metrics.calibration_bins, describe_commit(Path()))
     file = Path("reports/index.html")
     file.write_text(page, encoding="utf-8", newline="\n")
     print(f"report: {file.as_posix()}, {file.stat().st_size / 1e6:.1f} MB")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.examples import choose_examples, read_images
+from graft.examples import choose_examples, read_answers, read_images
 from graft.predictions import SCORE
 
 CLASSES = ["cat", "dog", "owl"]
@@ -108,3 +108,4 @@ def test_two_classes_are_decided_as_a_sigmoid_is() -> None:
     rows = pd.DataFrame({"key": ["a", "b"], "y_true": ["cat", "dog"], "split": "test", "seed": 3})
     rows = rows.assign(**{SCORE + "cat": np.float32([0.5, 0.5]), SCORE + "dog": np.float32([0.5, 0.5])})
     assert [example["reasons"]["inline"] for example in choose(rows, 1, 1)] == ["mistake", "clear"]
+    assert list(read_answers(rows)["answer"]) == ["dog", "dog"]

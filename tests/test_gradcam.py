@@ -214,6 +214,15 @@ def test_each_class_of_a_sigmoid_has_the_places_that_speak_for_it(more_red: bool
     assert [tuple(place) for place in np.argwhere(found.heat)] == [(1, 2) if more_red else (6, 5)]
 
 
+def test_another_class_than_the_answer_can_be_explained() -> None:
+    picture = np.zeros((SIZE, SIZE, 3), np.float32)
+    picture[1, 2, 0], picture[6, 5, 2] = 200, 150
+    both = gradcam(mark_model(1.0), np.stack([picture, picture]), [1, 0])
+    assert [found.answer for found in both] == [1, 0]
+    assert sum(found.score for found in both) == pytest.approx(1)
+    assert [tuple(np.argwhere(found.heat)[0]) for found in both] == [(1, 2), (6, 5)]
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_a_model_that_is_sure_has_a_map_too(n_outputs: int, pictures: np.ndarray) -> None:
     """The softmax's own derivative is 0 there."""
@@ -239,6 +248,11 @@ def test_the_feature_map_of_a_backbone(params: Params, name: str, layer: str) ->
     model = functional([from_pixels(outline(row), row)], (64, 64, 3))
     (application,) = (part for part in model.layers[1].layers if isinstance(part, keras.Model))
     assert feature_layer(application.layers).name == layer
+
+
+def test_what_gets_the_convolutions_size_back_later_is_not_its_map() -> None:
+    layers = [kl.Conv2D(2, 3), kl.ReLU(name="kept"), kl.MaxPooling2D(2), kl.UpSampling2D(2)]
+    assert feature_layer(sequential(layers).layers).name == "kept"
 
 
 def test_without_a_convolution_it_is_an_error(pictures: np.ndarray) -> None:

@@ -4,7 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -26,6 +26,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 @settings(max_examples=25, deadline=None)
+@example(height=128, width=128, h=7, w=7)  # noise that 64 colours do not press into the limit
 @given(height=SIDES, width=SIDES, h=st.integers(1, 16), w=st.integers(1, 16))
 def test_of_any_photo_it_is_small_and_keeps_its_aspect_ratio(height: int, width: int, h: int, w: int) -> None:
     photo, heat = noise(height, width), rising(h, w)
@@ -67,6 +68,16 @@ def test_heat_has_no_colour_of_the_photo() -> None:
     yellow = np.full((20, 20, 3), (255, 220, 0), np.uint8)
     pixels = np.asarray(opened(draw_heat(yellow, np.zeros((2, 2)))).convert("RGB")).astype(int)
     assert np.ptp(pixels, axis=2).max() == 0
+
+
+def test_few_colours_do_not_carry_heat_to_where_there_is_none() -> None:
+    """A white leaf in a cold corner stays white."""
+    photo = np.linspace(60, 120, 128 * 128 * 3).reshape(128, 128, 3).astype(np.uint8)
+    photo[5:20, 5:20] = np.random.default_rng(0).integers(220, 256, (15, 15, 1))
+    heat = np.zeros((4, 4), np.float32)
+    heat[3, 3] = 1
+    pixels = np.asarray(opened(draw_heat(photo, heat)).convert("RGB")).astype(int)
+    assert np.ptp(pixels[5:20, 5:20], axis=2).max() <= 12
 
 
 def test_more_heat_is_lighter() -> None:

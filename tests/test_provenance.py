@@ -10,7 +10,7 @@ from dvc.utils.serialize import load_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.report.provenance import NO_COMMIT, describe_commit, list_overrides
+from graft.report.provenance import NO_COMMIT, describe_commit, list_overrides, name_dataset
 from repository import ROOT, edit, run
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="$", exclude_categories=("Cc",)), max_size=9)
@@ -63,6 +63,12 @@ def commit(folder):
     run(folder, "git", "add", "--all")
     run(folder, "git", "commit", "--quiet", "--message", "all")
     return run(folder, "git", "rev-parse", "HEAD").strip()
+
+
+def test_a_folder_is_called_by_its_own_name():
+    assert name_dataset("folder", "/home/me/my photos/") == "my photos"
+    assert name_dataset("folder", "photos.zip") == "photos.zip"
+    assert name_dataset("demo", "photos") == "demo"
 
 
 def test_without_a_commit_or_git_no_command_is_promised(work, tmp_path):

@@ -43,24 +43,30 @@ def choose_examples(
 
 def _choose(predictions: pd.DataFrame, n_mistakes: int, n_hesitant: int) -> pd.DataFrame:
     """The rows ``key, y_true, reason`` of one method's choice."""
+    rows = read_answers(predictions).sort_values(["confidence", "key"], ascending=[False, True])
+    hits = rows[rows["y_true"] == rows["answer"]]
+    clear = hits.drop_duplicates("y_true")
+    others = hits[~hits["key"].isin(clear["key"])].sort_values(["confidence", "key"])
+    mistakes = rows[rows["y_true"] != rows["answer"]].head(n_mistakes)
+    reasons = {MISTAKE: mistakes, HESITANT: others.head(n_hesitant), CLEAR: clear}
+    return pd.concat([part.assign(reason=reason) for reason, part in reasons.items()])
+
+
+def read_answers(predictions: pd.DataFrame) -> pd.DataFrame:
+    """What was answered to the test images, of predictions of one seed.
+
+    Returns:
+        Frame ``key, y_true, answer, confidence``: ``answer`` is the label that was decided for,
+        ``confidence`` its score.
+    """
     test = predictions[predictions["split"] == "test"]
     scores, classes = score_matrix(test)
     decided = decide(scores)
-    rows = pd.DataFrame(
-        {
-            "key": test["key"].to_numpy(),
-            "y_true": test["y_true"].to_numpy(),
-            "confidence": scores[np.arange(len(scores)), decided],
-        }
-    )
-    right = rows["y_true"].to_numpy() == np.array(classes, dtype=object)[decided]
-    rows = rows.assign(right=right).sort_values(["confidence", "key"], ascending=[False, True])
-    hits = rows[rows["right"]]
-    clear = hits.drop_duplicates("y_true")
-    others = hits[~hits["key"].isin(clear["key"])].sort_values(["confidence", "key"])
-    mistakes = rows[~rows["right"]].head(n_mistakes)
-    reasons = {MISTAKE: mistakes, HESITANT: others.head(n_hesitant), CLEAR: clear}
-    return pd.concat([part.assign(reason=reason) for reason, part in reasons.items()])
+    answers = {
+        "answer": np.array(classes, dtype=object)[decided],
+        "confidence": scores[np.arange(len(scores)), decided],
+    }
+    return test[["key", "y_true"]].assign(**answers)
 
 
 def read_images(folder: Path, keys: Sequence[str]) -> dict[str, bytes]:

@@ -22,30 +22,33 @@ def explain(
     examples: Sequence[Example],
     images: Mapping[str, bytes],
     models: Mapping[str, Path],
+    answers: Mapping[str, Mapping[str, str]],
     classes: Sequence[str],
     folder: Path,
 ) -> None:
     """Write ``<method>/<key>.png`` for each method and example, and ``index.json``.
 
-    The models get the decoded images as they are, as users give them. So an answer may differ from
-    the one in the predictions, which rest on features that were rounded, where the two scores
-    are about equal.
+    The models get the decoded images as they are, as users give them. Their scores differ a little from
+    those of the predictions, which rest on features that were rounded; so what is explained is
+    the answer in the predictions, also where the model, about undecided, now gives another.
 
     Args:
         examples: what `graft.examples.choose_examples` gave.
-        images: key -> encoded image.
+        images: key -> encoded image, of the examples.
         models: method -> a deployable model; one at a time is in memory.
+        answers: method -> key -> the label that it answered, and that the map explains.
         classes: the labels in class order.
         folder: replaced. ``index.json`` holds ``methods`` and ``images``: the examples with their ``maps``,
-            method -> ``class`` (the model's answer, which the map explains), ``score`` (its probability, to
-            6 decimals) and ``file``.
+            method -> ``class`` (the answer), ``score`` (the probability that the model gives it, to 6
+            decimals) and ``file``.
     """
     shutil.rmtree(folder, ignore_errors=True)
     maps: dict[str, dict[str, Any]] = {example["key"]: {} for example in examples}
     for method, path in models.items():
         (folder / method).mkdir(parents=True)
         model = keras.saving.load_model(path)
-        for key, photo, found in track(_explain(model, images), f"explain {method}", len(images)):
+        numbers = {key: classes.index(answers[method][key]) for key in maps}
+        for key, photo, found in track(_explain(model, images, numbers), f"explain {method}", len(maps)):
             file = f"{method}/{key}.png"
             (folder / file).write_bytes(draw_heat(photo, found.heat))
             answer = {"class": classes[found.answer], "score": round(found.score, 6)}
@@ -57,12 +60,13 @@ def explain(
 
 
 def _explain(
-    model: keras.Model, images: Mapping[str, bytes]
+    model: keras.Model, images: Mapping[str, bytes], numbers: Mapping[str, int]
 ) -> Iterator[tuple[str, np.ndarray, Explanation]]:
     """Each key with its photo and explanation, computed in batches: three times as fast as one by one."""
     # The model's own resizing, which then leaves the pixels as they are, gives all of them one size.
-    resize, ordered = model.get_layer("resizing"), sorted(images)
+    resize, ordered = model.get_layer("resizing"), list(numbers)
     for keys in [ordered[i : i + BATCH_SIZE] for i in range(0, len(ordered), BATCH_SIZE)]:
         photos = [decode(images[key]) for key in keys]
         pixels = np.concatenate([resize(photo[None].astype(np.float32)) for photo in photos])
-        yield from zip(keys, photos, gradcam(model, pixels), strict=True)
+        found = gradcam(model, pixels, [numbers[key] for key in keys])
+        yield from zip(keys, photos, found, strict=True)

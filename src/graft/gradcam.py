@@ -20,13 +20,13 @@ CONVOLUTIONS = (
 
 
 class Explanation(NamedTuple):
-    """What a model answers to an image, and where it looks.
+    """Where a model looks that answers a class to an image.
 
     Attributes:
         heat: (h, w) float32 in [0, 1], of the size of the feature map, over the whole image; its maximum
-            is 1, or all of it is 0 where no place speaks for the answer.
+            is 1, or all of it is 0 where no place speaks for the class.
         answer: the number of the class.
-        score: its probability.
+        score: the probability that the model gives it.
     """
 
     heat: np.ndarray
@@ -34,8 +34,10 @@ class Explanation(NamedTuple):
     score: float
 
 
-def gradcam(model: keras.Model, images: np.ndarray) -> list[Explanation]:
-    """Explain a model's answers to images of one size.
+def gradcam(
+    model: keras.Model, images: np.ndarray, answers: Sequence[int] | None = None
+) -> list[Explanation]:
+    """Explain answers of a model to images of one size.
 
     The heat is ReLU(sum over k of alpha_k A_k), divided by its maximum. A is the output of
     `feature_layer`, k its channels, and alpha_k the mean over all places of the derivative of the
@@ -46,6 +48,7 @@ def gradcam(model: keras.Model, images: np.ndarray) -> list[Explanation]:
         model: from (n, H, W, channels) images to a sigmoid or a softmax in a dense layer; it may hold
             other models, to any depth. It stays as it was, and computes in inference mode.
         images: (n, H, W, channels) in [0, 255], or what else the model takes; they go through it at once.
+        answers: the number of the class to explain, for each image; None: what the model answers.
 
     Raises:
         ValueError: if the model has no convolution, or does not end in a dense layer.
@@ -58,17 +61,17 @@ def gradcam(model: keras.Model, images: np.ndarray) -> list[Explanation]:
         _followed(deepest, tape) as maps_calls,
         _followed(last, tape) as last_calls,
     ):
-        scores = class_scores(model(tf.cast(images, tf.float32), training=False).numpy())
-        answers = decide(scores)
-        before = last_calls[-1].inputs @ last.kernel + (last.bias if last.use_bias else 0.0)
+        scores = class_scores(model(images, training=False).numpy())
+        numbers = decide(scores) if answers is None else answers
+        before = last_calls[-1].inputs @ last.kernel  # without the bias, which has no part in the derivative
         both = tf.concat([-before, before], 1) if before.shape[1] == 1 else before
-        targets = tf.gather(both, answers, axis=1, batch_dims=1)
+        targets = tf.gather(both, numbers, axis=1, batch_dims=1)
     maps = maps_calls[-1].output
     gradients = tape.gradient(targets, maps)  # of each image alone: no score depends on another's maps
-    rows = zip(maps.numpy(), gradients.numpy(), answers, scores, strict=True)
+    rows = zip(maps.numpy(), gradients.numpy(), numbers, scores, strict=True)
     return [
-        Explanation(_heat(of_image, gradient), int(answer), float(probabilities[answer]))
-        for of_image, gradient, answer, probabilities in rows
+        Explanation(_heat(of_image, gradient), int(number), float(probabilities[number]))
+        for of_image, gradient, number, probabilities in rows
     ]
 
 

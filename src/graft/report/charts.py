@@ -1,16 +1,14 @@
 """The charts that compare whole methods: accuracy against cost, time, learning curves."""
 
 from collections.abc import Mapping, Sequence
-from math import log10
 from statistics import mean
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from graft.report.costs import Cost, Timing, crossing, measure_costs, ordinal, split_seconds
+from graft.report.costs import Cost, Timing, crossing, measure_costs, ordinal, split_seconds, with_unit
 from graft.report.looks import (
     OTHER,
     ROW,
@@ -21,6 +19,8 @@ from graft.report.looks import (
     mark,
     number_ticks,
     percent_ticks,
+    scale_accuracy,
+    scale_cost,
     stack,
 )
 from graft.report.svg import Chart, drawing, to_svg
@@ -37,7 +37,7 @@ def accuracy_by_images(name: str, comparison: Values) -> Chart:
         comparison: what `graft.compare.compare` gave.
     """
     costs = {row["method"]: float(row["images_embedded"]) for row in comparison["methods"]}
-    told = {method: f"{cost:,.0f} images embedded" for method, cost in costs.items()}
+    told = {method: f"with {cost:,.0f} images embedded" for method, cost in costs.items()}
     return _accuracy_by_cost(name, comparison, costs, "images embedded for one training", told, "")
 
 
@@ -49,9 +49,10 @@ def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart 
         timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
 
     Returns:
-        None where no method was timed. A method that was not is left out, and named in `Chart.alt`.
+        None where no method was timed. A method that was not is left out, and named in `Chart.alt`; one
+        whose features came from the cache in part is marked: it takes at least so long.
     """
-    costs, missing = {}, []
+    costs, missing, known = {}, [], measure_costs(timing)
     for row in comparison["methods"]:
         parts = [part for part in split_seconds(row["method"], timing) if part is not None]
         if len(parts) == 2:
@@ -61,7 +62,8 @@ def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart 
     if not costs:
         return None
     left_out = f" Not timed, so left out: {', '.join(missing)}." if missing else ""
-    told = {method: f"{cost:,.1f} s" for method, cost in costs.items()}
+    bounds = {method: cost.bound for method, cost in known.items()}
+    told = {method: f"in {bounds.get(method, '')}{with_unit(cost)}" for method, cost in costs.items()}
     label = "seconds for one training, with extraction"
     return _accuracy_by_cost(name, comparison, costs, label, told, left_out)
 
@@ -78,14 +80,15 @@ def _accuracy_by_cost(
             x = costs[method]
             axes.plot([x] * len(accuracies), accuracies, marker, color=colour, markersize=4)
             axes.plot([x], [mean(accuracies)], marker, color=colour, markerfacecolor="none", markersize=10)
-        _scale_cost(axes, list(costs.values()))
-        _scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
+        scale_cost(axes, list(costs.values()))
+        scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
         axes.set(xlabel=label, ylabel="test accuracy, %")
-        methods = [entry(method, look(method), linestyle="none") for method in costs]
+        least = {method: " (at least)" if "at least" in told[method] else "" for method in costs}
+        methods = [entry(method + least[method], look(method), linestyle="none") for method in costs]
         legend(figure, methods, 2)
         legend(figure, [mark("one seed"), mark("mean of its seeds", 9)], 2, row=-(-len(costs) // 2))
         points = "; ".join(
-            f"{method} {_spread(accuracies)} at {told[method]}" for method, accuracies in by_seed.items()
+            f"{method} {_spread(accuracies)} {told[method]}" for method, accuracies in by_seed.items()
         )
         return Chart(to_svg(figure, name), f"Test accuracy over {label}: {points}.{note}")
 
@@ -93,32 +96,10 @@ def _accuracy_by_cost(
 def _spread(accuracies: Sequence[float]) -> str:
     if len(accuracies) == 1:
         return f"{percent(accuracies[0])} %"
+    if len(set(accuracies)) == 1:
+        return f"{percent(accuracies[0])} % (each of {len(accuracies)} seeds)"
     ends = f"{percent(min(accuracies))} to {percent(max(accuracies))}"
     return f"{percent(mean(accuracies))} % (mean of {len(accuracies)} seeds, {ends})"
-
-
-def _scale_cost(axes: Axes, costs: Sequence[float]) -> None:
-    """From 0 on; logarithmic, with 0 beside it, where the costs span more than a decade."""
-    positive = [cost for cost in costs if cost > 0]
-    if positive and max(positive) > 10 * min(positive):
-        least = 10.0 ** np.floor(log10(min(positive)))
-        axes.set_xscale("symlog", linthresh=least, linscale=0.4)
-        decades = least * 10.0 ** np.arange(int(log10(max(positive) / least)) + 1)
-        axes.set_xticks([0, *decades] if 0 in costs else decades)
-        axes.set_xticks([], minor=True)
-        axes.set_xlim(-0.25 * least if 0 in costs else 0.8 * least, 1.6 * max(positive))
-    else:
-        top = max(costs) or 1
-        axes.set_xlim(-0.06 * top, 1.08 * top)
-    axes.xaxis.set_major_formatter(number_ticks())
-
-
-def _scale_accuracy(axes: Axes, values: Sequence[float]) -> None:
-    """As much of 0 to 1 as the values need, at least 20 points."""
-    low, high = min(values), max(values)
-    room = max(0.04, (0.2 - (high - low)) / 2)
-    axes.set_ylim(max(low - room, -0.02), min(high + room, 1.02))
-    axes.yaxis.set_major_formatter(percent_ticks())
 
 
 def cumulative_time(name: str, timing: Timing) -> Chart | None:
@@ -148,10 +129,11 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
             colour, marker, dash = look(method)
             every = max(1, last // 10)
             axes.plot(trainings, times, color=colour, marker=marker, linestyle=dash, markevery=every)
-            if crossings.get(method, last + 1) <= last:
-                _mark_crossing(axes, crossings[method], times[crossings[method]])
         axes.set(xlabel="trainings", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
         axes.set_ylim(bottom=0)
+        for method, n in crossings.items():
+            if n <= last:
+                _mark_crossing(axes, n, (known[method].after(n) or 0) / seconds)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(number_ticks())
         legend(figure, entries, 2)
@@ -172,7 +154,8 @@ def _time_unit(most: float) -> tuple[str, float]:
 def _mark_crossing(axes: Axes, n: int, time: float) -> None:
     ring: dict[str, Any] = {"markersize": 11, "markerfacecolor": "none", "markeredgewidth": 1}
     axes.plot([n], [time], "o", color="black", **ring)
-    axes.annotate(ordinal(n), (n, time), (5, -12), textcoords="offset points")
+    below = time > 0.15 * axes.get_ylim()[1]  # else there is no room between it and the axis
+    axes.annotate(ordinal(n), (n, time), (5, -12 if below else 8), textcoords="offset points")
 
 
 def _bounded(method: str, cost: Cost) -> str:
@@ -182,7 +165,7 @@ def _bounded(method: str, cost: Cost) -> str:
 def _time_alt(known: Mapping[str, Cost], crossings: Mapping[str, int], missing: Sequence[str]) -> str:
     parts = []
     for method, cost in known.items():
-        part = f"{_bounded(method, cost)} {cost.once:,.1f} s once and {cost.each:,.1f} s each"
+        part = f"{method} {cost.bound}{with_unit(cost.once or 0)} once and {with_unit(cost.each or 0)} each"
         if method in crossings:
             later = " or a later one" if cost.n_cached else ""
             part += f", less than inline from the {ordinal(crossings[method])} training{later} on"
@@ -200,7 +183,16 @@ def learning_curves(
         histories: method -> ``models/<method>/history.csv``: epoch (from 1), accuracy, loss,
             val_accuracy, val_loss.
         best_epochs: method -> the epoch whose weights were kept.
+
+    Raises:
+        ValueError: if a history has not that epoch.
     """
+    for method, history in histories.items():
+        if best_epochs[method] not in set(history["epoch"]):
+            raise ValueError(
+                f"expected the best epoch of {method} among the {len(history)} of its history, received "
+                f"best_epoch={best_epochs[method]}; they are of two trainings: run `dvc repro`"
+            )
     with drawing():
         figure, (accuracy, loss) = stack(legend_height(len(histories), 2) + ROW, [1.8, 1.8])
         for method, history in histories.items():
@@ -212,8 +204,9 @@ def learning_curves(
         accuracy.set_ylabel("accuracy, %")
         loss.set(xlabel="epoch", ylabel="loss")
         last = max(len(history) for history in histories.values())
-        loss.set_xlim(1 - 0.04 * last, last + 0.04 * last)
-        loss.xaxis.set_major_locator(MaxNLocator(integer=True))
+        room = max(0.3, 0.04 * last)
+        loss.set_xlim(1 - room, last + room)
+        loss.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         loss.yaxis.set_major_formatter(number_ticks())
         legend(figure, [entry(method, look(method), linestyle="-") for method in histories], 2)
         plain = OTHER._replace(marker="")
@@ -226,11 +219,10 @@ def learning_curves(
 def _draw_curve(axes: Axes, quantity: str, history: pd.DataFrame, method: str, best: int) -> None:
     colour, marker, _ = look(method)
     epochs = history["epoch"]
-    finite = history[[quantity, f"val_{quantity}"]].replace([np.inf, -np.inf], np.nan)
-    axes.plot(epochs, finite[quantity], color=colour, linestyle=(0, (3, 1.5)), linewidth=1)
+    axes.plot(epochs, history[quantity], color=colour, linestyle=(0, (3, 1.5)), linewidth=1)
     marks: dict[str, Any] = {"marker": marker, "markevery": max(1, len(epochs) // 6), "markersize": 3.5}
-    axes.plot(epochs, finite[f"val_{quantity}"], color=colour, **marks)
-    chosen = finite.loc[epochs == best, f"val_{quantity}"]
+    axes.plot(epochs, history[f"val_{quantity}"], color=colour, **marks)
+    chosen = history.loc[epochs == best, f"val_{quantity}"]
     ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "color": colour}
     axes.plot([best] * len(chosen), chosen, marker, **ring)
 

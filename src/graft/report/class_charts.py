@@ -18,7 +18,7 @@ from graft.report.words import percent
 
 LETTER = 0.08  # inches: what a column of text takes, at most
 TEXT_UP_TO = 15  # classes: more have cells too small for text
-TEXT_CELL = 0.36  # inches, at least
+TEXT_CELLS = 0.36, 0.7  # inches: the smallest and the largest cell with text
 CELL = 0.165  # inches: a cell without text
 WIDEST = 9.2  # inches: what an A4 page holds at one unit a CSS pixel
 # Of a cell with one image of many, and of one with all of its row: the first is seen, and on the last
@@ -39,11 +39,11 @@ def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: 
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     n, labels = len(classes), shorten(classes)
     many, longest = n > TEXT_UP_TO, max(map(columns, labels))
-    across = not many and n * longest < 46
     margin = 0.35 + LETTER * longest
-    below = 0.45 if across else margin
-    above = 0.35 if many else 0.05
-    side = min(CELL * n, WIDEST - margin) if many else max(TEXT_CELL * n, WIDTH - margin - 0.05)
+    least, most = (CELL, CELL) if many else TEXT_CELLS
+    side = min(max(WIDTH - margin - 0.05, least * n), most * n, WIDEST - margin)
+    across = LETTER * longest < side / n
+    below, above = 0.45 if across else margin, 0.35 if many else 0.05
     width, height = margin + side + 0.05, above + side + below
     with drawing():
         figure = Figure((width, height))

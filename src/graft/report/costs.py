@@ -27,6 +27,11 @@ class Cost(NamedTuple):
     n_cached: int
     n_features: int
 
+    @property
+    def bound(self) -> str:
+        """What to say before a number that rests on `once`: `at least `, or nothing."""
+        return "at least " if self.n_cached else ""
+
     def after(self, trainings: int) -> Value:
         """The seconds that so many trainings have taken in all; None where unknown."""
         return None if self.once is None or self.each is None else self.once + trainings * self.each
@@ -97,27 +102,28 @@ def describe_cost(method: str, cost: Cost) -> str:
     if cost.each is None:
         return f"{method}: unknown, because its training was not timed."
     if method not in EXTRACTION:
-        return f"{method}: {_seconds(cost.each)} for each training, in which every image is embedded again."
+        return f"{method}: {with_unit(cost.each)} for each training, in which every image is embedded again."
     if cost.once is None:
-        return f"{method}: {_seconds(cost.each)} for each training; the extraction was not timed."
-    bound = "at least " if cost.n_cached else ""
-    return f"{method}: {bound}{_seconds(cost.once)} once, then {_seconds(cost.each)} for each training."
+        return f"{method}: {with_unit(cost.each)} for each training; the extraction was not timed."
+    return (
+        f"{method}: {cost.bound}{with_unit(cost.once)} once, then {with_unit(cost.each)} for each training."
+    )
 
 
 def describe_crossings(costs: Mapping[str, Cost]) -> list[str]:
     """From which training on each cached method has taken less time than `inline`, in words.
 
     Args:
-        costs: as `measure_costs` gives them.
+        costs: as `measure_costs` gives them, or those of some methods.
 
     Returns:
-        A sentence each for `two_stage` and `two_stage_views`; and one on the features whose seconds
-        are not known, if there are any.
+        A sentence each for `two_stage` and `two_stage_views`, none without `inline`; and one on the
+        features whose seconds are not known, if there are any.
     """
-    inline = costs["inline"]
-    lines = [_describe_crossing(method, costs[method], inline) for method in EXTRACTION]
-    cached = costs["two_stage"]
-    if cached.n_cached:
+    kept = {method: cost for method, cost in costs.items() if method in EXTRACTION}
+    inline = costs.get("inline")
+    lines = [_describe_crossing(method, cost, inline) for method, cost in kept.items() if inline]
+    for cached in [cost for cost in kept.values() if cost.n_cached][:1]:  # the same of all
         lines.append(
             f"{cached.n_cached:,} of {cached.n_features:,} features came from the cache; the seconds they "
             "once took are not counted, so what is paid once is a lower bound."
@@ -150,5 +156,6 @@ def ordinal(n: int) -> str:
     return f"{n:,}{suffix}"
 
 
-def _seconds(value: float) -> str:
-    return f"{value:,.1f} s" if value < 100 else f"{value:,.0f} s"
+def with_unit(seconds: float) -> str:
+    """Seconds as text: `5.0 s`, `1,480 s`."""
+    return f"{seconds:,.1f} s" if seconds < 100 else f"{seconds:,.0f} s"

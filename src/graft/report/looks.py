@@ -1,10 +1,12 @@
-"""What the charts have in common: how methods look, legends, room, names."""
+"""What the charts are made of: how methods look, legends, names, axes."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from math import log10
 from typing import Any, NamedTuple
 from unicodedata import category, combining, east_asian_width
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -81,9 +83,9 @@ def shorten(labels: Sequence[str], width: int = 18) -> list[str]:
     """Labels in at most so many columns each, with an ellipsis in the middle: ends tell names apart.
 
     Those that would then be alike begin with an ellipsis instead, shortly before they first differ.
-    Control characters, which SVG cannot hold, become spaces.
+    What XML cannot hold, such as control characters, becomes a space.
     """
-    clean = ["".join(" " if category(char) == "Cc" else char for char in label) for label in labels]
+    clean = ["".join(" " if _not_xml(char) else char for char in label) for label in labels]
     short = [_shorten(label, width) for label in clean]
     places = defaultdict(list)
     for i, text in enumerate(short):
@@ -94,6 +96,10 @@ def shorten(labels: Sequence[str], width: int = 18) -> list[str]:
         for i in alike if same > 3 else []:
             short[i] = _cut("…" + clean[i][same - 3 :], width)
     return short
+
+
+def _not_xml(char: str) -> bool:
+    return category(char) in ("Cc", "Cs") or char in "\ufffe\uffff"
 
 
 def _shorten(label: str, width: int) -> str:
@@ -129,3 +135,27 @@ def percent_ticks() -> FuncFormatter:
 def number_ticks() -> FuncFormatter:
     """Ticks as plain numbers: 0.25, 10, 1,000."""
     return FuncFormatter(lambda value, _: f"{value:,.10g}")
+
+
+def scale_cost(axes: Axes, costs: Sequence[float]) -> None:
+    """From 0 on; logarithmic, with 0 beside it, where the costs span more than a decade."""
+    positive = [cost for cost in costs if cost > 0]
+    if positive and max(positive) > 10 * min(positive):
+        least = 10.0 ** np.floor(log10(min(positive)))
+        axes.set_xscale("symlog", linthresh=least, linscale=0.4)
+        decades = least * 10.0 ** np.arange(int(log10(max(positive) / least)) + 1)
+        axes.set_xticks([0, *decades] if 0 in costs else decades)
+        axes.set_xticks([], minor=True)
+        axes.set_xlim(-0.25 * least if 0 in costs else 0.8 * least, 1.6 * max(positive))
+    else:
+        top = max(costs) or 1
+        axes.set_xlim(-0.06 * top, 1.08 * top)
+    axes.xaxis.set_major_formatter(number_ticks())
+
+
+def scale_accuracy(axes: Axes, values: Sequence[float]) -> None:
+    """As much of 0 to 1 as the values need, at least 20 points."""
+    low, high = min(values), max(values)
+    room = max(0.04, (0.2 - (high - low)) / 2)
+    axes.set_ylim(max(low - room, -0.02), min(high + room, 1.02))
+    axes.yaxis.set_major_formatter(percent_ticks())

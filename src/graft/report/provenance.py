@@ -43,6 +43,11 @@ class _GitError(Exception):
     pass
 
 
+def name_dataset(dataset: str, source: str) -> str:
+    """What to call the data set: a folder of images or an archive of one by its own name."""
+    return Path(source).name if dataset == "folder" else dataset
+
+
 def describe_commit(root: Path) -> Provenance:
     """Describe the commit of a work tree and what differs from it.
 

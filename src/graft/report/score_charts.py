@@ -30,7 +30,8 @@ def roc(name: str, rows: Mapping[str, pd.DataFrame]) -> Chart:
             _draw_roc(axes, roc_curves(test), look(method).colour)
             axes.set_title(f"{method}: AUC {areas[method]:.3f}", loc="left")
         _label_outside(panels, "false positive rate", ["true positive rate"])
-        kind = "of class 1" if _n_classes(rows) == 2 else "of each class against the rest, and their mean"
+        classes = decode_rows(next(iter(rows.values())))[2]
+        kind = f"of {classes[1]}" if len(classes) == 2 else "of each class against the rest, and their mean"
         told = ", ".join(f"{method} {area:.3f}" for method, area in areas.items())
         return Chart(to_svg(figure, name), f"ROC curves {kind}, on test. Area under the curve: {told}.")
 
@@ -38,10 +39,6 @@ def roc(name: str, rows: Mapping[str, pd.DataFrame]) -> Chart:
 def _area(rows: pd.DataFrame) -> float:
     truth, scores, _ = decode_rows(rows)
     return measure_roc_auc(truth, scores)
-
-
-def _n_classes(rows: Mapping[str, pd.DataFrame]) -> int:
-    return len(decode_rows(next(iter(rows.values())))[2])
 
 
 def _draw_roc(axes: Axes, curves: pd.DataFrame, colour: str) -> None:

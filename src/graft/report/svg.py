@@ -3,7 +3,8 @@
 A chart's SVG has no width and height but a viewBox and, in its style, the range of widths (CSS pixels)
 in which its text is readable. Text inherits the page's font; what is black takes the page's text
 colour (``currentColor``), the grid the page's ``--grid``. A page lets what is wider than it scroll:
-``overflow-x: auto`` on the element around the SVG.
+``overflow-x: auto`` on the element around the SVG. Of class ``wide`` are charts that want a row to
+themselves, the others are ``usual``.
 """
 
 import re
@@ -20,7 +21,6 @@ from matplotlib.figure import Figure
 GRID = "#b0b1b2"  # nothing else has it: it becomes var(--grid)
 STYLE = {
     "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "graft",
     "text.parse_math": False,  # a class may be called $x$
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same widths on every machine
     "font.size": 9,
@@ -86,12 +86,14 @@ def to_svg(figure: Figure, name: str) -> str:
     _clean(root)
     _rename(root, name)
     width = 72 * figure.get_figwidth()
-    least = width if width > 360 else 0.8 * width  # a usual chart fits a telephone, a wide one is scrolled
+    wide = width > 360  # a usual chart fits a telephone, a wide one is scrolled
+    least = width if wide else 0.8 * width
     # What matplotlib writes as `* { ... }`, which in a page would be the style of everything.
     joins = "stroke-linejoin: round; stroke-linecap: butt"
     root.attrib = {
         "xmlns": "http://www.w3.org/2000/svg",
         "viewBox": root.attrib["viewBox"],
+        "class": "wide" if wide else "usual",
         "fill": "currentColor",
         "style": f"min-width: {least:.0f}px; max-width: {1.5 * width:.0f}px; {joins}",
     }
