@@ -123,7 +123,7 @@ def _numbers(inputs: Inputs, measured: Mapping[str, list[dict[str, Any]]]) -> di
         "comparison": compare_methods(comparison, inputs.timing),
         "notes": list(_notes(inputs)),
         "verdicts": [f"{_unbroken(describe_test(pair, level))}." for pair in pairs],
-        "caching": list(_caching({row["method"] for row in rows}, measure_costs(inputs.timing))),
+        "caching": _caching({row["method"] for row in rows}, measure_costs(inputs.timing)),
         "measured": measure_methods(measured),
         "per_class": {
             name: measure_classes(measured, quantity)
@@ -137,14 +137,10 @@ def _numbers(inputs: Inputs, measured: Mapping[str, list[dict[str, Any]]]) -> di
     }
 
 
-def _caching(methods: set[str], costs: Mapping[str, Cost]) -> Iterator[str]:
-    for method in costs:
-        if method in methods:
-            yield describe_cost(method, costs[method])
-    if methods >= set(costs):
-        yield from describe_crossings(costs)
-    elif not methods & set(costs):
-        yield "No method rests on a backbone, so there is nothing to cache."
+def _caching(methods: set[str], costs: Mapping[str, Cost]) -> list[str]:
+    known = {method: cost for method, cost in costs.items() if method in methods}
+    lines = [describe_cost(method, cost) for method, cost in known.items()] + describe_crossings(known)
+    return lines or ["No method rests on a backbone, so there is nothing to cache."]
 
 
 def _unbroken(sentence: str) -> str:
