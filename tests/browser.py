@@ -18,7 +18,7 @@ import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 AXE = next(Path(sys.prefix).glob("axe-core-*.tgz"), None)
-PHONE, DESKTOP, PAPER = 390, 1280, 718  # pixels; paper is A4 less margins of 1 cm, at 96 a inch
+PHONE, DESKTOP, PAPER = 390, 1280, 703  # pixels; paper is A4 less margins of 1.2 cm, at 96 an inch
 HEIGHT = 800
 
 

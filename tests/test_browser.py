@@ -16,7 +16,9 @@ from browser import (  # noqa: F401
     scroll_inside,
     show,
 )
+from graft.report.page import CONTENTS
 from repository import picture
+from test_report import inputs, least, many, page  # noqa: F401
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 GOOD = f"""<!doctype html><html lang="en"><title>t</title><main><h1>One</h1><h2>Two</h2>
@@ -76,3 +78,54 @@ def test_a_fault_is_seen(of_text, name):
     check, before, after = FAULTS[name]
     assert before in GOOD
     assert check(of_text(GOOD.replace(before, after)))
+
+
+@pytest.fixture(params=["page", "many", "least", "built"])
+def opened(request, open_page, tmp_path):
+    """Three pages of test_report and the one that `dvc repro` wrote, with all unfolded that unfolds."""
+    made = request.getfixturevalue(request.param)
+    file = tmp_path / "page.html"
+    if request.param == "built":
+        file = made.repo / "reports/index.html"
+    else:
+        file.write_text(made[1] if request.param == "many" else made, encoding="utf-8")
+    tab = open_page(file)
+    unfold(tab, True)
+    return tab
+
+
+def unfold(tab, is_open):
+    tab.evaluate("open => document.querySelectorAll('details').forEach((e) => { e.open = open })", is_open)
+
+
+def test_it_loads_without_a_word_and_shows_each_section_and_picture(opened):
+    headings = [heading.inner_text() for heading in opened.locator("h2:visible").all()]
+    several = CONTENTS["seeds"] in headings
+    assert headings == [*CONTENTS.values()][: None if several else -1]
+    assert opened.locator("img").count()
+    assert faults_of_headings(opened) + faults_of_images(opened) + faults_of_loading(opened) == []
+
+
+# What fits does not depend on the colours, nor contrast on the width.
+@pytest.mark.parametrize(("width", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")])
+def test_all_can_be_read(opened, width, scheme):
+    show(opened, width, scheme)
+    assert faults_of_width(opened) + faults_of_access(opened) == []
+
+
+def test_on_a_phone_wide_tables_scroll_and_the_page_does_not(opened):
+    show(opened, PHONE)
+    page, boxes = scroll_inside(opened)
+    assert page == 0
+    assert boxes
+    assert min(boxes) > 0
+
+
+def test_on_paper_all_is_there_in_black_and_nothing_is_cut_off(opened):
+    unfold(opened, False)
+    show(opened, PAPER, "dark", "print")
+    assert faults_of_width(opened) == []
+    assert scroll_inside(opened) == [0, []]
+    assert all(table.is_visible() for table in opened.locator("table").all())
+    red, green, blue = opened.evaluate("getComputedStyle(document.body).color.match(/[0-9]+/g)")
+    assert max(int(red), int(green), int(blue)) < 64

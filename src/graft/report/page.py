@@ -1,5 +1,6 @@
 """Values -> the page: one HTML file that needs no other, no network and no script."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -121,7 +122,7 @@ def _numbers(inputs: Inputs, measured: Mapping[str, list[dict[str, Any]]]) -> di
         "n_test": rows[0]["n_seen_test"],
         "comparison": compare_methods(comparison, inputs.timing),
         "notes": list(_notes(inputs)),
-        "verdicts": [f"{describe_test(pair, level)}." for pair in pairs],
+        "verdicts": [f"{_unbroken(describe_test(pair, level))}." for pair in pairs],
         "caching": _caching({row["method"] for row in rows}, measure_costs(inputs.timing)),
         "measured": measure_methods(measured),
         "per_class": {
@@ -140,6 +141,11 @@ def _caching(methods: set[str], costs: Mapping[str, Cost]) -> list[str]:
     known = {method: cost for method, cost in costs.items() if method in methods}
     lines = [describe_cost(method, cost) for method, cost in known.items()] + describe_crossings(known)
     return lines or ["No method rests on a backbone, so there is nothing to cache."]
+
+
+def _unbroken(sentence: str) -> str:
+    """With `p = 0.40` on one line."""
+    return re.sub(" ([=<]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", sentence)
 
 
 def _notes(inputs: Inputs) -> Iterator[str]:
