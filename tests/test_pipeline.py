@@ -128,7 +128,7 @@ def test_a_teammate_who_adds_ten_images_embeds_only_those(repo, tmp_path):
 def test_an_experiment_trains_one_head_shows_and_is_taken_back_without_training(repo, tmp_path):
     before = hashes(repo)
     output = dvc(repo, "exp", "run", "--set-param", "two_stage.head.dropout=0.25", "--name", "quarter")
-    assert executed(output) == ["train_two_stage", "evaluate@two_stage", "compare", "explain"]
+    assert executed(output) == ["train_two_stage", "evaluate@two_stage", "compare", "explain", "report"]
     after = {name: value for name, value in hashes(repo).items() if not name.startswith("reports/")}
     changed = {name for name, value in after.items() if before[name] != value}
     assert {"models/two_stage/model.keras", "predictions/two_stage.parquet"} < changed
@@ -212,7 +212,7 @@ class TestStatus:
     def test_metrics_of_another_run_make_it_stale(self, clone):
         (clone / "metrics/inline.json").write_text("{}")
         stale = self.status(clone)[0]
-        assert set(stale) == {"evaluate@inline", "compare"}
+        assert set(stale) == {"evaluate@inline", "compare", "report"}
         assert all("metrics/inline.json modified" in reasons for reasons in stale.values())
 
     def test_stages_that_do_not_follow_from_each_other_make_it_stale(self, clone, lock):
