@@ -16,10 +16,7 @@ Predictions = Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]]
 
 
 class Look(NamedTuple):
-    """A Grad-CAM: its file below `reports/explain`, and the class it explains with its score.
-
-    That is the model's own answer, which may differ from the predictions' where two scores are about equal.
-    """
+    """A Grad-CAM: its file below `reports/explain`, and the class it explains with the model's score."""
 
     file: str
     label: str
