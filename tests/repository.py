@@ -24,6 +24,7 @@ STAGES = [
     *(f"train_{method}" for method in METHODS),
     *(f"evaluate@{method}" for method in METHODS),
     "compare",
+    "explain",
 ]
 SMALL = {
     "demo": {"images_per_class": 12, "image_size": 48},
@@ -92,7 +93,9 @@ def edit(repo, values):
 
 def hashes(repo):
     """sha256 of every output but the timing."""
-    files = (f for top in ("data", "metrics", "models", "predictions") for f in (repo / top).rglob("*"))
+    files = (
+        f for top in ("data", "metrics", "models", "predictions", "reports") for f in (repo / top).rglob("*")
+    )
     return {
         f.relative_to(repo).as_posix(): sha256(f.read_bytes()).hexdigest()
         for f in files

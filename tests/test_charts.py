@@ -111,6 +111,10 @@ def texts(chart):
     return [element.text or "" for element in ElementTree.fromstring(chart.svg).iter(f"{SVG}text")]
 
 
+def font_size(text):
+    return float(re.search(r"font-size: ([\d.]+)px", text.attrib["style"])[1])
+
+
 def luminance(colour):
     shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
@@ -183,8 +187,9 @@ def test_text_is_large_enough_on_a_telephone_and_inside(case, kind):
     )
     pixels = max(least, min(358, most)) / width
     for text in root.iter(f"{SVG}text"):
-        size = float(re.search(r"font-size: ([\d.]+)px", text.attrib["style"])[1])
+        size = font_size(text)
         assert size * pixels >= 7
+        assert "text-anchor" in text.attrib["style"]  # so that it stays in place in another font
         if "text-anchor: end" in text.attrib["style"] and "-90" not in text.attrib["transform"]:
             assert float(text.attrib["x"]) >= 0.6 * size * columns(text.text or "")
 
@@ -212,8 +217,9 @@ def test_bytes_are_the_same_in_another_process_that_has_no_pyplot():
 
 
 def test_the_readers_own_style_of_matplotlib_changes_nothing_and_stays():
+    expected = draw("usual", "per_class")
     with matplotlib.rc_context({"font.size": 30, "xtick.major.pad": 30, "svg.fonttype": "path"}):
-        assert make_case("usual")["per_class"]("chart") == draw("usual", "per_class")
+        assert make_case("usual")["per_class"]("chart") == expected
         assert matplotlib.rcParams["font.size"] == 30
 
 
@@ -270,6 +276,20 @@ def test_cells_have_counts_and_shares_up_to_15_classes_and_a_key_beyond():
     )
 
 
+@pytest.mark.parametrize(("n", "most"), [(2, 7), (5, 999_999), (15, 20_000)])
+def test_counts_fit_their_cells(n, most):
+    matrix = np.full((n, n), most).tolist()
+    chart = class_charts.confusion("a", "inline", matrix, ["a class of a long name"] * n)
+    cells = [
+        text for text in ElementTree.fromstring(chart.svg).iter(f"{SVG}text") if text.text == f"{most:,}"
+    ]
+    places = sorted({float(text.attrib["x"]) for text in cells})
+    size = font_size(cells[0])
+    assert len(cells) == n * n
+    assert 5 <= 0.6 * size * len(f"{most:,}") <= places[1] - places[0]
+    assert size >= 6
+
+
 def test_the_confusion_says_what_went_wrong():
     said = class_charts.confusion("a", "inline", [[9, 1], [4, 6]], ["cat", "dog"]).alt
     assert said == (
@@ -298,13 +318,13 @@ def test_accuracy_has_a_point_a_seed_and_one_of_each_mean():
 
 
 def test_costs_over_more_than_a_decade_are_logarithmic_and_0_is_beside_them():
-    found = texts(charts.accuracy_by_images("a", make_comparison((400, 1200, 40_000, 0))))
-    assert [text for text in found if text in ("0", "100", "1,000", "10,000")] == [
-        "0",
-        "100",
-        "1,000",
-        "10,000",
-    ]
+    chart = charts.accuracy_by_images("a", make_comparison((400, 1200, 40_000, 0)))
+    found = texts(chart)
+    assert found[:4] == ["0", "100", "1,000", "10,000"]
+    ticks = list(ElementTree.fromstring(chart.svg).iter(f"{SVG}text"))[:4]
+    zero, *decades = [float(text.attrib["x"]) for text in ticks]
+    assert decades[1] - decades[0] == pytest.approx(decades[2] - decades[1], abs=0.1)
+    assert decades[0] - zero > 20
     assert "20,000" not in found
     assert "20,000" in texts(charts.accuracy_by_images("a", make_comparison((9000, 9000, 40_000, 0))))
     for same in (0, 7):

@@ -241,7 +241,12 @@ def test_where_nothing_speaks_for_the_answer_all_is_0() -> None:
 
 @pytest.mark.parametrize(
     ("name", "layer"),
-    [("vgg19", "block5_conv4"), ("mobilenet_v2", "out_relu"), ("resnet50", "conv5_block3_out")],
+    [
+        ("vgg19", "block5_conv4"),
+        ("mobilenet_v2", "out_relu"),
+        ("resnet50", "conv5_block3_out"),
+        ("convnext_tiny", "layer_normalization"),
+    ],
 )
 def test_the_feature_map_of_a_backbone(params: Params, name: str, layer: str) -> None:
     row = params.backbones[name].model_copy(update={"image_size": 64})

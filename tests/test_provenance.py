@@ -100,5 +100,5 @@ def test_what_differs_from_the_commit_is_set_or_named(work):
     assert "2 values of params.yaml differ from that commit." in notes
     assert "Code that is not in that commit was in use: stages/x.py, stages/é.py." in notes
     assert "the same photos" in notes
-    assert "`/path/to` stands for a folder" in notes
+    assert "“/path/to” stands for a folder" in notes
     assert "/home/me" not in f"{found}"

@@ -88,10 +88,14 @@ def _draw_cells(axes: Axes, shares: np.ndarray) -> None:
 
 
 def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, inches: float) -> None:
-    size = min(9, 72 * inches / 3.4)
+    size = min(9, 72 * inches / (0.66 * max(5, len(f"{counts.max():,}"))))
     for (row, column), count in np.ndenumerate(counts):
-        text = f"{count:,}\n{100 * shares[row, column]:.0f} %" if count else "0"
-        axes.text(column, row, text, ha="center", va="center", fontsize=size, alpha=1 if count else 0.7)
+        if count:  # two texts, as lines of one would not be centred in another font than matplotlib's
+            share = f"{100 * shares[row, column]:.0f} %"
+            axes.text(column, row, f"{count:,}", ha="center", va="bottom", fontsize=size)
+            axes.text(column, row, share, ha="center", va="top", fontsize=size)
+        else:
+            axes.text(column, row, "0", ha="center", va="center", fontsize=size, alpha=0.7)
 
 
 def _draw_key(figure: Figure, margin: float, width: float, height: float) -> None:

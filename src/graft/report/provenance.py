@@ -99,9 +99,9 @@ def _notes(params: Mapping[str, Any], overrides: list[str], changed: list[str]) 
         more = f" and {len(changed) - LISTED} more" * (len(changed) > LISTED)
         yield f"Code that is not in that commit was in use: {', '.join(sorted(changed)[:LISTED])}{more}."
     if params.get("dataset") == "folder":
-        yield "It needs the same photos in the folder or archive that `source` names."
+        yield "It needs the same photos in the folder or archive that “source” names."
     if _without_folders(params) != params:
-        yield "`/path/to` stands for a folder of the machine that made this page."
+        yield "“/path/to” stands for a folder of the machine that made this page."
 
 
 def _without_folders(values: Any) -> Any:
