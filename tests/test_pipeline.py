@@ -208,7 +208,7 @@ class TestStatus:
     def test_metrics_of_another_run_make_it_stale(self, clone):
         (clone / "metrics/inline.json").write_text("{}")
         stale = self.status(clone)[0]
-        assert set(stale) == {"evaluate@inline", "compare"}
+        assert set(stale) == {"evaluate@inline", "compare", "report"}
         assert all("metrics/inline.json modified" in reasons for reasons in stale.values())
 
     def test_stages_that_do_not_follow_from_each_other_make_it_stale(self, clone, lock):
@@ -219,10 +219,10 @@ class TestStatus:
         assert self.status(clone)[0] == {"train_inline": "data/manifest.csv made anew since"}
 
     def test_a_stage_that_was_never_run_makes_it_stale(self, clone, lock):
-        del lock["stages"]["compare"]
+        del lock["stages"]["report"]
         (clone / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
         stale, last = self.status(clone)
-        assert stale == {"compare": "not in dvc.lock"}
+        assert stale == {"report": "not in dvc.lock"}
         assert "dvc.lock is stale: run `dvc repro`" in last
 
     def test_outside_a_repository(self, tmp_path):
