@@ -223,10 +223,10 @@ class TestStatus:
         assert self.status(clone)[0] == {"train_inline": "data/manifest.csv made anew since"}
 
     def test_a_stage_that_was_never_run_makes_it_stale(self, clone, lock):
-        del lock["stages"]["compare"]
+        del lock["stages"]["report"]
         (clone / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
         stale, last = self.status(clone)
-        assert stale == {"compare": "not in dvc.lock"}
+        assert stale == {"report": "not in dvc.lock"}
         assert "dvc.lock is stale: run `dvc repro`" in last
 
     def test_outside_a_repository(self, tmp_path):
