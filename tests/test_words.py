@@ -37,6 +37,9 @@ def test_small_numbers_of_images_and_of_p():
     assert describe_test(pair | {"n_first_only": 0}, 0.05) == (
         "two_stage and inline are right on the same images: no significant difference, p = 1.0"
     )
+    assert describe_test(pair | {"n_second_only": 1}, 0.05) == (
+        "two_stage and inline are each better on 1 image: no significant difference, p = 1.0"
+    )
     surely = PAIR | {"p_value": 1e-9, "p_value_holm": 6e-9}
     assert describe_test(surely, 0.05).endswith("a significant difference, p < 0.0001")
     assert describe_test(surely | {"p_value_holm": 0.001}, 0.05).endswith(

@@ -31,10 +31,12 @@ def describe_test(pair: Row, significance: float) -> str:
     """
     sides = [(pair["n_first_only"], pair["first"]), (pair["n_second_only"], pair["second"])]
     (more, one), (less, other) = sides if sides[0][0] >= sides[1][0] else reversed(sides)
+    images = "image" if more == 1 else "images"
     if not more:
         said = f"{one} and {other} are right on the same images"
+    elif more == less:
+        said = f"{one} and {other} are each better on {more:,} {images}"
     else:
-        images = "image" if more == 1 else "images"
         said = f"{one} is better than {other} on {more:,} {images} and worse on {less:,}"
     verdict = "no" if better_method(pair, significance) is None else "a"
     p, holm = (_p_value(pair[name]) for name in ("p_value", "p_value_holm"))
