@@ -213,7 +213,7 @@ def test_4_the_experiment_of_a_colleague_runs_no_stage(team, new_mate):
 
 def test_5_a_merge_embeds_nothing_twice(team, built, ben):
     """In a clone that has none of the features, neither Ann's nor Ben's."""
-    (commands,) = section(5)
+    commands, _ = section(5)
     repo = clone(team, "merges", branch="ann")
     check_merge(built, ben, repo, tell(repo, commands, ONLY_FEATURES))
     assert run(repo, "git", "status", "--porcelain") == ""
@@ -221,12 +221,40 @@ def test_5_a_merge_embeds_nothing_twice(team, built, ben):
 
 @pytest.mark.parametrize("team", ["local"], indirect=True)
 def test_5_nor_does_a_merge_that_was_committed_first(team, built, ben):
-    (commands,) = section(5)
+    commands, _ = section(5)
     repro = commands.index("dvc repro --pull")
     repo = clone(team, "commits", branch="not-merged")
     committed_first = [*commands[:repro], *commands[repro + 1 : repro + 3], commands[repro]]
     afresh = {"dvc repro --pull": "dvc repro --pull --no-run-cache extract_features", "git switch ann": ""}
     check_merge(built, ben, repo, tell(repo, committed_first, afresh))
+
+
+@pytest.mark.parametrize("team", ["local"], indirect=True)
+def test_5_where_both_changed_the_same_photo(team):
+    (_, driver, *_), as_ben_has_it = section(5)
+    repo = clone(team, "same")
+    origin = team.folder / "same.git"
+    run(repo, "git", "clone", "--quiet", "--bare", str(team.origin), str(origin))
+    run(repo, "git", "remote", "set-url", "origin", str(origin))
+    dvc(repo, "pull", "--quiet", "pets")
+    before = {path.name for path in (repo / "pets/cat").iterdir()}
+    for number, branch in enumerate(("ben", "ann")):
+        run(repo, "git", "switch", "--quiet", "--force-create", branch, "main")
+        dvc(repo, "checkout", "--quiet", "pets.dvc")
+        for name in ("1.jpg", f"{branch}.jpg"):
+            (repo / "pets/cat" / name).unlink(missing_ok=True)  # it may be a link into the cache
+            (repo / "pets/cat" / name).write_bytes(picture(1000 + number))
+        dvc(repo, "add", "--quiet", "pets")
+        run(repo, "git", "commit", "--quiet", "--message", branch, "pets.dvc")
+        run(repo, "git", "push", "--quiet", "--force", "origin", branch)
+    tell(repo, [driver, "git merge origin/ben"])
+    assert run(repo, "git", "status", "--short", "pets.dvc") == "UU pets.dvc\n"
+    for command in as_ben_has_it:
+        run(repo, "sh", "-c", command)
+    dvc(repo, "checkout", "--quiet", "pets.dvc")
+    assert {path.name for path in (repo / "pets/cat").iterdir()} == before | {"ann.jpg", "ben.jpg"}
+    assert (repo / "pets/cat/1.jpg").read_bytes() == picture(1000)
+    assert run(repo, "git", "status", "--porcelain") == ""
 
 
 def check_merge(built, ben, repo, output):
