@@ -292,6 +292,7 @@ def test_every_commit_and_an_applied_experiment_are_pushed(repo, tmp_path):
     main = objects_of(repo)
     remote = Local(tmp_path / "remote")
     remote.configure(repo)
+    dvc(repo, "remote", "modify", "--local", "team", "verify", "false")  # without an address in those commits
     dvc(repo, "exp", "run", "--temp", "--name", "three", "--set-param", "seed=3")
     dvc(repo, "exp", "apply", "three")
     said = share(repo, "push")

@@ -72,8 +72,10 @@ def all_objects(repo: Repo) -> list[dict[str, str]]:
 
     `dvc push --all-commits` would pass over the commits from before the remote was committed.
     """
-    outs = {}
+    outs, config = {}, repo.config
     for rev in repo.brancher(revs=list_commits(Path(repo.root_dir))):
+        # Not the commit's own: from before the remote, it has no address to the credentials of config.local.
+        repo.__dict__["config"] = config
         try:
             outs.update({out.hash_info.value: out for out in cached_outs(repo)})
         except DvcException:  # a commit of another time, which this DVC cannot read
