@@ -271,7 +271,10 @@ def test_what_a_clone_lacks_is_named_by_stage(repo, tmp_path):
     dvc(repo, "add", "--quiet", "source")
     dvc(repo, "repro")
     said = share(repo, "push", fails=True)
-    assert "note: a clone gets the last commit, without your changes of dvc.lock: `git commit` them" in said
+    assert (
+        "note: a clone gets the last commit, without your changes of dvc.lock, source.dvc: `git commit` them"
+        in said
+    )
     commit(repo)
     assert "pushed 0 objects" in share(repo, "push")
     run(repo, "git", "rm", "--quiet", "--cached", "count.json")

@@ -18,7 +18,7 @@ from graft.share.git import git
 from graft.share.objects import cached_outs, find_wrong_md5, list_objects, read_tree, sizes_of
 from graft.share.remote import find_uncommitted, shorten, talking_to
 
-RESULTS = ["dvc.lock", "dvc.yaml", "params.yaml", "metrics", ".dvc/config"]
+RESULTS = ["dvc.lock", "dvc.yaml", "params.yaml", "metrics", ".dvc/config", "*.dvc"]
 
 
 @dataclass(frozen=True)
