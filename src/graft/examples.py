@@ -53,10 +53,10 @@ def _choose(predictions: pd.DataFrame, n_mistakes: int, n_hesitant: int) -> pd.D
 
 
 def read_answers(predictions: pd.DataFrame) -> pd.DataFrame:
-    """What was answered to the test images, of predictions of one seed.
+    """What was answered to the test images.
 
     Returns:
-        Frame ``key, y_true, answer, confidence``: ``answer`` is the label that was decided for,
+        Frame ``key, seed, y_true, answer, confidence``: ``answer`` is the label that was decided for,
         ``confidence`` its score.
     """
     test = predictions[predictions["split"] == "test"]
@@ -66,7 +66,7 @@ def read_answers(predictions: pd.DataFrame) -> pd.DataFrame:
         "answer": np.array(classes, dtype=object)[decided],
         "confidence": scores[np.arange(len(scores)), decided],
     }
-    return test[["key", "y_true"]].assign(**answers)
+    return test[["key", "seed", "y_true"]].assign(**answers)
 
 
 def read_images(folder: Path, keys: Sequence[str]) -> dict[str, bytes]:

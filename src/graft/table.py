@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from graft.report.costs import Timing, Value, split_seconds
+from graft.report.costs import Timing, Value, notes_on_cache, show_seconds, split_seconds
 from graft.report.words import Row, better_method, describe_noise, describe_seeds, percent
 
 
@@ -57,7 +57,7 @@ def _print_indented(line: str, console: Console) -> None:
 def build_table(rows: Sequence[Row], timing: Timing, confidence: float) -> Table:
     """The table: one row a method; ``*`` marks the best of a column, ``-`` an unknown."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
-    interval = [f"{100 * row['test_accuracy_low']:.1f}-{100 * row['test_accuracy_high']:.1f}" for row in rows]
+    interval = [f"{percent(row['test_accuracy_low'])}-{percent(row['test_accuracy_high'])}" for row in rows]
     columns: dict[str, list[str] | list[Text]] = {
         "method": [str(row["method"]) for row in rows],
         "test\n%": _mark([row["test_accuracy"] for row in rows], percent, max),
@@ -69,8 +69,8 @@ def build_table(rows: Sequence[Row], timing: Timing, confidence: float) -> Table
         "images\nembed.": _mark([row["images_embedded"] for row in rows], "{:,}".format, min),
     }
     seconds = [split_seconds(row["method"], timing) for row in rows]
-    columns["sec.\nprep."] = _mark([preparation for preparation, _ in seconds], _seconds, min)
-    columns["sec.\ntrain"] = _mark([training for _, training in seconds], _seconds, min)
+    columns["sec.\nprep."] = _mark([preparation for preparation, _ in seconds], show_seconds, min)
+    columns["sec.\ntrain"] = _mark([training for _, training in seconds], show_seconds, min)
     for header in columns:
         table.add_column(header, justify="left" if header == "method" else "right", overflow="fold")
     for cells in zip(*columns.values(), strict=True):
@@ -95,10 +95,6 @@ def _millions(value: float) -> str:
     return f"{value / 1e6:.2f}M" if value < 1e7 else f"{value / 1e6:.1f}M"
 
 
-def _seconds(value: float) -> str:
-    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-
-
 def notes(rows: Sequence[Row], timing: Timing) -> Iterator[str]:
     """What one must know to read the table: the images, the backbone, the shared extraction."""
     yield f"{rows[0]['n_seen_test']:,} test images; * best of its column."
@@ -111,10 +107,7 @@ def notes(rows: Sequence[Row], timing: Timing) -> Iterator[str]:
                 f"backbone {name} was NOT pre-trained (weights: {row['weights']}): this shows that "
                 "the machinery works, not what transfer is worth"
             )
-    extraction = timing.get("extract_features", {})
-    cached = extraction.get("from_store", 0) + extraction.get("from_head", 0)
-    if cached:
-        yield f"{cached:,.0f} features came from the cache; their seconds are not in the table"
+    yield from notes_on_cache(timing)
 
 
 def describe_pair(pair: Row, significance: float) -> str:

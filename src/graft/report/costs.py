@@ -68,7 +68,7 @@ def measure_costs(timing: Timing) -> dict[str, Cost]:
     costs = {"inline": Cost(0.0, _each("inline", timing), 0, 0)}
     for method, parts in EXTRACTION.items():
         once = None if extraction is None else sum(extraction[part] for part in parts)
-        costs[method] = Cost(once, _each(method, timing), *_count_features(extraction or {}))
+        costs[method] = Cost(once, _each(method, timing), *_count_features(timing))
     return {method: costs[method] for method in (*EXTRACTION, "inline")}
 
 
@@ -77,7 +77,14 @@ def _each(method: str, timing: Timing) -> Value:
     return None if training is None else training["seconds_preparation"] + training["seconds_training"]
 
 
-def _count_features(extraction: Mapping[str, float]) -> tuple[int, int]:
+def notes_on_cache(timing: Timing) -> list[str]:
+    """What a table with seconds leaves out of them."""
+    n_cached, _ = _count_features(timing)
+    return [f"{n_cached:,} features came from the cache; their seconds are not in the table"] * (n_cached > 0)
+
+
+def _count_features(timing: Timing) -> tuple[int, int]:
+    extraction = timing.get("extract_features", {})
     cached = extraction.get("from_store", 0) + extraction.get("from_head", 0)
     return int(cached), int(cached + extraction.get("embedded", 0))
 
@@ -156,6 +163,11 @@ def ordinal(n: int) -> str:
     return f"{n:,}{suffix}"
 
 
+def show_seconds(seconds: float) -> str:
+    """Seconds as text: `5.0`, `1,480`."""
+    return f"{seconds:.1f}" if seconds < 100 else f"{seconds:,.0f}"
+
+
 def with_unit(seconds: float) -> str:
-    """Seconds as text: `5.0 s`, `1,480 s`."""
-    return f"{seconds:,.1f} s" if seconds < 100 else f"{seconds:,.0f} s"
+    """Seconds with their unit: `5.0 s`."""
+    return f"{show_seconds(seconds)} s"

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from graft.metrics import decide
-from graft.predictions import score_matrix
+from graft.examples import read_answers
 
 # How many pictures of each kind stand in the page, so that it stays below 5 MB.
 MISTAKES, HESITANT, CLEAR, SAMPLES = 60, 16, 20, 60
@@ -91,14 +89,9 @@ def list_cases(predictions: Predictions, manifest: pd.DataFrame, explained: Mapp
 
 
 def _answers(frame: pd.DataFrame, seeds: Sequence[int]) -> dict[Any, dict[Any, Any]]:
-    """Per test key, the first seed's ``label`` and ``score``, ``n_wrong`` of the seeds and ``n_seeds``."""
-    test = frame[frame["split"] == "test"]
-    scores, classes = score_matrix(test)
-    decided = decide(scores)
-    test = test[["key", "seed", "y_true"]].assign(
-        label=np.array(classes, dtype=object)[decided], score=scores[np.arange(len(scores)), decided]
-    )
-    wrong = (test["label"] != test["y_true"]).groupby(test["key"]).sum()
+    """Per test key, ``answer`` and ``confidence`` of the first seed, ``n_wrong`` of all and ``n_seeds``."""
+    test = read_answers(frame)
+    wrong = (test["answer"] != test["y_true"]).groupby(test["key"]).sum()
     first = test[test["seed"] == seeds[0]].set_index("key")
     return first.assign(n_wrong=wrong, n_seeds=len(seeds)).to_dict("index")
 
@@ -107,7 +100,7 @@ def _answer(
     key: str, truth: str, method: str, answers: Mapping[str, Any], looks: Mapping[tuple[str, str], Look]
 ) -> Answer:
     said = answers[key]
-    label, score = said["label"], float(said["score"])
+    label, score = said["answer"], float(said["confidence"])
     look = looks.get((key, method))
     return Answer(method, label, score, label == truth, int(said["n_wrong"]), int(said["n_seeds"]), look)
 

@@ -11,7 +11,7 @@ from graft.metrics import measure_split
 from graft.predictions import first_seed
 from graft.report.charts import accuracy_by_images, accuracy_by_seconds, cumulative_time, learning_curves
 from graft.report.class_charts import confusion, images_per_class, per_class
-from graft.report.costs import Cost, describe_cost, describe_crossings, measure_costs
+from graft.report.costs import Cost, describe_cost, describe_crossings, measure_costs, notes_on_cache
 from graft.report.inputs import Inputs
 from graft.report.pictures import make_picture
 from graft.report.provenance import Provenance
@@ -149,10 +149,7 @@ def _unbroken(sentence: str) -> str:
 
 
 def _notes(inputs: Inputs) -> Iterator[str]:
-    extraction = inputs.timing.get("extract_features", {})
-    cached = extraction.get("from_store", 0) + extraction.get("from_head", 0)
-    if cached:
-        yield f"{cached:,.0f} features came from the cache; their seconds are not in the table."
+    yield from (f"{note}." for note in notes_on_cache(inputs.timing))
     if any(row["n_seeds"] > 1 for row in inputs.comparison["methods"]):
         yield "Where a method has several seeds, its accuracy is that of the first, whose model is kept."
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from graft.blocks import SPLITS
-from graft.report.costs import Timing, Value, split_seconds
+from graft.report.costs import Timing, Value, show_seconds, split_seconds
 from graft.report.words import percent
 
 Show = Callable[[float], str]
@@ -55,8 +55,8 @@ def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
         "images embedded": _mark([row["images_embedded"] for row in rows], "{:,}".format, min),
     }
     seconds = [split_seconds(row["method"], timing) for row in rows]
-    columns["seconds to prepare"] = _mark([first for first, _ in seconds], _seconds, min)
-    columns["seconds to train"] = _mark([second for _, second in seconds], _seconds, min)
+    columns["seconds to prepare"] = _mark([first for first, _ in seconds], show_seconds, min)
+    columns["seconds to train"] = _mark([second for _, second in seconds], show_seconds, min)
     return _transpose(["method", *columns], [row["method"] for row in rows], list(columns.values()))
 
 
@@ -138,7 +138,3 @@ def _mark(values: Sequence[Value], show: Show, best: Callable[..., float]) -> li
 
 def _millions(value: float) -> str:
     return f"{value / 1e6:.2f} M" if value < 1e7 else f"{value / 1e6:.1f} M"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
