@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup remotes browser repro test check bench
+.PHONY: help setup remotes browser repro test check graph bench
 VENV := .venv
 PYTHON ?= python3
 # The stages' command is `python ...`: the environment's comes first.
@@ -51,6 +51,9 @@ check: setup ## Lint, formatting and types
 	ruff check .
 	ruff format --check .
 	mypy
+
+graph: setup ## Write the code that each stage depends on into dvc.yaml
+	python tests/helpers/graph.py
 
 bench: setup ## Measure graft against plain Keras on this machine; rewrites docs/performance.md
 	python benchmarks/run.py

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 from cpuinfo import get_cpu_info
 
-from graft.precision import BFLOAT16_FLAGS
+from graft.models.dtype_policy import BFLOAT16_FLAGS
 
 ROOT = Path(__file__).parents[1]
 RELEVANT_FLAGS = BFLOAT16_FLAGS | {"avx2", "avx512f", "avx512_fp16", "asimd", "sve"}

@@ -12,19 +12,22 @@ import keras
 import numpy as np
 import pandas as pd
 
-from graft.backbones import build_backbone, make_embedder
-from graft.blocks import Augmentation, Backbone, Head, Precision, SplitParams
-from graft.datasets import folder
-from graft.features.extract import extract_features, make_fingerprint
-from graft.features.shards import read_features, shard_files, write_features
+from graft.config.data import SplitParams
+from graft.config.features import Augmentation, BackboneRow, Precision
+from graft.config.load import load_params
+from graft.config.training import Head
+from graft.data.datasets import folder
+from graft.data.ingest import prepare
+from graft.data.manifest import COLUMNS
+from graft.data.sharding import count_shards, shard_name
+from graft.data.split import make_manifest
+from graft.features.extraction import extract_features, make_fingerprint
+from graft.features.format import read_features, shard_files, write_features
 from graft.features.store import FeatureStore
-from graft.manifest import COLUMNS
-from graft.methods.inline import fit_inline
-from graft.methods.two_stage import fit_two_stage
-from graft.params import load_params
-from graft.prepare import prepare
-from graft.shards import count_shards, shard_name
-from graft.split import make_manifest
+from graft.methods import inline as inline_method
+from graft.methods import two_stage
+from graft.methods.run import Run
+from graft.models.backbones import build_backbone, make_embedder
 from machine import matmul
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,7 +63,7 @@ def extraction(
         precision: of the backbone.
     """
     backbone = _backbone(row, weights, precision)
-    fingerprint = make_fingerprint(backbone, Backbone(**row), weights, precision, AUGMENTATION)
+    fingerprint = make_fingerprint(backbone, BackboneRow(**row), weights, precision, AUGMENTATION)
     return lambda: _extract(Path(work), _pack(pictures, work, "fractions"), backbone, fingerprint)
 
 
@@ -74,7 +77,7 @@ def share(pictures: str, work: str, row: dict[str, Any], size: int) -> Timed:
         size: rows = columns of the matrices.
     """
     backbone, product = _backbone(row), matmul(size, "float32")
-    fingerprint = make_fingerprint(backbone, Backbone(**row), "random", "float32", AUGMENTATION)
+    fingerprint = make_fingerprint(backbone, BackboneRow(**row), "random", "float32", AUGMENTATION)
     manifest = _pack(pictures, work, "fractions")
 
     def rate() -> float:
@@ -102,7 +105,7 @@ def increment(
         n_new: how many of them are left out.
     """
     backbone = _backbone(row)
-    fingerprint = make_fingerprint(backbone, Backbone(**row), "random", "float32", AUGMENTATION)
+    fingerprint = make_fingerprint(backbone, BackboneRow(**row), "random", "float32", AUGMENTATION)
     manifest = _pack(pictures, work, "fractions")
     if known:
         store, old = FeatureStore(Path(work, "store"), fingerprint), set(manifest["key"][n_new:])
@@ -124,7 +127,7 @@ def inline(pictures: str, work: str, row: dict[str, Any], precision: Precision, 
         precision: of the backbone.
         epochs: how many.
     """
-    backbone = build_backbone(Backbone(**row), "random", 0, precision)
+    backbone = build_backbone(BackboneRow(**row), "random", 0, precision)
     embed = make_embedder(backbone, row["batch_size"], spare_rows=0)
     embed(_batch(row))
     images, scratch, params = Path(work, "images"), Path(work, "scratch"), _training("inline", row, epochs)
@@ -163,7 +166,7 @@ def second_training(work: str, row: dict[str, Any], counts: dict[str, int], epoc
 
 def _backbone(row: dict[str, Any], weights: str = "random", precision: Precision = "float32") -> keras.Model:
     """The backbone, after one batch."""
-    backbone = build_backbone(Backbone(**row), weights, 0, precision)
+    backbone = build_backbone(BackboneRow(**row), weights, 0, precision)
     make_embedder(backbone, row["batch_size"])(_batch(row))
     return backbone
 

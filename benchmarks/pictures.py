@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from graft.datasets.demo import SPECIES, draw_flower
+from graft.data.datasets.demo import SPECIES, draw_flower
 
 WIDTH, HEIGHT = 500, 375
 

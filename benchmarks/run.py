@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from graft.precision import has_bfloat16
+from graft.models.dtype_policy import has_bfloat16
 from machine import commit, describe
 from page import insert
 from pictures import find_photos, make_pictures

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 import _checkout  # noqa: F401  (first: this checkout's src)
-from graft.compare import METHODS, compare
-from graft.metrics import write_json
-from graft.predictions import read_predictions
+from graft.evaluation.compare import METHODS, compare
+from graft.evaluation.predictions import read_predictions
+from graft.utils.files import write_json
 
 if __name__ == "__main__":
     folder = Path("metrics")

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import _checkout  # noqa: F401  (first: this checkout's src)
-from graft.datasets import load_dataset
-from graft.params import load_params
+from graft.config.data import Demo
+from graft.config.load import load_params
+from graft.config.types import Seed, Text
+from graft.data.datasets import load_dataset
 
 if __name__ == "__main__":
-    params = load_params("seed", "dataset", "source", "demo")
+    params = load_params({"seed": Seed, "dataset": Text, "source": Text, "demo": Demo})
     dataset = load_dataset(params.dataset)
     dataset.fetch(Path("data/raw"), Path(params.source), Path(".graft/downloads"), params)

@@ -4,16 +4,18 @@ import sys
 from pathlib import Path
 
 import _checkout  # noqa: F401  (first: this checkout's src)
-from graft.manifest import read_manifest
-from graft.metrics import evaluate, write_json
-from graft.params import load_params
-from graft.plots import write_plots
-from graft.predictions import first_seed, read_predictions
-from graft.seeds import shorten
+from graft.config.evaluation import Metrics
+from graft.config.load import load_params
+from graft.data.manifest import read_manifest
+from graft.evaluation.curves import write_plots
+from graft.evaluation.metrics import evaluate
+from graft.evaluation.predictions import first_seed, read_predictions
+from graft.evaluation.seeds import shorten
+from graft.utils.files import write_json
 
 if __name__ == "__main__":
     (method,) = sys.argv[1:]
-    params = load_params("metrics").metrics
+    params = load_params({"metrics": Metrics}).metrics
     predictions, facts = read_predictions(Path("predictions") / f"{method}.parquet")
     manifest = read_manifest(Path("data/manifest.csv"))
     metrics = evaluate(predictions, facts, manifest, params.confidence, params.calibration_bins)

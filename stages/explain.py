@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import _checkout  # noqa: F401  (first: this checkout's src)
-from graft.compare import METHODS
-from graft.examples import choose_examples, read_answers, read_images
-from graft.explain import explain
-from graft.params import load_params
-from graft.predictions import first_seed, read_predictions, score_matrix
+from graft.config.load import load_params
+from graft.config.report import Explain
+from graft.data.images import read_images
+from graft.evaluation.compare import METHODS
+from graft.evaluation.predictions import first_seed, read_predictions, score_matrix
+from graft.explain.heat_maps import explain
+from graft.explain.selection import choose_examples, read_answers
 
 if __name__ == "__main__":
-    params = load_params("explain").explain
+    params = load_params({"explain": Explain}).explain
     predictions = {method: read_predictions(Path("predictions") / f"{method}.parquet") for method in METHODS}
     examples = choose_examples(predictions, params.mistakes, params.hesitant)
     with_backbone = [method for method in METHODS if predictions[method][1]["backbone"] != "none"]

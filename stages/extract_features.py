@@ -4,16 +4,28 @@ from pathlib import Path
 from time import perf_counter
 
 import _checkout  # noqa: F401
-from graft.backbones import build_pair
-from graft.features.extract import extract_features, make_fingerprint
-from graft.manifest import read_manifest
-from graft.models import save_model
-from graft.params import load_params
-from graft.timing import write_timing
+from graft.config.features import Augmentation, BackboneRow, Precision
+from graft.config.load import load_params
+from graft.config.types import Natural, Seed, Text
+from graft.data.manifest import read_manifest
+from graft.features.extraction import extract_features, make_fingerprint
+from graft.models.backbones import build_pair
+from graft.models.serialization import save_model
+from graft.utils.timing import write_timing
 
 if __name__ == "__main__":
     started = perf_counter()
-    params = load_params("seed", "row", "weights", "features.views", "features.precision", "augmentation")
+    params = load_params(
+        {
+            "seed": Seed,
+            "backbone": Text,
+            "backbones.${backbone}": BackboneRow,
+            "weights": Text,
+            "features.views": Natural,
+            "features.precision": Precision,
+            "augmentation": Augmentation,
+        }
+    )
     exact, backbone = build_pair(params.row, params.weights, params.seed, params.precision)
     save_model(exact, Path("models/backbone.keras"))
     counts = extract_features(

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import _checkout  # noqa: F401  (first: this checkout's src)
-from graft.datasets import load_dataset
-from graft.params import load_params
-from graft.prepare import prepare
+from graft.config.data import Prepare
+from graft.config.load import load_params
+from graft.config.types import Text
+from graft.data.datasets import load_dataset
+from graft.data.ingest import prepare
 
 if __name__ == "__main__":
-    params = load_params("dataset", "prepare")
+    params = load_params({"dataset": Text, "prepare": Prepare})
     images = load_dataset(params.dataset).read(Path("data/raw"))
     report = prepare(
         images,

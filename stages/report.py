@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import _checkout  # noqa: F401  (first: this checkout's src)
-from graft.params import load_params
+from graft.config.evaluation import Metrics
+from graft.config.load import load_params
+from graft.config.types import Text
 from graft.report.inputs import read_inputs
 from graft.report.page import build_page
 from graft.report.provenance import describe_commit, name_dataset
 
 if __name__ == "__main__":
-    params = load_params("dataset", "source", "metrics")
+    params = load_params({"dataset": Text, "source": Text, "metrics": Metrics})
     name = name_dataset(params.dataset, params.source)
     page = build_page(read_inputs(Path()), name, params.metrics.calibration_bins, describe_commit(Path()))
     file = Path("reports/index.html")

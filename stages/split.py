@@ -5,11 +5,13 @@ from pathlib import Path
 import pandas as pd
 
 import _checkout  # noqa: F401  (first: this checkout's src)
-from graft.manifest import COLUMNS, write_manifest
-from graft.params import load_params
-from graft.split import make_manifest
+from graft.config.data import SplitParams
+from graft.config.load import load_params
+from graft.config.types import Seed
+from graft.data.manifest import COLUMNS, write_manifest
+from graft.data.split import make_manifest
 
 if __name__ == "__main__":
-    params = load_params("seed", "split")
+    params = load_params({"seed": Seed, "split": SplitParams})
     images = pd.read_parquet("data/images", columns=COLUMNS)
     write_manifest(make_manifest(images, params.split, params.seed), Path("data/manifest.csv"))

@@ -14,11 +14,13 @@ import pytest
 import yaml
 from filelock import FileLock
 
-import repository
-from graft.params import Params, parse_params
+from graft.methods.params import Params, parse_params
+from graft.methods.registry import METHODS
+from helpers import repository
+from helpers.outcomes import write_outcome
+from helpers.repository import ROOT, VIEWS
 
-VIEWS = 3
-ROOT = Path(__file__).parents[1]
+pytest_plugins = ["helpers.browser", "helpers.pages", "helpers.remotes", "helpers.work_trees"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -67,8 +69,8 @@ def row(params: Params) -> Any:
 @pytest.fixture(scope="session")
 def images(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`data/images` of a demo of 40 images in five classes."""
-    from graft.datasets import demo
-    from graft.prepare import prepare
+    from graft.data.datasets import demo
+    from graft.data.ingest import prepare
 
     folder = tmp_path_factory.mktemp("data")
     demo.fetch(folder / "raw", Path(), Path(), params)
@@ -79,8 +81,8 @@ def images(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def manifest(params: Params, images: Path) -> pd.DataFrame:
     """The manifest of `images`: 20 of train, 10 of validation, 10 of test."""
-    from graft.manifest import COLUMNS
-    from graft.split import make_manifest
+    from graft.data.manifest import COLUMNS
+    from graft.data.split import make_manifest
 
     return make_manifest(pd.read_parquet(images, columns=COLUMNS), params.split, params.seed)
 
@@ -88,7 +90,7 @@ def manifest(params: Params, images: Path) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def backbone(row: Any) -> Any:
     """The tiny backbone with random weights: (32, 32, 3) -> (8, 8, 128)."""
-    from graft.backbones import build_backbone
+    from graft.models.backbones import build_backbone
 
     return build_backbone(row, "random", 0)
 
@@ -103,7 +105,7 @@ def features(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """`data/features` of `images`, with `VIEWS` views of each training image."""
-    from graft.features.extract import extract_features, make_fingerprint
+    from graft.features.extraction import extract_features, make_fingerprint
 
     folder = tmp_path_factory.mktemp("features")
     fingerprint = make_fingerprint(backbone, row, "random", "float32", params.augmentation)
@@ -123,39 +125,34 @@ def train(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Any:
     """A function that trains: (method, seeds, **other inputs and changes of its block) -> Outcome."""
-    from graft.backbones import build_backbone, make_embedder
-    from graft.methods.inline import fit_inline
-    from graft.methods.scratch import fit_scratch
-    from graft.methods.two_stage import fit_two_stage
-    from graft.methods.two_stage_views import fit_two_stage_views
+    from graft.methods.run import Run
+    from graft.models.serialization import save_model
 
-    folder = tmp_path_factory.mktemp("scratch")
-    facts = {"backbone": "vgg16", "weights": "random", "pretrained": False}
-    embedder = make_embedder(backbone, row.batch_size)
+    folder = tmp_path_factory.mktemp("training")
+    save_model(backbone, folder / "backbone.keras")
 
     def train(
         method: str,
         seeds: tuple[int, ...] = (0,),
         memory_limit: float = 1.0,
-        scratch: Path = folder,
-        features: Path = features,
-        embed: Any = embedder,
-        live: Path | None = None,
+        embed: Any = None,
         **changes: Any,
     ) -> Any:
+        places = {key: changes.pop(key) for key in ("features", "temporary", "live") if key in changes}
+        run = Run(
+            manifest,
+            **{"images": images, "features": features, "temporary": folder, **places},
+            backbone=folder / "backbone.keras",
+        )
         block = getattr(params, method)
         own = {"seeds": seeds} if method in ("inline", "scratch") else {}
         block = type(block).model_validate({**block.model_dump(), **own, **changes})
-        room, augmentation = (memory_limit, scratch), params.augmentation
-        if method == "two_stage":
-            return fit_two_stage(features, manifest, backbone, block, *room, seeds, facts, live=live)
-        if method == "two_stage_views":
-            given = features, manifest, backbone, block, *room, seeds, facts
-            return fit_two_stage_views(*given, views=VIEWS, live=live)
-        if method == "inline":
-            models = build_backbone(row, "random", 0), build_backbone(row, "random", 0)
-            return fit_inline(images, manifest, *models, embed, block, augmentation, *room, facts, live)
-        return fit_scratch(images, manifest, block, augmentation, *room, live)
+        values = dict(params) | {"row": row, "memory_limit": memory_limit, "views": VIEWS, "seeds": seeds}
+        module = METHODS[method].load()
+        with pytest.MonkeyPatch.context() as patch:
+            if embed is not None:
+                patch.setattr(module, "make_embedder", lambda *_, **__: embed)
+            return module.train(SimpleNamespace(**values | {method: block}), run)
 
     return train
 
@@ -163,11 +160,9 @@ def train(
 @pytest.fixture(scope="session")
 def trained(train: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SimpleNamespace]:
     """Each method trained once and written: its `outcome`, and the `root` of its files."""
-    from graft.methods.outcome import write_outcome
-
     root = tmp_path_factory.mktemp("repository")
     results = {}
-    for method in ("two_stage", "two_stage_views", "inline", "scratch"):
+    for method in METHODS:
         live = root / "models" / method / "live"
         outcome = train(method, live=live)
         write_outcome(outcome, method, root)
@@ -177,7 +172,6 @@ def trained(train: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, S
             live=live,
             history=root / "models" / method / "history.csv",
             predictions=root / "predictions" / f"{method}.parquet",
-            timing=root / "metrics" / "timing" / f"train_{method}.json",
         )
     return results
 

@@ -1,1 +1,4 @@
-"""Features: the format they are stored in, the content-addressed store, and the extraction."""
+"""Images and a backbone -> cached features: each image is embedded once.
+
+May import `graft.config`, `graft.data`, `graft.models` and `graft.utils`.
+"""

@@ -14,7 +14,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from graft.features.shards import Row, read_metadata, read_rows
+from graft.features.format import Row, read_metadata, read_rows
 from graft.features.store import fingerprint_id, sha256_of
 
 HOW = ("fill_mode", "interpolation")  # of an augmentation: not worth a word in a table

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from graft.features.shards import Row, read_features, read_rows, write_features
+from graft.features.format import Row, read_features, read_rows, write_features
 
 
 def fingerprint_id(fingerprint: dict[str, Any]) -> str:

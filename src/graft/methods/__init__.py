@@ -1,1 +1,4 @@
-"""The competing ways of transfer: one module a method."""
+"""Parameters and data -> a trained method: one module each, listed in `registry`.
+
+May import all packages from `graft.config` to `graft.training`, and `graft.utils`.
+"""

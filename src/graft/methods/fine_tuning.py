@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pandas as pd
 
-from graft.blocks import Inline
-from graft.methods.live import Log
+from graft.config.training import Inline
 from graft.methods.outcome import class_numbers
-from graft.methods.training import Inputs, fit
+from graft.training.fit import Inputs, fit
+from graft.training.tracking import Log
 
 
 def fine_tune(
@@ -33,12 +33,12 @@ def fine_tune(
         backbone: with the layers to train made trainable; changed here.
         head: trained; changed here.
         history: of the head's training.
-        inputs: the pixels of training rows, as `graft.methods.training.fit` asks for them.
+        inputs: the pixels of training rows, as `graft.training.fit.fit` asks for them.
         pixels: of the plain images by split, in the manifest's order: ``validation`` is read.
         manifest: of all splits.
         params: `fine_tune` gives optimizer, learning rate and epochs; all else is as for the head.
         seed: of the order.
-        log: as for `graft.methods.training.fit`.
+        log: as for `graft.training.fit.fit`.
 
     Returns:
         The joined model, from pixels to scores, and the history of both phases.

@@ -10,14 +10,13 @@ import keras
 import numpy as np
 import pandas as pd
 
-from graft.heads import class_scores
-from graft.manifest import class_names
-from graft.methods.live import Log, log_live, log_nothing
-from graft.methods.splits import SCORED, rows_by_split
-from graft.methods.training import Batches, best_epoch
-from graft.models import count_parameters, save_model
-from graft.predictions import write_predictions
-from graft.timing import write_timing
+from graft.data.manifest import class_names
+from graft.methods.run import Run
+from graft.models.serialization import count_parameters, save_model
+from graft.training.fit import Batches, best_epoch
+from graft.training.objective import class_scores
+from graft.training.splits import SCORED, rows_by_split
+from graft.training.tracking import Log, log_live, log_nothing
 
 
 class Trained(NamedTuple):
@@ -60,37 +59,45 @@ class Outcome:
     timing: dict[str, float]
 
 
+class Stopwatch:
+    """Measures the seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = perf_counter()
+
+    def seconds(self) -> float:
+        return perf_counter() - self._start
+
+
 def train_with_seeds(
     train: Callable[[int, Log], Trained],
     seeds: Sequence[int],
-    manifest: pd.DataFrame,
-    facts: dict[str, Any],
-    started: float,
-    live: Path | None,
+    run: Run,
+    facts: Mapping[str, Any],
+    watch: Stopwatch,
 ) -> Outcome:
     """Train once with each seed and keep the model of the first.
 
     Args:
         train: from a seed of weights, dropout and order, and where to log the epochs, to the result.
         seeds: at least one.
-        manifest: of all splits.
-        facts: of the predictions file, as far as they are known before the training.
-        started: `time.perf_counter()` when the method began to prepare.
-        live: folder for the curve of the first seed while it trains; None: nowhere.
+        run: its manifest gives rows and classes; the curve of the first seed goes to ``live``.
+        facts: of the predictions file, as far as they are known before the training run.
+        watch: started when the method began to prepare.
     """
-    with log_live(live) as log:
-        prepared = perf_counter()
+    with log_live(run.live) as log:
+        prepared = watch.seconds()
         others = [train(seed, log_nothing).scores for seed in seeds[1:]]
         first = train(seeds[0], log)  # last, because fine-tuning leaves its weights in the one backbone
-        trained = perf_counter()
-    rows = rows_by_split(manifest)
+        trained = watch.seconds()
+    rows = rows_by_split(run.manifest)
     scored = pd.concat([rows[split] for split in SCORED])
     return Outcome(
         model=first.model,
         history=first.history,
         rows=pd.concat([scored.assign(seed=seed) for seed in seeds]),
         scores=np.concatenate([first.scores, *others]),
-        classes=class_names(manifest),
+        classes=class_names(run.manifest),
         facts={
             **facts,
             "seeds": list(seeds),
@@ -98,7 +105,7 @@ def train_with_seeds(
             "images_embedded": first.images_embedded,
         },
         timing={
-            "seconds_preparation": prepared - started,
+            "seconds_preparation": prepared,
             "seconds_training": (trained - prepared) / len(seeds),
         },
     )
@@ -122,20 +129,18 @@ def predict(model: keras.Model, plain: Mapping[str, np.ndarray], batch_size: int
     return class_scores(np.concatenate([model.predict(part, verbose=0) for part in batches]))
 
 
-def write_outcome(outcome: Outcome, method: str, root: Path) -> None:
-    """Write model, history, predictions and timing of a method below `root`, each to its place."""
-    folder = root / "models" / method
+def write_model(outcome: Outcome, folder: Path) -> dict[str, Any]:
+    """Write ``model.keras`` and ``history.csv`` to a folder.
+
+    Returns:
+        What the predictions file says of them: ``trainable_params``, ``total_params``, ``model_bytes``,
+        ``epochs`` and ``best_epoch``.
+    """
     save_model(outcome.model, folder / "model.keras")
     outcome.history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
-    facts = {
-        "method": method,
-        **outcome.facts,
+    return {
         **count_parameters(outcome.model),
         "model_bytes": (folder / "model.keras").stat().st_size,
         "epochs": len(outcome.history),
         "best_epoch": best_epoch(outcome.history),
     }
-    write_predictions(
-        root / "predictions" / f"{method}.parquet", outcome.rows, outcome.scores, outcome.classes, facts
-    )
-    write_timing(root, f"train_{method}", outcome.timing)

@@ -2,27 +2,31 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from time import perf_counter
+from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 
-from graft.apart import apart
-from graft.arrays import allocate
-from graft.augment import augment
-from graft.blocks import Augmentation, Precision, Scratch
-from graft.heads import output_layer
-from graft.images import CHANNELS, load_pixels
-from graft.manifest import class_names
-from graft.methods.live import Log
-from graft.methods.outcome import Outcome, Trained, class_numbers, predict, train_with_seeds
-from graft.methods.splits import arrays_by_split, rows_by_split
-from graft.methods.training import fit
-from graft.models import deployable
-from graft.precision import computing_in
+from graft.config.features import Augmentation, Precision
+from graft.config.training import Scratch
+from graft.config.types import Positive
+from graft.data.augmentation import augment
+from graft.data.images import CHANNELS, load_pixels
+from graft.data.manifest import class_names
+from graft.methods.outcome import Outcome, Stopwatch, Trained, class_numbers, predict, train_with_seeds
+from graft.methods.run import Run
+from graft.models.dtype_policy import computing_in
+from graft.models.heads import output_layer
+from graft.models.isolation import build_isolated
+from graft.models.serialization import deployable
+from graft.training.fit import fit
+from graft.training.splits import arrays_by_split, rows_by_split
+from graft.training.tracking import Log
+from graft.utils.memory import allocate
+
+PARAMS = {"features.memory_limit": Positive, "augmentation": Augmentation, "scratch": Scratch}
 
 
 def build_network(
@@ -69,50 +73,34 @@ def check_network(params: Scratch) -> None:
     build_network(params.layers, params.image_size, 2, 0, CHANNELS[params.color_mode])
 
 
-def fit_scratch(
-    images: Path,
-    manifest: pd.DataFrame,
-    params: Scratch,
-    augmentation: Augmentation,
-    memory_limit: float,
-    scratch: Path,
-    live: Path | None = None,
-) -> Outcome:
-    """Train a network on view e + 1 of each image in epoch e (from 0).
-
-    Args:
-        images: `data/images`.
-        manifest: of all splits.
-        params: image size, colour mode, layers, training, and the seeds of weights, dropout and order.
-        augmentation: of the views.
-        memory_limit: GB; larger pixels are memory-mapped.
-        scratch: folder for that.
-        live: folder for the curve while it trains; None: nowhere.
-    """
-    started = perf_counter()
-    check_network(params)
-    rows, size = rows_by_split(manifest), params.image_size
+def train(params: SimpleNamespace, run: Run) -> Outcome:
+    """Train a network on view e + 1 of each image in epoch e (from 0)."""
+    watch, block = Stopwatch(), params.scratch
+    check_network(block)
+    rows, size = rows_by_split(run.manifest), block.image_size
     keys = list(pd.concat(rows.values())["key"])
-    shape = (len(keys), size, size, CHANNELS[params.color_mode])
-    pixels = allocate(shape, np.uint8, memory_limit, scratch / "pixels.npy")
-    plain = arrays_by_split(load_pixels(images, keys, size, pixels, params.color_mode), rows)
+    shape = (len(keys), size, size, CHANNELS[block.color_mode])
+    pixels = allocate(shape, np.uint8, params.memory_limit, run.temporary / "pixels.npy")
+    plain = arrays_by_split(load_pixels(run.images, keys, size, pixels, block.color_mode), rows)
     train = list(rows["train"]["key"])
-    labels, n_classes = class_numbers(manifest), len(class_names(manifest))
+    labels, n_classes = class_numbers(run.manifest), len(class_names(run.manifest))
 
     def inputs(epoch: int, chosen: np.ndarray) -> np.ndarray:
         views = [epoch + 1] * len(chosen)
-        return augment(plain["train"][chosen], [train[i] for i in chosen], views, augmentation)
+        return augment(plain["train"][chosen], [train[i] for i in chosen], views, params.augmentation)
 
     def build(precision: Precision, seed: int) -> keras.Sequential:
         with computing_in(precision):
-            return build_network(params.layers, size, n_classes, seed, shape[-1])
+            return build_network(block.layers, size, n_classes, seed, shape[-1])
 
     def train_once(seed: int, log: Log) -> Trained:
-        network, deployed = (apart(partial(build, each, seed)) for each in (params.precision, "float32"))
+        network, deployed = (
+            build_isolated(partial(build, each, seed)) for each in (block.precision, "float32")
+        )
         validation = plain["validation"], labels["validation"]
-        history = fit(network, inputs, labels["train"], validation, params, seed, log=log)
+        history = fit(network, inputs, labels["train"], validation, block, seed, log=log)
         deployed.set_weights(network.get_weights())
-        return Trained(deployable(size, deployed), history, predict(network, plain, params.batch_size), 0)
+        return Trained(deployable(size, deployed), history, predict(network, plain, block.batch_size), 0)
 
     facts = {"backbone": "none", "weights": "none", "pretrained": False}
-    return train_with_seeds(train_once, params.seeds, manifest, facts, started, live)
+    return train_with_seeds(train_once, block.seeds, run, facts, watch)

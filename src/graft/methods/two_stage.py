@@ -1,7 +1,22 @@
-"""Two-stage: the head is trained on the cached features of the plain images, which is to have no views."""
+"""Two-stage: a Keras head on the cached features of the plain images."""
 
-from functools import partial
+from types import SimpleNamespace
 
-from graft.methods.two_stage_views import fit_two_stage_views
+from graft.config.training import CachedMethod
+from graft.config.types import Positive, Seeds, Text
+from graft.methods.cached import train_on_features
+from graft.methods.outcome import Outcome
+from graft.methods.run import Run
 
-fit_two_stage = partial(fit_two_stage_views, views=0)
+PARAMS = {
+    "backbone": Text,
+    "weights": Text,
+    "features.memory_limit": Positive,
+    "seeds": Seeds,
+    "two_stage": CachedMethod,
+}
+
+
+def train(params: SimpleNamespace, run: Run) -> Outcome:
+    """Train a head on the plain images' features."""
+    return train_on_features(params.two_stage, params, run, views=0)

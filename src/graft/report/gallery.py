@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from graft.examples import read_answers
+from graft.explain.selection import read_answers
 
 # How many pictures of each kind stand in the page, so that it stays below 5 MB.
 MISTAKES, HESITANT, CLEAR, SAMPLES = 60, 16, 20, 60

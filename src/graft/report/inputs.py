@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from graft.compare import METHODS
-from graft.examples import read_images
-from graft.manifest import read_manifest
-from graft.predictions import read_predictions
+from graft.data.images import read_images
+from graft.data.manifest import read_manifest
+from graft.evaluation.compare import METHODS
+from graft.evaluation.predictions import read_predictions
 from graft.report.gallery import Gallery, Predictions, choose_gallery
 
 

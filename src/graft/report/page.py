@@ -7,24 +7,22 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from graft.metrics import measure_split
-from graft.predictions import first_seed
-from graft.report.charts import accuracy_by_images, accuracy_by_seconds, cumulative_time, learning_curves
-from graft.report.class_charts import confusion, images_per_class, per_class
+from graft.evaluation.metrics import measure_split
+from graft.evaluation.predictions import first_seed
+from graft.report.charts.classes import confusion, images_per_class, per_class
+from graft.report.charts.methods import (
+    accuracy_by_images,
+    accuracy_by_seconds,
+    cumulative_time,
+    learning_curves,
+)
+from graft.report.charts.scores import reliability, roc
+from graft.report.charts.svg import Chart
 from graft.report.costs import Cost, describe_cost, describe_crossings, measure_costs, notes_on_cache
 from graft.report.inputs import Inputs
-from graft.report.pictures import make_picture
 from graft.report.provenance import Provenance
-from graft.report.score_charts import reliability, roc
-from graft.report.svg import Chart
-from graft.report.tables import (
-    Cell,
-    Table,
-    compare_methods,
-    count_images,
-    measure_classes,
-    measure_methods,
-)
+from graft.report.tables import Cell, Table, compare_methods, count_images, measure_classes, measure_methods
+from graft.report.thumbnails import make_picture
 from graft.report.words import describe_mistakes, describe_noise, describe_seeds, describe_test
 
 LISTED = 50  # rejects and duplicates

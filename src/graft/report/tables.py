@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from graft.blocks import SPLITS
+from graft.config.types import SPLITS
 from graft.report.costs import Timing, Value, show_seconds, split_seconds
 from graft.report.words import percent
 
@@ -32,7 +32,7 @@ def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
     """One row a method: accuracy, parameters, size, images embedded, seconds; "-" where unknown.
 
     Args:
-        comparison: what `graft.compare.compare` gave.
+        comparison: what `graft.evaluation.compare.compare` gave.
         timing: stage -> seconds; a stage may be missing.
     """
     rows = comparison["methods"]
@@ -69,7 +69,7 @@ def measure_methods(measured: Mapping[str, Sequence[Mapping[str, Any]]]) -> Tabl
     """One row a method: macro F1, ROC AUC, log loss and calibration error on the test images.
 
     Args:
-        measured: method -> for each seed what `graft.metrics.measure_split` gave.
+        measured: method -> for each seed what `graft.evaluation.metrics.measure_split` gave.
     """
     columns: dict[str, tuple[Callable[[Mapping[str, Any]], float], Show, Callable[..., float]]] = {
         "macro F1, %": (_macro_f1, percent, max),
@@ -88,7 +88,7 @@ def measure_classes(measured: Mapping[str, Sequence[Mapping[str, Any]]], quantit
     """One row a class: its test images, then of each method a quantity in percent.
 
     Args:
-        measured: method -> for each seed what `graft.metrics.measure_split` gave.
+        measured: method -> for each seed what `graft.evaluation.metrics.measure_split` gave.
         quantity: ``precision``, ``recall`` or ``f1``.
     """
     rows = []

@@ -15,7 +15,7 @@ def better_method(pair: Row, significance: float) -> str | None:
     """The method that a paired test finds better, by its Holm-adjusted p-value; None: neither.
 
     Args:
-        pair: a row of `graft.compare.compare_pairs`.
+        pair: a row of `graft.evaluation.compare.compare_pairs`.
         significance: the largest p-value that does not count, in (0, 1).
     """
     if pair["p_value_holm"] >= significance:
@@ -84,7 +84,7 @@ def most_confused(metrics: Mapping[str, Row], limit: int = 5) -> list[Confusion]
     """The pairs of classes that were confused most often, over all methods.
 
     Args:
-        metrics: method -> what `graft.metrics.evaluate` gave for it; its confusion matrix of test is used.
+        metrics: method -> what `graft.evaluation.metrics.evaluate` gave; its confusion matrix of test counts.
         limit: how many at most.
 
     Returns:

@@ -1,0 +1,186 @@
+"""`graft features`: look at the cache, verify it, and drop what nobody needs."""
+
+import json
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+STORE, FEATURES, IMAGES, MANIFEST = ".graft/features", "data/features", "data/images", "data/manifest.csv"
+SHORT, WORST = 12, 5
+Root = Annotated[Path, typer.Option(help="The repository's root.")]
+
+app = typer.Typer(
+    no_args_is_help=True, help="Look at the cached features, verify them, drop what nobody needs."
+)
+
+
+@app.command()
+def info(
+    root: Root = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+) -> None:
+    """Print what is cached: in the store, a row a fingerprint, and in data/features."""
+    from graft.features.inventory import build_table, read_shards, read_store
+
+    rows = [(cached.folder.name[:SHORT], cached.summary()) for cached in read_store(root / STORE)]
+    shards = read_shards(root / FEATURES)
+    current = shards.summary() if shards.files else None
+    if as_json:
+        typer.echo(json.dumps({"store": [summary for _, summary in rows], FEATURES: current}, indent=2))
+        return
+    if current:
+        rows.append((f"{FEATURES}\n= {str(current['id'])[:SHORT]}", current))
+    if rows:
+        Console().print(build_table(rows))
+    else:
+        typer.echo(f"nothing is cached in {STORE} or {FEATURES}: `dvc repro extract_features` fills both")
+
+
+@app.command()
+def verify(
+    root: Root = Path(),
+    sample: Annotated[
+        int, typer.Option(min=0, help="Rows to embed again; 0: checksums only, without TensorFlow.")
+    ] = 16,
+) -> None:
+    """Verify checksums, then embed some rows again and compare. Nothing is changed."""
+    from graft.features.inventory import read_shards, read_store
+
+    store, shards = read_store(root / STORE), read_shards(root / FEATURES)
+    damaged = [file.path for cached in store for file in cached.damaged]
+    n_entries = sum(len(cached.files) for cached in store)
+    typer.echo(f"{STORE}: {n_entries:,} entries of {len(store)} fingerprints, {len(damaged):,} damaged")
+    for path in damaged:
+        typer.echo(f"  {path.relative_to(root / STORE).as_posix()}: sha256 is not its name")
+    if damaged:
+        typer.echo("  (the next extraction embeds their images again; `graft features gc` drops them)")
+    if not shards.files:
+        _fail(f"no features in {shards.folder.as_posix()}: run `dvc repro extract_features`")
+    problems = _check_shards(root)
+    beyond = bool(sample and not shards.damaged) and _embed_again(root, sample)
+    if problems:
+        typer.echo(
+            "`dvc repro extract_features` makes what params.yaml and the manifest ask for; "
+            "`dvc checkout --force data/features` brings back what dvc.lock records"
+        )
+    if damaged or problems or beyond:
+        raise typer.Exit(1)
+
+
+def _check_shards(root: Path) -> list[str]:
+    from graft.config.load import ParamsError, load_params
+    from graft.config.types import Natural
+    from graft.data.manifest import read_manifest
+    from graft.features.integrity import check_md5s, check_rows, recorded_md5s
+    from graft.features.inventory import read_shards
+
+    try:
+        views = load_params({"features.views": Natural}, root / "params.yaml").views
+        problems = check_rows(read_shards(root / FEATURES), read_manifest(root / MANIFEST), views)
+    except ParamsError as error:
+        _fail(str(error))
+    except FileNotFoundError as error:
+        _fail(f"no {error.filename}: run `dvc repro extract_features`, or name the repository with --root")
+    try:
+        recorded = recorded_md5s(root, FEATURES)
+        checked = "md5s as DVC recorded them, rows as the manifest asks"
+        problems += check_md5s(root / FEATURES, recorded)
+    except Exception as error:  # of DVC, or of any kind of remote
+        checked = f"readable, rows as the manifest asks; md5s not checked, DVC has none here ({error})"
+    typer.echo(f"{FEATURES}: " + (f"{len(problems)} problems" if problems else checked))
+    for problem in problems:
+        typer.echo(f"  {problem}")
+    return problems
+
+
+def _embed_again(root: Path, sample: int) -> bool:
+    """Whether a row differs by more than the tolerance."""
+    from graft.config.features import Augmentation, BackboneRow, Precision
+    from graft.config.load import load_params
+    from graft.config.types import Seed, Text
+    from graft.features.extraction import make_fingerprint
+    from graft.features.recompute import measure_drift
+    from graft.models.backbones import build_backbone
+
+    schemas = {
+        "seed": Seed,
+        "backbone": Text,
+        "backbones.${backbone}": BackboneRow,
+        "weights": Text,
+        "features.precision": Precision,
+        "augmentation": Augmentation,
+    }
+    params = load_params(schemas, root / "params.yaml")
+    weights = str(root / params.weights) if (root / params.weights).is_file() else params.weights
+    try:
+        backbone = build_backbone(params.row, weights, params.seed, params.precision)
+        now = make_fingerprint(backbone, params.row, weights, params.precision, params.augmentation)
+        drift = measure_drift(root / IMAGES, root / FEATURES, backbone, now, sample, params.seed)
+    except (ValueError, FileNotFoundError) as error:
+        _fail(str(error))
+    for name, versions in drift.versions.items():
+        typer.echo(f"made with {name} {versions}")
+    rows = [row for row, _ in drift.differences]
+    typer.echo(
+        f"embedded again: {len(rows)} rows, {sum(view > 0 for _, view in rows)} of them augmented views; "
+        f"largest difference {drift.differences[0][1]:.1e} of a row's largest value (tolerance "
+        f"{drift.tolerance:.1e} for {params.precision}: rounding, and another machine's order of summation)"
+    )
+    for (key, view), value in drift.beyond[:WORST]:
+        typer.echo(f"  beyond it: key {key}, view {view}: {value:.1e}")
+    if drift.beyond:
+        typer.echo(
+            f"{len(drift.beyond)} of {len(rows)} rows exceed the tolerance: {FEATURES} was changed, or comes "
+            "from a machine that embeds otherwise"
+        )
+    return bool(drift.beyond)
+
+
+@app.command()
+def gc(
+    root: Root = Path(),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be dropped.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    ignore_unreadable: Annotated[
+        bool, typer.Option("--ignore-unreadable", help="Take a manifest that cannot be read for empty.")
+    ] = False,
+) -> None:
+    """Drop from the store what no manifest of the work tree, HEAD, a branch or a tag needs."""
+    from dvc.exceptions import DvcException
+
+    from graft.features.gc import drop, leftovers, needed_images, unneeded
+    from graft.features.inventory import build_table, read_store
+
+    try:
+        needed = needed_images(root)
+    except DvcException as error:
+        _fail(f"{root.absolute()} is no Git and DVC repository: {error}")
+    for revision, reason in needed.unreadable.items():
+        typer.echo(f"the manifest of {revision} cannot be read: {reason}", err=True)
+    if needed.unreadable and not ignore_unreadable:
+        _fail(
+            "nothing was dropped: what these revisions need is unknown. "
+            f"`dvc fetch --all-commits {MANIFEST}` gets their manifests from the remote; "
+            "--ignore-unreadable drops what only they need"
+        )
+    typer.echo(f"{len(needed.keys):,} images are needed by {', '.join(needed.revisions)}")
+    old, store = leftovers(root / STORE), unneeded(read_store(root / STORE), needed.keys)
+    files = [*old, *(file for cached in store for file in cached.files)]
+    if store:
+        Console().print(build_table([(cached.folder.name[:SHORT], cached.summary()) for cached in store]))
+    n_images = len({key for file in files for key, _ in file.rows})
+    size = sum(file.bytes for file in files)
+    typer.echo(
+        f"to drop: {len(files) - len(old):,} entries with {n_images:,} images, "
+        f"{len(old):,} leftover temporary files; {size:,} bytes"
+    )
+    if files and not dry_run and (yes or typer.confirm("Drop them?", abort=True)):
+        drop(files)
+        typer.echo("dropped")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,44 @@
+"""What params.yaml says of the data: `demo`, `prepare`, `split`."""
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from graft.config.types import SPLITS, Block, Count, Fraction, Natural, Number, Split, unique
+
+LabelConflicts = Literal["refuse", "reject"]
+
+
+class Demo(Block):
+    images_per_class: Count
+    image_size: Annotated[int, Field(ge=32, le=512, strict=True)]
+
+
+class Prepare(Block):
+    max_rejected: Fraction
+    max_pixels: Count
+    label_conflicts: LabelConflicts
+
+
+class SplitParams(Block):
+    strategy: Literal["fractions", "index_ranges", "given"]
+    classes: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(unique)] | None
+    max_per_class: Count | dict[str, Count] | None
+    validation: Annotated[Number, Field(gt=0, lt=1, allow_inf_nan=False)]
+    fractions: dict[Split, Fraction]
+    index_ranges: dict[Split, tuple[Natural, Natural]]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "SplitParams":
+        total = sum(self.fractions.values())
+        if set(self.fractions) != set(SPLITS) or abs(total - 1) > 1e-9:
+            raise ValueError(f"fractions must name {', '.join(SPLITS)} and sum to 1, not {total:g}")
+        if set(self.index_ranges) != set(SPLITS):
+            raise ValueError(f"index_ranges must name {', '.join(SPLITS)}")
+        ranges = sorted(self.index_ranges.values())
+        if any(last < first for first, last in ranges):
+            raise ValueError("an index range's last number must not be below its first")
+        if any(after[0] <= before[1] for before, after in pairwise(ranges)):
+            raise ValueError("index_ranges must not overlap")
+        return self

@@ -1,0 +1,12 @@
+"""What params.yaml says of the measurements: `metrics`."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from graft.config.types import Block, Count, Number
+
+
+class Metrics(Block):
+    confidence: Annotated[Number, Field(gt=0, lt=1)]
+    calibration_bins: Count

@@ -1,0 +1,153 @@
+"""What params.yaml says of the methods: a block each, made of the same parts."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StrictBool, model_validator
+
+from graft.config.features import GEOMETRIC, Augmentation, Precision
+from graft.config.types import (
+    Below1,
+    Block,
+    ColorMode,
+    Count,
+    Natural,
+    NotNegative,
+    Number,
+    Positive,
+    Seeds,
+    unique,
+)
+
+Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
+Mix = Literal["none", "mixup", "cutmix"]
+
+
+class Head(Block):
+    pooling: Literal["flatten", "avg", "max"]
+    standardise: StrictBool
+    dense: tuple[Count, ...]
+    batch_norm: StrictBool
+    dropout: Below1
+    l2: NotNegative
+
+
+class Schedule(Block):
+    name: Literal["constant", "reduce_on_plateau", "cosine", "exponential"]
+    factor: Annotated[Number, Field(gt=0, lt=1, allow_inf_nan=False)]
+    patience: Count
+
+
+class Training(Block):
+    optimizer: Optimizer
+    learning_rate: Positive
+    schedule: Schedule
+    global_clipnorm: Positive | None
+    label_smoothing: Below1
+    class_weight: Literal["balanced"] | None
+    sampling: Literal["shuffle", "balanced"]
+    mix: Mix
+    mix_alpha: Positive
+    epochs: Count
+    batch_size: Count
+    patience: Count | None
+
+    @model_validator(mode="after")
+    def _balanced_once(self) -> "Training":
+        if self.class_weight and self.sampling == "balanced":
+            raise ValueError(
+                "class_weight=balanced and sampling=balanced exclude each other, since each alone makes up "
+                "for rare classes; set class_weight to null or sampling to shuffle"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _plateau_before_the_end(self) -> "Training":
+        plateau = self.schedule.patience
+        if self.schedule.name == "reduce_on_plateau" and self.patience and self.patience <= plateau:
+            raise ValueError(
+                f"patience={self.patience} stops the training before schedule.patience={plateau} could lower "
+                "the learning rate; set patience to more than schedule.patience"
+            )
+        return self
+
+
+class HeadMethod(Training):
+    """A method that trains a head on a backbone."""
+
+    head: Head
+
+
+class CachedMethod(HeadMethod):
+    """A method that trains a head on cached features."""
+
+    feature_augmentation: Augmentation
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_fine_tuning(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and "fine_tune" in values:
+            raise ValueError(
+                "fine_tune changes the backbone, so it excludes cached features; remove it here and set "
+                "inline.fine_tune"
+            )
+        return values
+
+
+class FineTune(Block):
+    blocks: Annotated[tuple[str, ...], AfterValidator(unique)]
+    layers: Natural
+    optimizer: Optimizer
+    learning_rate: Positive
+    epochs: Count
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> "FineTune":
+        if self.blocks and self.layers:
+            raise ValueError(
+                f"blocks={list(self.blocks)} and layers={self.layers} exclude each other; "
+                "set blocks to [] or layers to 0"
+            )
+        return self
+
+
+class Inline(HeadMethod):
+    seeds: Seeds
+    precision: Precision
+    fine_tune: FineTune
+
+
+class Scratch(Training):
+    seeds: Seeds
+    precision: Precision
+    image_size: Annotated[int, Field(ge=8, le=512, strict=True)]
+    color_mode: ColorMode
+    layers: Annotated[
+        tuple[Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=1)], ...],
+        Field(min_length=1),
+    ]
+
+
+def check_moves(name: str, method: CachedMethod, pooling: str) -> None:
+    """Check that nothing of a method moves the parts of features that have none.
+
+    Args:
+        name: of the method.
+        method: its block.
+        pooling: of the backbone.
+
+    Raises:
+        ValueError: if the backbone pools, and the method would move places or cut windows.
+    """
+    operations = method.feature_augmentation
+    wrong = [
+        f"feature_augmentation.{key}={getattr(operations, key)}"
+        for key, nothing in GEOMETRIC.items()
+        if getattr(operations, key) != nothing
+    ]
+    wrong += ["mix=cutmix"] if method.mix == "cutmix" else []
+    if pooling != "none" and wrong:
+        raise ValueError(
+            f"{name}.{wrong[0]} moves parts of feature maps, but the backbone's pooling={pooling} makes "
+            "vectors; set pooling to none in its row of backbones, or remove it here"
+        )

@@ -1,0 +1,29 @@
+"""Datasets: one module each. A new dataset is one new file in this folder.
+
+A dataset module has
+
+- ``SOURCE``: the `graft.data.download.Source` that it downloads, a tuple of them, or None;
+- ``fetch(raw, source, cache, params)``: fills the folder ``raw`` (``data/raw``);
+- ``read(raw)``: yields its images, in any order, straight from what ``fetch`` put there.
+"""
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+
+def list_datasets() -> list[str]:
+    """The names of the datasets, sorted."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def load_dataset(name: str) -> ModuleType:
+    """Import the dataset module of that name.
+
+    Raises:
+        ValueError: if there is no such dataset.
+    """
+    legal = list_datasets()
+    if name not in legal:
+        raise ValueError(f"unknown dataset={name!r}: expected one of {', '.join(legal)}")
+    return importlib.import_module(f"{__name__}.{name}")

@@ -1,0 +1,70 @@
+"""Cats and dogs: Microsoft's 25,000 photos of the Asirra test, or Kaggle's copy of them."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from graft.data.archives import list_members, read_members
+from graft.data.download import DownloadError, Source, download
+from graft.data.raw import RawImage
+
+SOURCE = Source(
+    url="https://download.microsoft.com/download/3/E/1/3E1C3F21-ECDB-4869-8368-6DEBA77B919F/"
+    "kagglecatsanddogs_5340.zip",
+    checksum="sha256:b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9",
+    size=824_887_076,
+    licence="Microsoft Research data licence: see the document inside the archive",
+    citation="Elson, Douceur, Howell, Saul: Asirra: a CAPTCHA that exploits interest-aligned manual image "
+    "categorization. ACM CCS 2007",
+    homepage="https://www.microsoft.com/en-us/download/details.aspx?id=54765",
+)
+KAGGLE = "train.zip"  # of https://www.kaggle.com/c/dogs-vs-cats/data, which asks for an account
+
+# Microsoft's PetImages/Cat/0.jpg, Kaggle's train/cat.0.jpg
+_NAME = re.compile(r"(?:PetImages/(Cat|Dog)/|train/(cat|dog)\.)\d+\.jpg")
+
+
+def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = SOURCE) -> None:  # noqa: ARG001
+    """Put the archive into ``raw``: Kaggle's, where ``source`` has it, else Microsoft's, downloaded.
+
+    Args:
+        raw: folder to fill.
+        source: a folder that may hold Kaggle's ``train.zip``, or that file itself.
+        cache: folder that keeps downloads.
+        params: not used.
+        archive: what to download.
+
+    Raises:
+        DownloadError: if the download fails.
+        ValueError: if ``source`` is a file, but not such an archive.
+    """
+    kaggle = source if source.suffix == ".zip" else source / KAGGLE
+    if not kaggle.is_file():
+        try:
+            download(archive, raw, cache)
+        except DownloadError as error:
+            raise DownloadError(f"{error}; or put Kaggle's {KAGGLE} at {kaggle}") from None
+    elif list_members(kaggle, _is_photo):
+        raw.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(kaggle, raw / KAGGLE)
+    else:
+        raise ValueError(
+            f"source={kaggle} holds no photo of cats_and_dogs: expected train/cat.0.jpg as in Kaggle's "
+            f"{KAGGLE}, or PetImages/Cat/0.jpg as in Microsoft's archive; correct it, or remove it "
+            "to download"
+        )
+
+
+def read(raw: Path) -> Iterator[RawImage]:
+    """Yield the photos of the archive in ``raw``, labelled cat or dog."""
+    (archive,) = raw.iterdir()
+    for path, data in read_members(archive, _is_photo):
+        match = _NAME.fullmatch(path)
+        assert match
+        yield RawImage(path, (match[1] or match[2]).lower(), None, data)
+
+
+def _is_photo(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None

@@ -1,0 +1,219 @@
+"""The only decoder and resizer: bytes -> (H, W, 3) or (H, W, 1) in [0, 255]; the reader of `data/images`."""
+
+import os
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from PIL import ExifTags, Image, ImageFile
+
+from graft.config.types import ColorMode
+
+CHANNELS: dict[ColorMode, int] = {"rgb": 3, "grayscale": 1}
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+
+# Pillow loads its plugins on first use, which is a race between threads; load them here.
+Image.init()
+# `prepare.max_pixels` is the limit against decompression bombs; Pillow's own is fixed, and warns first.
+Image.MAX_IMAGE_PIXELS = None
+# Pillow warns about damaged metadata beside good pixels. `warnings.catch_warnings` around a call is not
+# thread-safe, so they are silenced here, once.
+warnings.filterwarnings("ignore", module="PIL")
+
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class ImageError(ValueError):
+    """The bytes do not decode; the text is a short reason, the same on every run."""
+
+
+def decode(data: bytes, max_pixels: int | None = None) -> np.ndarray:
+    """Decode an encoded image to RGB.
+
+    EXIF orientation is applied; of an animation the first frame is taken; alpha is dropped, as
+    ``keras.utils.load_img`` does; 16 bits a channel become their upper 8.
+
+    Args:
+        data: a JPEG, PNG, GIF, BMP or WEBP file.
+        max_pixels: the largest height x width to decode; ``None``: no limit. Checked against
+            the header, before any pixel is decoded.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        ImageError: if the file is empty, no image, truncated, damaged or too large.
+    """
+    return np.array(_open(data, max_pixels))
+
+
+def resize(image: np.ndarray, size: int) -> np.ndarray:
+    """Resize to a square, bilinear and antialiased; the aspect ratio is not kept.
+
+    As ``keras.utils.image_dataset_from_directory`` treats the aspect ratio.
+
+    Args:
+        image: (H, W, 3) uint8.
+        size: pixels, height = width.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    return np.array(_square(Image.fromarray(image), size))
+
+
+def load(data: bytes, size: int, color_mode: ColorMode = "rgb") -> np.ndarray:
+    """Decode and resize: ``resize(decode(data), size)``, with fewer copies.
+
+    Args:
+        data: an encoded image.
+        size: pixels, height = width.
+        color_mode: as in ``keras.utils.load_img``. ``grayscale`` leaves gray images as they are and
+            takes the luma of the others (ITU-R 601); ``rgb`` gives gray images three equal channels.
+
+    Returns:
+        (size, size, 3) or, gray, (size, size, 1) uint8.
+    """
+    image = _open(data, None)
+    if color_mode == "grayscale":
+        return np.array(_square(image.convert("L"), size))[..., np.newaxis]
+    return np.array(_square(image, size))
+
+
+def iter_shards(folder: Path) -> Iterator[tuple[str, pa.Table]]:
+    """Read `data/images`, one shard at a time, sorted by name.
+
+    Yields:
+        The shard's name and its table ``key, image`` (str, encoded bytes), sorted by key.
+
+    Raises:
+        FileNotFoundError: if the folder holds no shard.
+    """
+    paths = sorted(folder.glob("*.parquet"))
+    if not paths:
+        raise FileNotFoundError(
+            f"no image shards (*.parquet) in folder={folder}; run `dvc repro prepare` first"
+        )
+    for path in paths:
+        yield path.stem, pq.read_table(path, columns=["key", "image"], partitioning=None)
+
+
+def load_pixels(
+    folder: Path,
+    keys: Sequence[str],
+    size: int,
+    out: np.ndarray | None = None,
+    color_mode: ColorMode = "rgb",
+) -> np.ndarray:
+    """Decode and resize the images of some keys.
+
+    Args:
+        folder: `data/images`.
+        keys: sha256 in hexadecimal; one may repeat.
+        size: pixels, height = width.
+        out: the array to fill; ``None``: a new one, in memory.
+        color_mode: as of `load`.
+
+    Returns:
+        (len(keys), size, size, channels) uint8, in the order of the keys.
+
+    Raises:
+        FileNotFoundError: if the folder holds no shard.
+        ValueError: if an image of a key is not in the folder.
+    """
+    places = defaultdict(list)
+    for place, key in enumerate(keys):
+        places[key].append(place)
+    pixels = np.empty((len(keys), size, size, CHANNELS[color_mode]), np.uint8) if out is None else out
+
+    def fill(key: str, image: bytes) -> None:
+        pixels[places.pop(key)] = load(image, size, color_mode)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _, table in iter_shards(folder):
+            rows = [row for row in table.to_pylist() if row["key"] in places]
+            list(pool.map(lambda row: fill(**row), rows))
+    if places:
+        raise ValueError(
+            f"{len(places)} of {len(keys)} images are not in folder={folder}, the first key={min(places)}; "
+            "the manifest belongs to other images: run `dvc repro split`"
+        )
+    return pixels
+
+
+def _open(data: bytes, max_pixels: int | None) -> Image.Image:
+    if not data:
+        raise ImageError("empty file")
+    # Damaged files raise anything from SyntaxError to zlib.error, with texts that hold addresses.
+    try:
+        image = Image.open(BytesIO(data), formats=FORMATS)
+    except Exception:
+        raise ImageError("not an image (JPEG, PNG, GIF, BMP or WEBP)") from None
+    width, height = image.size
+    if not width * height:
+        raise ImageError(f"no pixels: {width} x {height}")
+    if max_pixels is not None and width * height > max_pixels:
+        raise ImageError(f"{width} x {height} pixels exceed prepare.max_pixels={max_pixels}")
+    try:
+        image.load()
+        return _upright(image, _to_rgb(image))
+    except MemoryError:
+        raise  # the machine's fault, not the image's
+    except Exception as error:
+        raise ImageError("truncated" if "truncated" in str(error) else "damaged") from None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit gray, which `convert` would clip at 255
+        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def _upright(original: ImageFile.ImageFile, rgb: Image.Image) -> Image.Image:
+    # Not `ImageOps.exif_transpose`: it also rewrites the EXIF block, and fails where another tag is damaged.
+    try:
+        orientation = original.getexif().get(ExifTags.Base.Orientation)
+    except Exception:
+        return rgb
+    return rgb.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else rgb
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    return image.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def read_images(folder: Path, keys: Sequence[str]) -> dict[str, bytes]:
+    """Read the encoded images of some keys.
+
+    Args:
+        folder: `data/images`.
+        keys: sha256 in hexadecimal.
+
+    Raises:
+        ValueError: if an image of a key is not in the folder.
+    """
+    wanted = pc.field("key").isin(pa.array(keys, pa.string()))
+    table = pq.read_table(folder, columns=["key", "image"], filters=wanted, partitioning=None)
+    images = dict(zip(table["key"].to_pylist(), table["image"].to_pylist(), strict=True))
+    missing = sorted(set(keys) - set(images))
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(keys)} images are not in folder={folder}, the first key={missing[0]}; "
+            "the predictions are of other images: run `dvc repro`"
+        )
+    return images

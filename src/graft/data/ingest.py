@@ -1,0 +1,255 @@
+"""Raw images -> `data/images`: every image in it decodes, is there once and has one label.
+
+The only code that trusts nothing about the images.
+"""
+
+import os
+import shutil
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import sha256
+from itertools import groupby
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import pyarrow as pa
+
+from graft.config.data import LabelConflicts
+from graft.data.images import ImageError, decode
+from graft.data.raw import RawImage
+from graft.data.sharding import count_shards, shard_name, write_table
+from graft.utils.progress import track
+
+SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("path", pa.string()),
+        ("label", pa.string()),
+        ("split", pa.string()),
+        ("image", pa.binary()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+    ]
+)
+ROW_GROUP = 64
+LISTED = 5  # how many offenders an error lists
+
+
+class Row(NamedTuple):
+    """An accepted image; height and width in pixels, upright."""
+
+    key: str
+    path: str
+    label: str
+    split: str | None
+    height: int
+    width: int
+
+
+Read = Callable[[str], bytes]
+
+
+def prepare(
+    images: Iterable[RawImage],
+    max_rejected: float,
+    max_pixels: int,
+    folder: Path,
+    label_conflicts: LabelConflicts = "refuse",
+) -> dict[str, Any]:
+    """Decode every image and write those that do to Parquet shards.
+
+    An image that does not decode is rejected. Of exact duplicates the one with the smallest path
+    is kept; where the splits are given, ``test/...`` < ``train/...`` < ``validation/...``, so an
+    image in test and in train leaves train. The order of the images does not change a byte. They are
+    streamed: memory holds a few images and one shard.
+
+    Args:
+        images: their paths are unique.
+        max_rejected: the share of images that may be rejected, 0 to 1.
+        max_pixels: an image of more pixels is rejected before any is decoded.
+        folder: `data/images`; replaced, but only once all is well.
+        label_conflicts: what becomes of the same picture under several labels: ``refuse`` it, or
+            ``reject`` all its copies, since nobody knows which label is right.
+
+    Returns:
+        What stands in `metrics/data.json`: counts, duplicates, rejects and why.
+
+    Raises:
+        ValueError: if there is no image, a path repeats or is not Unicode, too many images are
+            rejected, an image stands under two labels (``refuse``), or fewer than two classes remain.
+    """
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "images").mkdir(parents=True)
+    try:
+        with (partial / "spool").open("w+b") as spool:
+            rows, rejects, read = _sift(track(images, "prepare"), max_pixels, spool)
+            _check_paths([row.path for row in rows] + [path for path, _ in rejects])
+            if label_conflicts == "reject":
+                rows, rejects = _reject_conflicts(rows, rejects)
+            _check_rejects(rejects, len(rows) + len(rejects), max_rejected)
+            kept, dropped = _fold(rows)
+            _check_classes(kept, len(rejects))
+            n_shards, n_bytes = _write_shards(kept, read, partial / "images")
+        shutil.rmtree(folder, ignore_errors=True)
+        (partial / "images").rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return {
+        "n_read": len(rows) + len(rejects),
+        "n_images": len(kept),
+        "n_shards": n_shards,
+        "bytes": n_bytes,
+        "classes": dict(sorted(Counter(row.label for row in kept).items())),
+        "duplicates": len(dropped),
+        "duplicates_across_splits": sum(one.split != other.split for one, other in dropped),
+        "duplicate_paths": [{"kept": one.path, "dropped": other.path} for one, other in dropped],
+        "rejected_share": len(rejects) / (len(rows) + len(rejects)),
+        "n_rejected": len(rejects),
+        "rejects": [{"path": path, "reason": reason} for path, reason in sorted(rejects)],
+    }
+
+
+def _sift(
+    images: Iterable[RawImage], max_pixels: int, spool: BinaryIO
+) -> tuple[list[Row], list[tuple[str, str]], Read]:
+    """The accepted rows, the rejected paths with reasons, and how to read an accepted image by key."""
+    rows: list[Row] = []
+    rejects: list[tuple[str, str]] = []
+    places: dict[str, tuple[int, int]] = {}
+    for image, found in _checked(images, max_pixels):
+        if isinstance(found, ImageError):
+            rejects.append((image.path, str(found)))
+            continue
+        if found.key not in places:
+            places[found.key] = (spool.tell(), spool.write(image.data))
+        rows.append(found)
+
+    def read(key: str) -> bytes:
+        offset, size = places[key]
+        spool.seek(offset)
+        return spool.read(size)
+
+    return rows, rejects, read
+
+
+def _checked(images: Iterable[RawImage], max_pixels: int) -> Iterator[tuple[RawImage, Row | ImageError]]:
+    """Decode on all cores, in order, and never more than a few images ahead."""
+    cores = os.cpu_count() or 1
+    window: deque[Future[tuple[RawImage, Row | ImageError]]] = deque()
+    with ThreadPoolExecutor(cores) as pool:
+        for image in images:
+            window.append(pool.submit(_check, image, max_pixels))
+            if len(window) > 4 * cores:
+                yield window.popleft().result()
+        while window:
+            yield window.popleft().result()
+
+
+def _check(image: RawImage, max_pixels: int) -> tuple[RawImage, Row | ImageError]:
+    try:
+        height, width, _ = decode(image.data, max_pixels).shape
+    except ImageError as error:
+        return image, error
+    return image, Row(sha256(image.data).hexdigest(), image.path, image.label, image.split, height, width)
+
+
+def _check_paths(paths: Sequence[str]) -> None:
+    for path, n in sorted(Counter(paths).items()):
+        if n > 1:
+            raise ValueError(
+                f"path={path!r} occurs {n} times in the dataset; paths must be unique: rename one"
+            )
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"path={path!r} is not valid UTF-8; rename the file or its folder") from None
+
+
+def _check_rejects(rejects: Sequence[tuple[str, str]], n_read: int, max_rejected: float) -> None:
+    if not n_read:
+        raise ValueError(
+            "the dataset holds no image: expected per class a folder of jpg, jpeg, png, gif, bmp or webp "
+            "files, received none; correct `dataset` or `source` in params.yaml"
+        )
+    if len(rejects) / n_read > max_rejected:
+        lines = [f"  {path}: {reason}" for path, reason in sorted(rejects)]
+        raise ValueError(
+            f"{len(rejects)} of {n_read} images rejected ({len(rejects) / n_read:.2%}), expected at most "
+            f"prepare.max_rejected={max_rejected}; repair or remove them, or raise prepare.max_rejected "
+            f"in params.yaml:\n{_first(lines)}"
+        )
+
+
+def _fold(rows: Iterable[Row]) -> tuple[list[Row], list[tuple[Row, Row]]]:
+    """The rows to keep, sorted by key, and (kept, dropped) pairs of duplicates, sorted by path."""
+    groups = _group(rows)
+    _check_labels(groups)
+    dropped = [(group[0], other) for group in groups.values() for other in group[1:]]
+    return [groups[key][0] for key in sorted(groups)], dropped
+
+
+def _group(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of each key, sorted by path."""
+    groups = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.path):
+        groups[row.key].append(row)
+    return groups
+
+
+def _labels(group: Iterable[Row]) -> list[str]:
+    return sorted({row.label for row in group})
+
+
+def _reject_conflicts(
+    rows: Iterable[Row], rejects: Sequence[tuple[str, str]]
+) -> tuple[list[Row], list[tuple[str, str]]]:
+    """The rows without the pictures that stand under several labels, and the rejects with them."""
+    conflicting: list[tuple[str, str]] = []
+    accepted: list[Row] = []
+    for group in _group(rows).values():
+        labels = _labels(group)
+        if len(labels) == 1:
+            accepted += group
+        else:
+            reason = f"the same picture is labelled {' and '.join(map(repr, labels))}"
+            conflicting += [(row.path, reason) for row in group]
+    return accepted, [*rejects, *conflicting]
+
+
+def _check_labels(groups: Mapping[str, Sequence[Row]]) -> None:
+    conflicts = [group for group in groups.values() if len(_labels(group)) > 1]
+    if conflicts:
+        lines = [
+            "  " + ", ".join(f"{row.path!r} (label={row.label!r})" for row in group) for group in conflicts
+        ]
+        raise ValueError(
+            f"expected one label per picture, received several for {len(conflicts)} of {len(groups)}; "
+            "remove each from the wrong class, or reject such pictures with "
+            f"-S prepare.label_conflicts=reject:\n{_first(lines)}"
+        )
+
+
+def _check_classes(rows: Iterable[Row], n_rejected: int) -> None:
+    classes = sorted({row.label for row in rows})
+    if len(classes) < 2:
+        raise ValueError(
+            f"expected images of at least 2 classes, received classes={classes} "
+            f"({n_rejected} images rejected); give every class a folder of its own"
+        )
+
+
+def _first(lines: Sequence[str]) -> str:
+    more = [f"  ... and {len(lines) - LISTED} more"] if len(lines) > LISTED else []
+    return "\n".join([*lines[:LISTED], *more])
+
+
+def _write_shards(rows: Sequence[Row], read: Read, folder: Path) -> tuple[int, int]:
+    """Write the rows, sorted by key, one shard at a time; the number of shards and of image bytes."""
+    n_shards, n_bytes = count_shards(len(rows)), 0
+    for name, shard in groupby(rows, lambda row: shard_name(row.key, n_shards)):
+        table = [{**row._asdict(), "image": read(row.key)} for row in shard]
+        n_bytes += sum(len(row["image"]) for row in table)
+        write_table(pa.Table.from_pylist(table, SCHEMA), folder / f"{name}.parquet", ROW_GROUP)
+    return n_shards, n_bytes

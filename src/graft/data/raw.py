@@ -1,0 +1,29 @@
+"""Image files as they come: not decoded, not yet trusted."""
+
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+
+
+class RawImage(NamedTuple):
+    """An image file as it came: not decoded, not yet trusted.
+
+    Attributes:
+        path: its name inside the source, with ``/``, all folders included.
+        label: its class.
+        split: train, validation or test where the source says so, else None.
+        data: the file's bytes.
+    """
+
+    path: str
+    label: str
+    split: str | None
+    data: bytes
+
+
+def is_image(name: str) -> bool:
+    """Whether a member's name is that of an image: by its extension, and nothing hidden or of macOS's own."""
+    path = PurePosixPath(name)
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return path.suffix.lower() in IMAGE_EXTENSIONS and not hidden

@@ -1,0 +1,218 @@
+"""`data/images` -> the manifest: which image is in train, validation or test."""
+
+import re
+from collections.abc import Collection, Mapping
+from fractions import Fraction
+from hashlib import sha256
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from graft.config.data import SplitParams
+from graft.config.types import SPLITS, Split
+from graft.data.manifest import COLUMNS
+
+
+def make_manifest(images: pd.DataFrame, params: SplitParams, seed: int) -> pd.DataFrame:
+    """Take the subset, assign the splits, and check that no class misses a split.
+
+    Args:
+        images: frame with the columns ``key, path, label, split`` (``split``: as given by the
+            source, or null) of all images.
+        params: the block ``split`` of params.yaml.
+        seed: of the subset, the fractions and the validation share.
+
+    Returns:
+        The manifest, sorted by ``path``.
+
+    Raises:
+        ValueError: if a class would have no image in some split, ``classes`` or ``max_per_class``
+            names an unknown class, a file name carries no number (``index_ranges``), or an image has
+            no split (``given``).
+    """
+    images = take_classes(images, params.classes)
+    subset = take_subset(images, params.max_per_class, seed)
+    if params.strategy == "fractions":
+        fractions = sorted(params.fractions.items(), key=lambda item: SPLITS.index(item[0]))
+        manifest = assign_splits(subset, dict(fractions), seed)
+    elif params.strategy == "index_ranges":
+        manifest = assign_index_ranges(subset, params.index_ranges)
+    elif "validation" in set(images["split"]):
+        manifest = _given(subset)
+    else:
+        manifest = take_validation(_given(subset), params.validation, seed)
+    _check_every_split(manifest, sorted(images["label"].unique()), params.strategy)
+    return manifest[COLUMNS].sort_values("path", ignore_index=True)
+
+
+def take_classes(manifest: pd.DataFrame, classes: Collection[str] | None) -> pd.DataFrame:
+    """Keep the images of some classes.
+
+    Args:
+        manifest: frame with the column ``label``.
+        classes: their names; ``None`` keeps all.
+
+    Raises:
+        ValueError: if a class does not exist.
+    """
+    if classes is None:
+        return manifest
+    _check_classes("classes", classes, manifest)
+    return manifest[manifest["label"].isin(classes)]
+
+
+def take_subset(
+    manifest: pd.DataFrame, max_per_class: int | Mapping[str, int] | None, seed: int
+) -> pd.DataFrame:
+    """Keep at most so many images of each class, those that rank first by sha256(seed, key).
+
+    A smaller subset is thus a part of every larger one.
+
+    Args:
+        manifest: frame with the columns ``key`` and ``label``.
+        max_per_class: one number for every class, or one per class (a class it does not name is kept
+            whole), or ``None`` to keep all.
+        seed: int.
+
+    Returns:
+        Rows of the frame.
+
+    Raises:
+        ValueError: if ``max_per_class`` names a class that does not exist.
+    """
+    if max_per_class is None:
+        return manifest
+    classes = sorted(manifest["label"].unique())
+    limits = max_per_class if isinstance(max_per_class, Mapping) else dict.fromkeys(classes, max_per_class)
+    _check_classes("max_per_class", limits, manifest)
+    ranked = _ranked(manifest, seed)
+    limit = ranked["label"].map(lambda label: limits.get(label, len(ranked)))
+    return ranked[ranked.groupby("label").cumcount() < limit]
+
+
+def assign_splits(manifest: pd.DataFrame, fractions: Mapping[Split, float], seed: int) -> pd.DataFrame:
+    """Assign each image to one split, stratified by label.
+
+    Within a label, images are ranked by sha256(seed, key), so neither the order of the rows
+    nor the names of the labels can change the result. Each share is rounded down; the rest goes to
+    the last split, as in the published five-flowers split (design.md, Facts).
+
+    Args:
+        manifest: frame with columns ``key``, ``path`` and ``label``; keys are unique.
+        fractions: ordered mapping of split to share, summing to 1.
+        seed: int.
+
+    Returns:
+        The frame with a ``split`` column, sorted by ``path``.
+
+    Raises:
+        ValueError: if a key repeats.
+    """
+    repeated = manifest.loc[manifest["key"].duplicated(), "key"]
+    if len(repeated):
+        raise ValueError(f"expected unique keys, received key={min(repeated)} more than once; rerun prepare")
+    ranked = _ranked(manifest, seed)
+    splits = ranked.groupby("label")["key"].transform(
+        lambda keys: np.repeat(list(fractions), _counts(len(keys), list(fractions.values())))
+    )
+    return ranked.assign(split=splits).sort_values("path", ignore_index=True)
+
+
+def assign_index_ranges(manifest: pd.DataFrame, ranges: Mapping[Split, tuple[int, int]]) -> pd.DataFrame:
+    """Assign each image to the split whose range holds the last number in its file name.
+
+    The way of the published cats-and-dogs split: ``cat.1207.jpg`` is in validation [1000, 1499].
+
+    Args:
+        manifest: frame with the columns ``path`` and ``label``.
+        ranges: split to first and last number, inclusive; they do not overlap.
+
+    Returns:
+        The frame with a ``split`` column, sorted by ``path``, without the images outside all ranges.
+
+    Raises:
+        ValueError: if a file name has no number.
+    """
+    numbers = [re.findall("[0-9]+", PurePosixPath(path).stem) for path in manifest["path"]]
+    unnumbered = sorted(path for path, found in zip(manifest["path"], numbers, strict=True) if not found)
+    if unnumbered:
+        raise ValueError(
+            f"split.strategy=index_ranges expects a number in every file name, received "
+            f"{len(unnumbered)} without, the first path={unnumbered[0]!r}; "
+            "rename them or set split.strategy to fractions"
+        )
+    number = np.array([int(found[-1]) for found in numbers], dtype=object)  # no overflow: any length
+    parts = [
+        manifest[(number >= first) & (number <= last)].assign(split=split)
+        for split, (first, last) in ranges.items()
+    ]
+    return pd.concat(parts).sort_values("path", ignore_index=True)
+
+
+def take_validation(manifest: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+    """Make a share of the train images of each class validation, as `assign_splits` ranks them.
+
+    The share is rounded down. The images of test stay where they are.
+
+    Args:
+        manifest: frame with the columns ``key``, ``path``, ``label`` and ``split``: train or test.
+        share: of train, between 0 and 1.
+        seed: int.
+
+    Returns:
+        The frame with other splits, in another order.
+
+    Raises:
+        ValueError: if a key of train repeats.
+    """
+    is_train = manifest["split"] == "train"
+    shares: dict[Split, float] = {"validation": share, "train": 1 - share}
+    return pd.concat([assign_splits(manifest[is_train], shares, seed), manifest[~is_train]])
+
+
+def _given(manifest: pd.DataFrame) -> pd.DataFrame:
+    without = manifest.loc[~manifest["split"].isin(SPLITS), "path"]
+    if len(without):
+        raise ValueError(
+            "split.strategy=given expects every image in a {train,validation,test}/class/ tree (validation "
+            f"may be absent), received {len(without)} of {len(manifest)} without a split, the first "
+            f"path={min(without)!r}; move them, or set split.strategy to fractions"
+        )
+    return manifest
+
+
+def _check_classes(key: str, names: Collection[str], manifest: pd.DataFrame) -> None:
+    legal = sorted(manifest["label"].unique())
+    unknown = sorted(set(names) - set(legal))
+    if unknown:
+        raise ValueError(
+            f"split.{key} names classes that are not there: expected some of {legal}, "
+            f"received {unknown}; correct params.yaml"
+        )
+
+
+def _ranked(manifest: pd.DataFrame, seed: int) -> pd.DataFrame:
+    ranks = [sha256(f"{seed}:{key}".encode()).hexdigest() for key in manifest["key"]]
+    return manifest.iloc[np.argsort(ranks)]
+
+
+def _counts(n: int, shares: list[float]) -> list[int]:
+    # Fraction(str(x)) is the decimal that was written: 100 * 0.29 is 29, where floats say 28.999...
+    counts = [int(n * Fraction(str(share))) for share in shares[:-1]]
+    return [*counts, n - sum(counts)]
+
+
+def _check_every_split(manifest: pd.DataFrame, classes: list[str], strategy: str) -> None:
+    counts = pd.crosstab(manifest["label"], manifest["split"])
+    counts = counts.reindex(index=classes, columns=list(SPLITS), fill_value=0)
+    for label, row in counts.iterrows():
+        empty = [split for split in SPLITS if row[split] == 0]
+        if empty:
+            keys = "strategy, split.validation" if strategy == "given" else strategy
+            received = ", ".join(f"{split}={row[split]}" for split in SPLITS)
+            raise ValueError(
+                f"class {label!r} would have no image in {' and '.join(empty)} (expected at least 1 in every "
+                f"split, received {received}); give it more images, or change split.{keys} or "
+                "split.max_per_class in params.yaml"
+            )

@@ -1,0 +1,161 @@
+"""Predictions and metrics of several methods -> one row a method and two tests a pair.
+
+McNemar's test asks whether the two models that are kept (of the first seeds) would differ on other
+images; the seeds stay as they are. The interval of `graft.evaluation.seeds` asks whether the two methods
+would differ with other seeds, on the same images.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from graft.evaluation.metrics import decide
+from graft.evaluation.predictions import first_seed, score_matrix
+from graft.evaluation.seeds import compare_seeds
+
+METHODS = ("two_stage", "two_stage_views", "inline", "scratch")
+FACTS = (
+    "trainable_params",
+    "total_params",
+    "model_bytes",
+    "images_embedded",
+    "epochs",
+    "best_epoch",
+    "backbone",
+    "weights",
+    "pretrained",
+)
+
+
+def compare(
+    predictions: Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]],
+    metrics: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Compare methods on the same test images.
+
+    Args:
+        predictions: method -> frame and facts, as `graft.evaluation.predictions.read_predictions` gives them.
+        metrics: method -> what `graft.evaluation.metrics.evaluate` gave for it.
+
+    Returns:
+        ``test_accuracy`` and ``validation_accuracy`` of the first seeds (method -> value),
+        ``test_accuracy_by_seed`` (method -> list), ``confidence``, ``methods`` (one
+        row a method) and ``pairs`` (see `compare_pairs` and
+        `graft.evaluation.seeds.compare_seeds`). Nothing in it depends on how long anything took.
+
+    Raises:
+        ValueError: if two methods did not predict the same test images.
+    """
+    rows = [_describe(method, predictions[method][1], metrics[method]) for method in predictions]
+    confidence = next(iter(metrics.values()))["confidence"]
+    by_seed = {
+        method: [value["test_accuracy"] for value in metrics[method]["seeds"]["values"]]
+        for method in predictions
+    }
+    pairs = compare_pairs({method: first_seed(*predicted) for method, predicted in predictions.items()})
+    return {
+        "test_accuracy": {row["method"]: row["test_accuracy"] for row in rows},
+        "validation_accuracy": {row["method"]: row["validation_accuracy"] for row in rows},
+        "test_accuracy_by_seed": by_seed,
+        "confidence": confidence,
+        "methods": rows,
+        "pairs": [
+            pair | noise for pair, noise in zip(pairs, compare_seeds(by_seed, confidence), strict=True)
+        ],
+    }
+
+
+def _describe(method: str, facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    test = metrics["test"]
+    return {
+        "method": method,
+        "validation_accuracy": metrics["validation"]["accuracy"],
+        "test_accuracy": test["accuracy"],
+        "test_accuracy_low": test["accuracy_low"],
+        "test_accuracy_high": test["accuracy_high"],
+        "n_seeds": metrics["seeds"]["n"],
+        "test_accuracy_mean": metrics["seeds"]["test_accuracy_mean"],
+        "test_accuracy_std": metrics["seeds"]["test_accuracy_std"],
+        "n_seen_test": metrics["n_seen"]["test"],
+    } | {name: facts[name] for name in FACTS}
+
+
+def compare_pairs(frames: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """Test every pair of methods with McNemar's exact test, Holm-adjusted over the pairs.
+
+    Args:
+        frames: method -> predictions frame of one seed.
+
+    Returns:
+        For each pair ``first``, ``second``, ``n_first_only`` (test images that only the first
+        got right), ``n_second_only``, ``p_value`` and ``p_value_holm``.
+
+    Raises:
+        ValueError: if two methods did not predict the same test images with the same labels.
+    """
+    right = {method: right_by_key(frame) for method, frame in frames.items()}
+    pairs = [(first, second) for first, second in combinations(frames, 2)]
+    for first, second in pairs:
+        _check_same_images(first, frames[first], second, frames[second])
+    tests = [mcnemar(right[first].to_numpy(), right[second].to_numpy()) for first, second in pairs]
+    adjusted = adjust_holm([test["p_value"] for test in tests])
+    return [
+        {"first": first, "second": second, **test, "p_value_holm": p}
+        for (first, second), test, p in zip(pairs, tests, adjusted, strict=True)
+    ]
+
+
+def right_by_key(frame: pd.DataFrame) -> pd.Series:
+    """Whether each test image was decided right, by key, sorted by key."""
+    test = _test_rows(frame)
+    scores, classes = score_matrix(test)
+    decided = np.array(classes, dtype=object)[decide(scores)]
+    return pd.Series(test["y_true"].to_numpy() == decided, index=test.index)
+
+
+def _test_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["split"] == "test"].set_index("key").sort_index()
+
+
+def _check_same_images(first: str, frame: pd.DataFrame, second: str, other: pd.DataFrame) -> None:
+    ours, theirs = _test_rows(frame)["y_true"], _test_rows(other)["y_true"]
+    if ours.equals(theirs):
+        return
+    differing = sorted(set(ours.items()) ^ set(theirs.items()))
+    example = f", e.g. key={differing[0][0]}" if differing else ""
+    raise ValueError(
+        f"{first} and {second} must have predicted the same test images, received {len(ours)} and "
+        f"{len(theirs)} with {len(differing)} keys or labels that only one has{example}; "
+        "run `dvc repro` to train both on one manifest"
+    )
+
+
+def mcnemar(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
+    """McNemar's test of two methods on the same images, exact (two-sided binomial).
+
+    Only images on which exactly one of the two is right tell them apart; without any, p is 1.
+
+    Args:
+        first: (n,) bool, whether the first method was right.
+        second: (n,) bool, the same images in the same order.
+
+    Returns:
+        ``n_first_only``, ``n_second_only`` and ``p_value``.
+    """
+    n_first, n_second = int((first & ~second).sum()), int((second & ~first).sum())
+    discordant = n_first + n_second
+    p = float(binomtest(n_first, discordant).pvalue) if discordant else 1.0
+    return {"n_first_only": n_first, "n_second_only": n_second, "p_value": p}
+
+
+def adjust_holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment of p-values for testing all of them (Holm 1979)."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(p_values))
+    factors = np.arange(len(p_values), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(np.asarray(p_values)[order] * factors), 1)
+    return [float(p) for p in adjusted]

@@ -1,0 +1,59 @@
+"""Predictions of one seed -> the data of plots, as CSV made for DVC's own templates."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_curve
+
+from graft.evaluation.metrics import decide, decode_rows, positive_classes
+from graft.evaluation.predictions import score_matrix
+
+
+def confusion_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row ``actual, predicted`` an image, sorted by key: for DVC's template ``confusion``."""
+    rows = rows.sort_values("key")
+    scores, classes = score_matrix(rows)
+    predicted = np.array(classes, dtype=object)[decide(scores)]
+    return pd.DataFrame({"actual": rows["y_true"].to_numpy(), "predicted": predicted})
+
+
+def roc_curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """ROC curves ``class, fpr, tpr, threshold``: of class 1 for two classes, else one-vs-rest.
+
+    A point is what ``score >= threshold`` gives. The first threshold of a curve, which no score
+    reaches, is the number after 1, not infinity, which JSON and Vega cannot hold.
+    """
+    truth, scores, classes = decode_rows(rows)
+    curves = []
+    for number in positive_classes(scores):
+        fpr, tpr, threshold = roc_curve(truth == number, scores[:, number])
+        threshold = np.minimum(threshold, np.nextafter(1.0, 2.0))
+        curves.append(
+            pd.DataFrame({"class": classes[number], "fpr": fpr, "tpr": tpr, "threshold": threshold})
+        )
+    return pd.concat(curves, ignore_index=True)
+
+
+def mean_roc(curves: pd.DataFrame) -> pd.DataFrame:
+    """The mean ``fpr, tpr`` of the curves at equal fpr: one line a method, whose area is ``roc_auc``.
+
+    Each fpr stands twice, with the mean of the curves' lower and of their upper ends there, so
+    that vertical steps stay vertical.
+    """
+    groups = [group for _, group in curves.groupby("class")]
+    grid = np.unique(curves["fpr"])
+    upper = [np.interp(grid, curve["fpr"], curve["tpr"]) for curve in groups]
+    # np.interp takes the last of several equal x; walked backwards that is the lower end.
+    lower = [np.interp(-grid, -curve["fpr"][::-1], curve["tpr"][::-1]) for curve in groups]
+    ends = np.stack([np.mean(lower, axis=0), np.mean(upper, axis=0)], axis=1)
+    return pd.DataFrame({"fpr": np.repeat(grid, 2), "tpr": ends.ravel()}).drop_duplicates(ignore_index=True)
+
+
+def write_plots(rows: pd.DataFrame, folder: Path) -> None:
+    """Write ``confusion.csv``, ``roc.csv`` (one line) and ``roc_per_class.csv`` of one split's rows."""
+    curves = roc_curves(rows)
+    frames = {"confusion": confusion_rows(rows), "roc": mean_roc(curves), "roc_per_class": curves}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, frame in frames.items():
+        frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")

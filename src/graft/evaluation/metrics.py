@@ -1,0 +1,236 @@
+"""Predictions -> numbers with confidence intervals.
+
+Every result is a pure function of the rows: they are sorted by key first, so neither their order
+nor the shard they came from can change one byte.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+from sklearn.metrics import (
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+
+from graft.data.manifest import class_names
+from graft.evaluation.predictions import score_matrix
+from graft.evaluation.seeds import summarise_seeds
+
+
+def evaluate(
+    predictions: pd.DataFrame,
+    facts: Mapping[str, Any],
+    manifest: pd.DataFrame,
+    confidence: float,
+    bins: int,
+) -> dict[str, Any]:
+    """Measure one method on the validation and the test images.
+
+    Args:
+        predictions: frame ``key, split, y_true, seed, y_score.<label>...`` of validation and test.
+        facts: what the training wrote beside them; ``n_seen_train``, ``method`` and ``seeds`` are used
+            here.
+        manifest: frame ``key, path, label, split``.
+        confidence: of the accuracy's interval, in (0, 1).
+        bins: of the expected calibration error, at least 1.
+
+    Returns:
+        ``test`` and ``validation`` (see `measure_split`), which are of the first seed; ``n_seen``
+        for each split; ``seeds`` (see `graft.evaluation.seeds.summarise_seeds`); ``confidence``, ``classes``
+        in class order and ``facts``.
+
+    Raises:
+        ValueError: if the predictions of a seed are not of exactly the manifest's images, labels and
+            classes, or a split lacks a class.
+    """
+    n_seen = check_predictions(predictions, facts, manifest)
+    measured = {
+        seed: _measure(predictions[predictions["seed"] == seed], confidence, bins) for seed in facts["seeds"]
+    }
+    return {
+        **measured[facts["seeds"][0]],
+        "n_seen": n_seen,
+        "seeds": summarise_seeds(measured),
+        "confidence": confidence,
+        "classes": class_names(manifest),
+        "facts": dict(facts),
+    }
+
+
+def _measure(rows: pd.DataFrame, confidence: float, bins: int) -> dict[str, Any]:
+    return {
+        split: measure_split(rows[rows["split"] == split], confidence, bins)
+        for split in ("test", "validation")
+    }
+
+
+def check_predictions(
+    predictions: pd.DataFrame, facts: Mapping[str, Any], manifest: pd.DataFrame
+) -> dict[str, int]:
+    """Check that the predictions of each seed are of exactly the manifest's images.
+
+    Returns:
+        The number of images that each seed saw of each split: train, validation, test.
+
+    Raises:
+        ValueError: naming everything that differs.
+    """
+    problems, seeds = [], sorted(set(predictions["seed"]))
+    if seeds != sorted(facts["seeds"]):
+        problems.append(f"seeds={seeds}, expected {sorted(facts['seeds'])}")
+    for seed in facts["seeds"]:
+        rows = predictions[predictions["seed"] == seed]
+        n_seen = {"train": int(facts["n_seen_train"])}
+        n_seen |= {split: int((rows["split"] == split).sum()) for split in ("validation", "test")}
+        found = _differing_rows(rows, manifest) + _differing_counts(n_seen, manifest)
+        problems += [f"seed={seed}: {problem}" for problem in found]
+    classes = score_matrix(predictions)[1]
+    if classes != class_names(manifest):
+        problems.append(f"classes={classes}, expected {class_names(manifest)}")
+    if problems:
+        raise ValueError(
+            f"the predictions of method={facts.get('method')} do not match the manifest: "
+            f"{'; '.join(problems)}. Run `dvc repro` to make both anew."
+        )
+    return n_seen
+
+
+def _differing_counts(n_seen: Mapping[str, int], manifest: pd.DataFrame) -> list[str]:
+    expected = {split: int((manifest["split"] == split).sum()) for split in n_seen}
+    return [
+        f"n_seen.{split}={n}, expected {expected[split]}"
+        for split, n in n_seen.items()
+        if n != expected[split]
+    ]
+
+
+def _differing_rows(predictions: pd.DataFrame, manifest: pd.DataFrame) -> list[str]:
+    rows = manifest[manifest["split"] != "train"]
+    keys = predictions["key"]
+    expected = rows.drop_duplicates("key").set_index("key")
+    known = keys.isin(rows["key"])
+    differs = {
+        "repeated keys": keys[keys.duplicated()],
+        "keys missing": rows.loc[~rows["key"].isin(keys), "key"],
+        "keys that are no validation or test image": keys[~known],
+        "keys of another split": keys[known & (keys.map(expected["split"]) != predictions["split"])],
+        "keys whose y_true is another label": keys[
+            known & (keys.map(expected["label"]) != predictions["y_true"])
+        ],
+    }
+    return [f"{len(found)} {what}, e.g. key={min(found)}" for what, found in differs.items() if len(found)]
+
+
+def decide(scores: np.ndarray) -> np.ndarray:
+    """The decision rule: the class of the highest score, the first on a tie.
+
+    With two classes it is class 1 from a score of 0.5 on, as for a sigmoid.
+
+    Args:
+        scores: (n, n_classes) probabilities.
+
+    Returns:
+        (n,) class numbers.
+    """
+    if scores.shape[1] == 2:
+        return np.asarray(scores[:, 1] >= 0.5, dtype=np.intp)
+    return np.asarray(scores.argmax(axis=1), dtype=np.intp)
+
+
+def decode_rows(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Turn prediction rows, sorted by key, into arrays.
+
+    Returns:
+        (n,) true class numbers, (n, n_classes) float64 scores and the labels in class order.
+
+    Raises:
+        ValueError: if a class has no row, or the scores are not probabilities.
+    """
+    rows = rows.sort_values("key")
+    scores, classes = score_matrix(rows)
+    _check_probabilities(scores)
+    absent = sorted(set(classes) - set(rows["y_true"]))
+    if absent:
+        raise ValueError(
+            f"expected an image of every class in each split, received none of {absent} among "
+            f"{len(rows)} rows; give the split a larger share in params.yaml"
+        )
+    truth = rows["y_true"].map({label: number for number, label in enumerate(classes)})
+    return truth.to_numpy(np.intp), scores, classes
+
+
+def _check_probabilities(scores: np.ndarray) -> None:
+    sums = scores.sum(axis=1)
+    if not (((scores >= 0) & (scores <= 1)).all() and np.allclose(sums, 1, atol=1e-3)):
+        raise ValueError(
+            f"scores must lie in [0, 1] and sum to 1 in each row, received min={scores.min():g}, "
+            f"max={scores.max():g}, sums={sums.min():g}..{sums.max():g}; end the model in sigmoid or softmax"
+        )
+
+
+def measure_split(rows: pd.DataFrame, confidence: float, bins: int) -> dict[str, Any]:
+    """Measure the predictions of one split.
+
+    Returns:
+        ``accuracy`` (top-1) with its Wilson interval ``accuracy_low``, ``accuracy_high``;
+        ``log_loss`` (nats); ``roc_auc`` (two classes: of class 1; more: one-vs-rest, macro);
+        ``ece``; ``per_class``, a list of label, precision, recall, f1 and support; and
+        ``confusion_matrix`` (rows true, columns predicted, in class order). Precision is 0 for
+        a class that was never predicted.
+    """
+    truth, scores, classes = decode_rows(rows)
+    decided = decide(scores)
+    probabilities = scores / scores.sum(axis=1, keepdims=True)  # as float32 they sum to 1 only almost
+    labels = range(len(classes))
+    n_right = int((decided == truth).sum())
+    interval = binomtest(n_right, len(truth)).proportion_ci(confidence, method="wilson")
+    table = precision_recall_fscore_support(truth, decided, labels=labels, zero_division=0.0)
+    return {
+        "accuracy": n_right / len(truth),
+        "accuracy_low": float(interval.low),
+        "accuracy_high": float(interval.high),
+        "log_loss": float(log_loss(truth, probabilities, labels=labels)),
+        "roc_auc": measure_roc_auc(truth, scores),
+        "ece": calibration_error(scores[np.arange(len(truth)), decided], decided == truth, bins),
+        "per_class": [
+            {
+                "label": label,
+                "precision": float(precision),
+                "recall": float(recall),
+                "f1": float(f1),
+                "support": int(support),
+            }
+            for label, precision, recall, f1, support in zip(classes, *table, strict=True)
+        ],
+        "confusion_matrix": confusion_matrix(truth, decided, labels=labels).tolist(),
+    }
+
+
+def measure_roc_auc(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Area under the ROC curve: of class 1 for two classes, else the mean of one-vs-rest."""
+    return float(np.mean([roc_auc_score(truth == n, scores[:, n]) for n in positive_classes(scores)]))
+
+
+def positive_classes(scores: np.ndarray) -> list[int]:
+    """The classes that have a ROC curve: class 1 of two, else each against the rest."""
+    return [1] if scores.shape[1] == 2 else list(range(scores.shape[1]))
+
+
+def calibration_error(confidences: np.ndarray, right: np.ndarray, bins: int) -> float:
+    """Expected calibration error of the decided class (Guo et al. 2017, arXiv 1706.04599).
+
+    Args:
+        confidences: (n,) scores of the decided classes, in [0, 1].
+        right: (n,) whether the decision was right.
+        bins: number of equal-width bins ((m - 1) / bins, m / bins].
+
+    Returns:
+        The mean over images of their bin's |accuracy - mean confidence|, in [0, 1].
+    """
+    index = np.clip(np.ceil(confidences * bins).astype(np.intp) - 1, 0, bins - 1)
+    return float(np.abs(np.bincount(index, weights=right - confidences)).sum() / len(right))

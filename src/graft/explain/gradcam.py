@@ -1,0 +1,158 @@
+"""Grad-CAM: which places of an image speak for a model's answer (Selvaraju et al., arXiv 1610.02391)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from graft.evaluation.metrics import decide
+from graft.training.objective import class_scores
+
+CONVOLUTIONS = (
+    keras.layers.Conv2D,
+    keras.layers.Conv2DTranspose,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+)
+
+
+class Explanation(NamedTuple):
+    """Where a model looks that answers a class to an image.
+
+    Attributes:
+        heat: (h, w) float32 in [0, 1], of the size of the feature map, over the whole image; its maximum
+            is 1, or all of it is 0 where no place speaks for the class.
+        answer: the number of the class.
+        score: the probability that the model gives it.
+    """
+
+    heat: np.ndarray
+    answer: int
+    score: float
+
+
+def gradcam(
+    model: keras.Model, images: np.ndarray, answers: Sequence[int] | None = None
+) -> list[Explanation]:
+    """Explain answers of a model to images of one size.
+
+    The heat is ReLU(sum over k of alpha_k A_k), divided by its maximum. A is the output of
+    `feature_layer`, k its channels, and alpha_k the mean over all places of the derivative of the
+    answer's score by A_k. That score is the one before the softmax, whose own derivative fades where
+    the model is sure; for class 1 of a sigmoid the one before it, and for class 0 minus that.
+
+    Args:
+        model: from (n, H, W, channels) images to a sigmoid or a softmax in a dense layer; it may hold
+            other models, to any depth. It stays as it was, and computes in inference mode.
+        images: (n, H, W, channels) in [0, 255], or what else the model takes; they go through it at once.
+        answers: the number of the class to explain, for each image; None: what the model answers.
+
+    Raises:
+        ValueError: if the model has no convolution, or does not end in a dense layer.
+    """
+    tf.config.experimental.enable_op_determinism()
+    layers = list(_leaves(model))
+    deepest, last = feature_layer(layers), _output_layer(layers)
+    with (
+        tf.GradientTape(watch_accessed_variables=False) as tape,
+        _followed(deepest, tape) as maps_calls,
+        _followed(last, tape) as last_calls,
+    ):
+        scores = class_scores(model(images, training=False).numpy())
+        numbers = decide(scores) if answers is None else answers
+        before = last_calls[-1].inputs @ last.kernel  # without the bias, which has no part in the derivative
+        both = tf.concat([-before, before], 1) if before.shape[1] == 1 else before
+        targets = tf.gather(both, numbers, axis=1, batch_dims=1)
+    maps = maps_calls[-1].output
+    gradients = tape.gradient(targets, maps)  # of each image alone: no score depends on another's maps
+    rows = zip(maps.numpy(), gradients.numpy(), numbers, scores, strict=True)
+    return [
+        Explanation(_heat(of_image, gradient), int(number), float(probabilities[number]))
+        for of_image, gradient, number, probabilities in rows
+    ]
+
+
+def feature_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
+    """The layer whose output Grad-CAM weighs.
+
+    It is the last at or after the last convolution whose output still has that convolution's height
+    and width. What follows the layer sees no more of the image than this output, which the convolution's
+    own need not be: of MobileNetV2 it is the activation behind the normalisation, whose zeros say
+    that a channel found nothing; of a ResNet the whole block's output, of which the convolution
+    gives only what is added. VGG's convolutions hold their activation: there it is `block5_conv4` itself.
+
+    Args:
+        layers: in the order in which they compute.
+
+    Raises:
+        ValueError: if none is a convolution.
+    """
+    places = [i for i, layer in enumerate(layers) if isinstance(layer, CONVOLUTIONS)]
+    if not places:
+        raise ValueError(
+            f"Grad-CAM needs a convolution, received a model of layers={[layer.name for layer in layers]}; "
+            "explain only methods with a convolutional backbone"
+        )
+    chosen = layers[places[-1]]
+    for layer in layers[places[-1] + 1 :]:
+        if tuple(layer.output.shape[1:-1]) != tuple(chosen.output.shape[1:-1]):
+            break
+        chosen = layer
+    return chosen
+
+
+def _leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers of a model and of those in it, in the order in which they compute."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        elif not isinstance(layer, keras.layers.InputLayer):
+            yield layer
+
+
+def _output_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
+    last = [layer for layer in layers if layer.weights][-1]
+    if not isinstance(last, keras.layers.Dense):
+        raise ValueError(
+            "Grad-CAM needs a model that ends in a Dense layer with a sigmoid or a softmax, received "
+            f"one whose last layer with weights is {last.name!r} ({type(last).__name__})"
+        )
+    return last
+
+
+class _Call(NamedTuple):
+    inputs: Any
+    output: Any
+
+
+@contextmanager
+def _followed(layer: keras.layers.Layer, tape: tf.GradientTape) -> Iterator[list[_Call]]:
+    """The calls of a layer while it is open; the tape records what is computed from their outputs.
+
+    So nothing is recorded of what comes before the layer, and a layer is found however deep in other
+    models it lies, of which none is rebuilt.
+    """
+    call, calls = layer.call, list[_Call]()
+
+    def followed(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        output = call(inputs, *args, **kwargs)
+        tape.watch(output)
+        calls.append(_Call(inputs, output))
+        return output
+
+    layer.call = followed
+    try:
+        yield calls
+    finally:
+        del layer.call  # the class's own is visible again
+
+
+def _heat(maps: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """(h, w, channels) feature maps and the score's derivatives by them -> (h, w) heat in [0, 1]."""
+    heat = np.maximum(maps.astype(np.float32) @ gradients.astype(np.float32).mean((0, 1)), 0)
+    highest = heat.max()
+    normalised: np.ndarray = heat / highest if highest else heat
+    return normalised

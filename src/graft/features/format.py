@@ -1,0 +1,147 @@
+"""The format of features: Parquet rows ``key, view, feature`` that say what they are.
+
+``feature`` is `FixedSizeBinary`: float16, channels first, since a channel's zeros then lie side by
+side and compress. Shape, dtype, layout and fingerprint stand in the schema metadata as JSON.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from graft.data.sharding import write_table
+from graft.utils.memory import allocate
+
+ROW_GROUP_SIZE = 64
+Row = tuple[str, int]
+
+
+def write_features(
+    path: Path, rows: Sequence[Row], features: np.ndarray, fingerprint: dict[str, Any]
+) -> None:
+    """Write one shard.
+
+    Args:
+        path: the file.
+        rows: (key, view) of each row.
+        features: (n, h, w, c) or (n, c), float16.
+        fingerprint: everything that determined the values besides the image.
+    """
+    shape = features.shape[1:]
+    rolled = np.moveaxis(features, -1, 1) if len(shape) == 3 else features
+    raw = np.ascontiguousarray(rolled, dtype="<f2")
+    width = int(np.prod(shape)) * 2
+    column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(rows), [None, pa.py_buffer(raw)])
+    facts = {"shape": list(raw.shape[1:]), "dtype": "float16", "layout": "channels_first"}
+    metadata = {**facts, "fingerprint": fingerprint}
+    keys, views = [key for key, _ in rows], [view for _, view in rows]
+    table = pa.table(
+        {"key": pa.array(keys, pa.string()), "view": pa.array(views, pa.int16()), "feature": column}
+    )
+    encoded = {name: json.dumps(value, sort_keys=True) for name, value in metadata.items()}
+    write_table(table.replace_schema_metadata(encoded), path, ROW_GROUP_SIZE)
+
+
+def to_float16(features: np.ndarray) -> np.ndarray:
+    """Features as the cache holds them.
+
+    Raises:
+        ValueError: if a value is not finite or exceeds float16 (65,504).
+    """
+    with np.errstate(over="ignore"):
+        rounded = features.astype(np.float16)
+    if not np.isfinite(rounded).all():
+        raise ValueError(
+            f"a feature does not fit float16: expected at most 65504, received {np.abs(features).max():g}; "
+            "random weights grow with the backbone's depth: use pre-trained weights or an earlier layer"
+        )
+    return rounded
+
+
+def read_rows(path: Path | BinaryIO) -> list[Row]:
+    """The (key, view) of each row, without reading a feature."""
+    with pq.ParquetFile(path) as file:
+        table = file.read(["key", "view"], use_threads=False)
+    return list(zip(table["key"].to_pylist(), table["view"].to_pylist(), strict=True))
+
+
+def read_metadata(path: Path | BinaryIO) -> dict[str, Any]:
+    """Shape (channels first), dtype, layout and fingerprint of a shard."""
+    metadata = pq.read_schema(path).metadata
+    return {name: json.loads(metadata[name.encode()]) for name in ("shape", "dtype", "layout", "fingerprint")}
+
+
+def read_features(path: Path | BinaryIO) -> tuple[list[Row], np.ndarray]:
+    """The rows of a shard, and their features as (n, h, w, c) or (n, c) float16."""
+    return _parse(pq.read_table(path))
+
+
+def shard_files(folder: Path) -> list[Path]:
+    """The shards of a folder in order.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise FileNotFoundError(
+            f"no features in {folder}: expected *.parquet; run `dvc repro extract_features`"
+        )
+    return files
+
+
+def load_features(folder: Path, rows: Iterable[Row], memory_limit: float, scratch: Path) -> np.ndarray:
+    """Decode features into one array, in the order of `rows`.
+
+    Args:
+        folder: shards.
+        rows: the (key, view) wanted.
+        memory_limit: GB; a larger array is memory-mapped.
+        scratch: the ``.npy`` file to map, overwritten; it can always be rebuilt.
+
+    Returns:
+        (n, h, w, c) or (n, c) float16.
+
+    Raises:
+        KeyError: if a row is in no shard.
+    """
+    files = shard_files(folder)
+    position = {row: i for i, row in enumerate(rows)}
+    shape = tuple(read_metadata(files[0])["shape"])
+    full = (len(position), *shape[1:], shape[0]) if len(shape) == 3 else (len(position), *shape)
+    array = allocate(full, np.float16, memory_limit, scratch)
+    missing = set(position)
+    for found, features in chain.from_iterable(map(_row_groups, files)):
+        chosen = [(i, position[row]) for i, row in enumerate(found) if row in position]
+        if chosen:
+            source, target = map(list, zip(*chosen, strict=True))
+            array[target] = features[source]
+        missing.difference_update(found)
+    if missing:
+        raise KeyError(
+            f"{len(missing)} rows are not in {folder}, such as key, view = {min(missing)}: run `dvc repro`"
+        )
+    return array
+
+
+def _row_groups(path: Path) -> Iterator[tuple[list[Row], np.ndarray]]:
+    """A shard piece by piece: many views make it large."""
+    with pq.ParquetFile(path) as file:
+        for i in range(file.num_row_groups):
+            yield _parse(file.read_row_group(i))
+
+
+def _parse(table: pa.Table) -> tuple[list[Row], np.ndarray]:
+    shape = tuple(json.loads(table.schema.metadata[b"shape"]))
+    column = table["feature"].combine_chunks()
+    raw = np.frombuffer(
+        column.buffers()[1], "<f2", len(column) * int(np.prod(shape)), column.offset * column.type.byte_width
+    )
+    features = raw.reshape(-1, *shape)
+    rows = list(zip(table["key"].to_pylist(), table["view"].to_pylist(), strict=True))
+    return rows, np.moveaxis(features, 1, -1) if len(shape) == 3 else features

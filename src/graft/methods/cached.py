@@ -1,0 +1,54 @@
+"""What the methods with a Keras head on cached features share."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+
+from graft.config.features import backbone_facts
+from graft.config.training import CachedMethod
+from graft.data.augmentation import augment_features
+from graft.features.format import load_features
+from graft.methods.head_training import head_trainer
+from graft.methods.outcome import Outcome, Stopwatch, Trained, predict, train_with_seeds
+from graft.methods.run import Run
+from graft.models.serialization import deployable, load_frozen
+from graft.training.splits import SCORED, arrays_by_split, rows_by_split
+from graft.training.tracking import Log
+
+
+def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, views: int) -> Outcome:
+    """Train a head on cached features, of which epoch e (from 0) takes view 1 + (e mod `views`).
+
+    The backbone does not run: it is joined with the head for deployment.
+
+    Args:
+        block: head, training and the augmentation of features, which is drawn again for every epoch.
+        params: ``backbone``, ``weights``, ``memory_limit`` (GB) and ``seeds`` of weights, dropout and order.
+        run: its features hold the views of the training images.
+        views: the number of views of each training image; 0: train on the plain images.
+    """
+    watch = Stopwatch()
+    backbone: keras.Model = load_frozen(run.backbone)
+    rows = rows_by_split(run.manifest)
+    scored = [(key, 0) for split in SCORED for key in rows[split]["key"]]
+    keys = list(rows["train"]["key"])
+    train = [(key, view) for view in range(views + 1) for key in keys]
+    array = load_features(run.features, scored + train, params.memory_limit, run.temporary / "features.npy")
+
+    def inputs(epoch: int, chosen: np.ndarray) -> np.ndarray:
+        view = 1 + epoch % views if views else 0
+        cached = array[len(scored) + view * len(keys) + chosen]
+        draws = [epoch + 1] * len(chosen)
+        return augment_features(cached, [keys[i] for i in chosen], draws, block.feature_augmentation)
+
+    plain = arrays_by_split(array, rows)
+    train_head = head_trainer(plain, inputs, run.manifest, backbone.output_shape[1:], block)
+
+    def train_once(seed: int, log: Log) -> Trained:
+        head, history = train_head(seed, log)
+        model = deployable(backbone.input_shape[1], backbone, head)
+        return Trained(model, history, predict(head, plain, block.batch_size), len(array))
+
+    facts = backbone_facts(params.backbone, params.weights)
+    return train_with_seeds(train_once, params.seeds, run, facts, watch)

@@ -1,0 +1,67 @@
+"""The whole of params.yaml: the blocks of every area, and one for each method."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError, create_model, model_validator
+
+from graft.config.data import Demo, Prepare, SplitParams
+from graft.config.evaluation import Metrics
+from graft.config.features import Augmentation, BackboneRow, Features
+from graft.config.load import ParamsError, explain_errors
+from graft.config.report import Explain
+from graft.config.training import CachedMethod, check_moves
+from graft.config.types import Block, Seed, Seeds, Text
+from graft.data.datasets import list_datasets
+from graft.methods.registry import METHODS
+
+
+class _Areas(Block):
+    seed: Seed
+    dataset: str
+    source: str
+    demo: Demo
+    prepare: Prepare
+    split: SplitParams
+    backbone: str
+    weights: Text
+    backbones: dict[str, BackboneRow]
+    features: Features
+    augmentation: Augmentation
+    seeds: Seeds
+    metrics: Metrics
+    explain: Explain
+
+    @model_validator(mode="after")
+    def _known_names(self) -> "_Areas":
+        for key, legal in (("dataset", list_datasets()), ("backbone", sorted(self.backbones))):
+            if getattr(self, key) not in legal:
+                raise ValueError(f"{key} must be one of {', '.join(legal)}, not {getattr(self, key)!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _vectors_have_no_geometry(self) -> "_Areas":
+        for name in METHODS:
+            method = getattr(self, name)
+            if isinstance(method, CachedMethod):
+                check_moves(name, method, self.backbones[self.backbone].pooling)
+        return self
+
+
+_blocks: Any = {name: (method.load_schema(), ...) for name, method in METHODS.items()}
+Params: Any = create_model("Params", __base__=_Areas, **_blocks)
+
+
+def parse_params(values: Mapping[str, Any]) -> Any:
+    """Validate the content of a whole params.yaml.
+
+    Returns:
+        `Params`: an attribute for each key.
+
+    Raises:
+        ParamsError: naming every key that is unknown, missing, of a wrong type or out of range.
+    """
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise ParamsError("\n".join(["params.yaml is not valid:", *explain_errors(error, Params)])) from None

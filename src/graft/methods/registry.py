@@ -1,0 +1,61 @@
+"""The methods, in the order in which results show them.
+
+Whatever lists methods iterates over `METHODS`. Nothing is imported here, so that who only lists them
+depends neither on their schemas nor on what trains them.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+# The colours of Okabe and Ito (2008) that have a contrast of 3:1 with both a white and a dark page.
+BLUE, GREEN, VERMILLION, PURPLE = "#0072b2", "#009e73", "#d55e00", "#cc79a7"
+Dash = str | tuple[float, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of transfer.
+
+    Attributes:
+        name: of its module here, its block of params.yaml and its files.
+        label: what charts call it.
+        schema: the class of `graft.config.training` that describes its block.
+        features: the cached features it needs: ``plain``, ``views``, both or none.
+        has_backbone: whether it rests on a pre-trained backbone.
+        colour: in charts, as are
+        marker: and
+        dash.
+    """
+
+    name: str
+    label: str
+    schema: str
+    features: tuple[str, ...]
+    has_backbone: bool
+    colour: str
+    marker: str
+    dash: Dash
+
+    def load_schema(self) -> Any:
+        """Import the class that describes its block of params.yaml."""
+        return getattr(import_module("graft.config.training"), self.schema)
+
+    def load(self) -> ModuleType:
+        """Import the module that trains it."""
+        return import_module(f"graft.methods.{self.name}")
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method("two_stage", "two-stage", "CachedMethod", ("plain",), True, BLUE, "o", "-"),
+        Method(
+            "two_stage_views", "two-stage, views", "CachedMethod", ("plain", "views"), True, GREEN, "s",
+            (0, (5, 1.5)),
+        ),
+        Method("inline", "inline", "Inline", (), True, VERMILLION, "^", (0, (1.5, 1.2))),
+        Method("scratch", "scratch", "Scratch", (), False, PURPLE, "D", (0, (6, 1.5, 1.5, 1.5))),
+    )
+}  # fmt: skip

@@ -1,0 +1,27 @@
+"""What a training run works on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Run:
+    """The data of a training run, and where it may write while it trains.
+
+    Attributes:
+        manifest: of all splits.
+        images: `data/images`.
+        features: `data/features`.
+        backbone: the file of the backbone that made the features.
+        temporary: folder for arrays that are larger than `features.memory_limit`.
+        live: folder for the curve while it trains; None: nowhere.
+    """
+
+    manifest: pd.DataFrame
+    images: Path
+    features: Path
+    backbone: Path
+    temporary: Path
+    live: Path | None = None

@@ -1,0 +1,233 @@
+"""A row of params.yaml -> a frozen keras.Model from raw pixels to features, preprocessing included."""
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from graft.config.features import IMAGENET, RANDOM, BackboneRow, Precision
+from graft.models.dtype_policy import computing_in
+from graft.models.isolation import build_isolated
+
+KERAS_MODELS = "~/.keras/models"
+# Keras scales their input once more where weights="imagenet": keras/src/applications/efficientnet.py
+SCALED_FOR_IMAGENET = tuple(f"EfficientNetB{i}" for i in range(8))
+
+
+class BackboneError(ValueError):
+    """A backbone that cannot be built as params.yaml says."""
+
+
+def build_backbone(
+    row: BackboneRow, weights: str, seed: int, precision: Precision = "float32"
+) -> keras.Model:
+    """Build a frozen backbone.
+
+    Args:
+        row: application, preprocessing, layer, pooling, image size.
+        weights: ``random`` (He-normal, He et al. 2015, arXiv 1502.01852; nothing is pre-trained),
+            ``imagenet`` (Keras's file, downloaded once to Keras's own cache) or the path of a
+            weights file for the application without its top.
+        seed: of ``random``.
+        precision: what the application's layers compute in, with any preprocessing inside it. Weights,
+            preprocessing before it and pooling are float32 in either case. Warns where ``bfloat16``
+            has to be emulated.
+
+    Returns:
+        Model from float32 (n, size, size, 3) in [0, 255] to the features: (n, h, w, c), or (n, c)
+        where ``row.pooling`` is not ``none``.
+
+    Raises:
+        BackboneError: if the application, preprocessing or layer does not exist, the images are
+            too small, or the weights cannot be had or do not fit.
+    """
+    if weights == IMAGENET:
+        outline(row)  # whose errors come before any download
+        _fetch_imagenet(row)
+    base = build_isolated(lambda: _application(row, precision, IMAGENET if weights == IMAGENET else None))
+    features = _up_to_layer(base, row)
+    if weights == RANDOM:
+        _draw_weights(base, row, seed)
+    elif weights != IMAGENET:
+        _load_weights(base, row, weights)
+    backbone = build_isolated(lambda: from_pixels(features, row))
+    backbone.trainable = False
+    return backbone
+
+
+def build_pair(
+    row: BackboneRow, weights: str, seed: int, precision: Precision
+) -> tuple[keras.Model, keras.Model]:
+    """The float32 backbone, which is deployed, and the one to run, in `precision`: the same if float32.
+
+    Arguments and errors are those of `build_backbone`.
+    """
+    backbone = build_backbone(row, weights, seed)
+    if precision == "float32":
+        return backbone, backbone
+    return backbone, build_backbone(row, weights, seed, precision)
+
+
+def outline(row: BackboneRow) -> keras.Model:
+    """The application of a row up to its layer, its weights without values: cheap, to check names.
+
+    Raises:
+        BackboneError: if the application, preprocessing or layer does not exist, or the images are
+            too small.
+    """
+
+    def build() -> keras.Model:
+        with keras.StatelessScope(initialize_variables=False):
+            return _application(row, "float32", None)
+
+    _preprocess(row.preprocessing)
+    return _up_to_layer(build_isolated(build), row)
+
+
+def from_pixels(features: keras.Model, row: BackboneRow) -> keras.Model:
+    """Preprocessing -> features -> pooling, as the row has them.
+
+    Args:
+        features: from what ``row.preprocessing`` gives to feature maps (n, h, w, c).
+        row: preprocessing, pooling, image size.
+    """
+    pixels = keras.Input((row.image_size, row.image_size, 3), name="pixels")
+    output = features(_preprocess(row.preprocessing)(pixels))
+    if row.pooling != "none":
+        pool = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
+        output = pool[row.pooling]()(output)
+    return keras.Model(pixels, output, name="backbone")
+
+
+def _application(row: BackboneRow, precision: Precision, weights: str | None) -> keras.Model:
+    build = getattr(keras.applications, row.application, None)
+    if not callable(build) or isinstance(build, ModuleType):
+        legal = sorted(name for name in dir(keras.applications) if name[0].isupper())
+        raise BackboneError(
+            f"application={row.application!r} is not in keras.applications; choose one of {', '.join(legal)}"
+        )
+    try:
+        with computing_in(precision):
+            return build(include_top=False, weights=weights, input_shape=(row.image_size, row.image_size, 3))
+    except ValueError as error:
+        raise BackboneError(f"image_size={row.image_size} does not suit {row.application}: {error}") from None
+
+
+def _up_to_layer(base: keras.Model, row: BackboneRow) -> keras.Model:
+    maps = {layer.name: layer.output for layer in base.layers if len(layer.output.shape) == 4}
+    if row.layer is not None and row.layer not in maps:
+        raise BackboneError(
+            f"layer={row.layer!r} is not in {row.application}; its layers are {', '.join(maps)}"
+        )
+    output = maps[row.layer] if row.layer else base.output
+    return keras.Model(base.input, output, name=row.application.lower())
+
+
+def _preprocess(name: str) -> Any:
+    """The function or layer from pixels to what the application takes."""
+    if name == "rescale":
+        return keras.layers.Rescaling(1 / 255)
+    modules = {
+        name: module
+        for name, module in vars(keras.applications).items()
+        if hasattr(module, "preprocess_input")
+    }
+    if name not in modules:
+        raise BackboneError(
+            f"preprocessing={name!r} is unknown; choose rescale or one of {', '.join(sorted(modules))}"
+        )
+    return modules[name].preprocess_input
+
+
+def _draw_weights(base: keras.Model, row: BackboneRow, seed: int) -> None:
+    print(f"backbone {row.application}: weights=random, nothing is pre-trained")
+    kernels = [w for w in base.trainable_weights if len(w.shape) > 1]
+    for i, kernel in enumerate(kernels):
+        kernel.assign(keras.initializers.HeNormal(seed=seed * len(kernels) + i)(kernel.shape))
+
+
+def _load_weights(base: keras.Model, row: BackboneRow, weights: str) -> None:
+    if row.application in SCALED_FOR_IMAGENET:
+        raise BackboneError(
+            f"weights={weights}: Keras gives {row.application} one layer more for its ImageNet weights, and "
+            f"a file does not tell; set weights to imagenet (the file may lie in {KERAS_MODELS} already)"
+        )
+    if not Path(weights).is_file():
+        raise BackboneError(
+            f"weights={weights} is no file; expected random, imagenet or the path of a weights file"
+        )
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of layers left as they were: refused below
+            base.load_weights(weights)
+    except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
+        raise BackboneError(
+            f"weights={weights} do not fit {row.application} without its top: {_one_line(error)}; "
+            f"give weights of {row.application}, or set `backbone` to theirs"
+        ) from None
+
+
+def _fetch_imagenet(row: BackboneRow) -> None:
+    # Keras downloads only while it builds a model: here, and not `apart`, where Ctrl-C would not stop it.
+    build, shape = getattr(keras.applications, row.application), (row.image_size, row.image_size, 3)
+    try:
+        build(include_top=False, weights=IMAGENET, input_shape=shape)
+    except Exception as error:  # get_file wraps what urllib raises in a plain Exception
+        raise BackboneError(
+            f"weights=imagenet: could not get those of {row.application}: {_one_line(error)}. Keras keeps "
+            f"downloads in {KERAS_MODELS}; delete a broken file there, or get the file (of the model without "
+            "its top) on a machine that can, and put it there or give its path: -S weights=PATH"
+        ) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def weights_sha256(model: keras.Model) -> str:
+    """sha256 over the shapes and values of a model's weights, in order: what a fingerprint records."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(f"{weight.shape}".encode())
+        digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def make_embedder(
+    backbone: keras.Model, batch_size: int, spare_rows: int = 1
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that embeds images in batches of one constant shape.
+
+    The last batch is padded, so that a row's value does not depend on how many came with it, and
+    every batch by one row more: TensorFlow's CPU convolution may end a batch with another kernel,
+    and the last bits of its last row would depend on its place (seen with TensorFlow 2.21).
+
+    Args:
+        backbone: from float32 pixels in [0, 255] to features.
+        batch_size: how many images it embeds at once.
+        spare_rows: of padding in every batch; 0 where an image has the same place in every run.
+
+    Returns:
+        Function from (n, size, size, 3) pixels in [0, 255] to (n, ...) float32 features, any n > 0.
+    """
+    length = batch_size + spare_rows
+    signature = [tf.TensorSpec((length, *backbone.input_shape[1:]), tf.float32)]
+    forward = tf.function(
+        lambda pixels: tf.cast(backbone(pixels, training=False), tf.float32), input_signature=signature
+    )
+
+    def embed(images: np.ndarray) -> np.ndarray:
+        chunks = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
+        return np.concatenate([forward(_pad(chunk, length)).numpy()[: len(chunk)] for chunk in chunks])
+
+    return embed
+
+
+def _pad(images: np.ndarray, length: int) -> np.ndarray:
+    missing = [(0, length - len(images))] + [(0, 0)] * (images.ndim - 1)
+    return np.pad(images.astype(np.float32), missing)

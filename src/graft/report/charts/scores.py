@@ -1,0 +1,159 @@
+"""The charts that show scores: ROC curves and reliability, a panel a method."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from graft.evaluation.curves import mean_roc, roc_curves
+from graft.evaluation.metrics import calibration_error, decide, decode_rows, measure_roc_auc
+from graft.report.charts.style import WIDTH, look, number_ticks
+from graft.report.charts.svg import GRID, Chart, drawing, to_svg
+from graft.report.words import percent
+
+SHARES = [0, 0.5, 1]
+
+
+def roc(name: str, rows: Mapping[str, pd.DataFrame]) -> Chart:
+    """ROC curves: of class 1 for two classes, else thin lines of each against the rest, and their mean.
+
+    Args:
+        rows: method -> prediction rows of test of one seed; at least one method.
+    """
+    areas = {method: _area(test) for method, test in rows.items()}
+    with drawing():
+        figure, panels = _panels(len(rows), [1.0])
+        for (axes,), (method, test) in zip(panels, rows.items(), strict=True):
+            _draw_roc(axes, roc_curves(test), look(method).colour)
+            axes.set_title(f"{method}: AUC {areas[method]:.3f}", loc="left")
+        _label_outside(panels, "false positive rate", ["true positive rate"])
+        classes = decode_rows(next(iter(rows.values())))[2]
+        kind = f"of {classes[1]}" if len(classes) == 2 else "of each class against the rest, and their mean"
+        told = ", ".join(f"{method} {area:.3f}" for method, area in areas.items())
+        return Chart(to_svg(figure, name), f"ROC curves {kind}, on test. Area under the curve: {told}.")
+
+
+def _area(rows: pd.DataFrame) -> float:
+    truth, scores, _ = decode_rows(rows)
+    return measure_roc_auc(truth, scores)
+
+
+def _draw_roc(axes: Axes, curves: pd.DataFrame, colour: str) -> None:
+    axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
+    groups = [curve for _, curve in curves.groupby("class")]
+    for curve in groups if len(groups) > 1 else []:
+        axes.plot(curve["fpr"], curve["tpr"], color=colour, linewidth=0.6, alpha=0.45)
+    mean = mean_roc(curves)
+    axes.plot(mean["fpr"], mean["tpr"], color=colour, linewidth=2.2, clip_on=False)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xticks=SHARES, yticks=SHARES)
+    _plain_ticks(axes)
+
+
+def _plain_ticks(axes: Axes) -> None:
+    axes.xaxis.set_major_formatter(number_ticks())
+    axes.yaxis.set_major_formatter(number_ticks())
+
+
+class Bin(NamedTuple):
+    """The n images whose confidence lies in (low, high]; their mean confidence and accuracy, None of none."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float | None
+    accuracy: float | None
+
+
+def reliability_bins(confidences: np.ndarray, right: np.ndarray, bins: int) -> list[Bin]:
+    """The bins of `graft.evaluation.metrics.calibration_error`.
+
+    Args:
+        confidences: (n,) scores of the decided classes, in [0, 1].
+        right: (n,) whether the decision was right.
+        bins: number of equal-width bins ((m - 1) / bins, m / bins].
+
+    Returns:
+        One a bin, from 0 to 1. The mean of |accuracy - confidence| over the images is the
+        calibration error.
+    """
+    index = np.clip(np.ceil(confidences * bins).astype(np.intp) - 1, 0, bins - 1)
+    n, hits, sums = (np.bincount(index, weights, bins) for weights in (None, right, confidences))
+    return [
+        Bin(
+            m / bins, (m + 1) / bins, int(n[m]), *((sums[m] / n[m], hits[m] / n[m]) if n[m] else (None, None))
+        )
+        for m in range(bins)
+    ]
+
+
+def reliability(name: str, rows: Mapping[str, pd.DataFrame], bins: int) -> Chart:
+    """Accuracy over confidence, against the diagonal of a calibrated model; below, how many images.
+
+    Args:
+        rows: method -> prediction rows of test of one seed; at least one method.
+        bins: as of `graft.evaluation.metrics.calibration_error`.
+    """
+    decisions = {method: _decisions(test) for method, test in rows.items()}
+    errors = {method: calibration_error(*decided, bins) for method, decided in decisions.items()}
+    with drawing():
+        figure, panels = _panels(len(rows), [1.0, 0.35])
+        for (above, below), (method, decided) in zip(panels, decisions.items(), strict=True):
+            _draw_reliability(above, below, reliability_bins(*decided, bins), look(method).colour)
+            above.set_title(f"{method}: ECE {percent(errors[method])} %", loc="left")
+        _label_outside(panels, "confidence", ["accuracy", "images"])
+        told = ", ".join(f"{method} {percent(error)} %" for method, error in errors.items())
+        said = f"Accuracy over confidence in {bins} bins, on test. Expected calibration error: {told}."
+        return Chart(to_svg(figure, name), said)
+
+
+def _decisions(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    truth, scores, _ = decode_rows(rows)
+    decided = decide(scores)
+    return scores[np.arange(len(truth)), decided], decided == truth
+
+
+def _draw_reliability(above: Axes, below: Axes, bins: Sequence[Bin], colour: str) -> None:
+    filled = [one for one in bins if one.n]
+    middles = [(one.low + one.high) / 2 for one in filled]
+    options: dict[str, Any] = {"width": 0.86 / len(bins), "color": colour, "linewidth": 0}
+    above.bar(middles, [one.accuracy or 0 for one in filled], **options)
+    above.plot([0, 1], [0, 1], color="black", linewidth=0.8)
+    above.set(xlim=(0, 1), ylim=(0, 1), xticks=SHARES, yticks=SHARES)
+    above.tick_params(labelbottom=False)
+    most = max(one.n for one in filled)
+    below.bar(middles, [one.n for one in filled], **options)
+    below.set(xlim=(0, 1), ylim=(0, most), xticks=SHARES, yticks=[0, most])
+    _plain_ticks(above)
+    _plain_ticks(below)
+
+
+def _panels(n: int, heights: Sequence[float]) -> tuple[Figure, list[list[Axes]]]:
+    """A figure of n panels, two in a row; each is a stack of axes, their heights in shares of the width."""
+    across = min(n, 2)
+    down = -(-n // across)
+    left, right, above, below, gap, space = 0.48, 0.1, 0.25, 0.42, 0.4, 0.14
+    width = (WIDTH - left - right - gap) / 2 if across == 2 else 0.6 * WIDTH
+    stack = sum(heights) * width + space * (len(heights) - 1)
+    total = down * (stack + above + below)
+    figure = Figure((WIDTH, total))
+    panels = []
+    for i in range(n):
+        x, y = left + (i % across) * (width + gap), total - (i // across) * (stack + above + below) - above
+        axes: list[Axes] = []
+        for height in heights:
+            y -= height * width
+            box = x / WIDTH, y / total, width / WIDTH, height * width / total
+            axes.append(figure.add_axes(box, label=f"{i}-{len(axes)}"))
+            y -= space
+        panels.append(axes)
+    return figure, panels
+
+
+def _label_outside(panels: Sequence[Sequence[Axes]], x: str, y: Sequence[str]) -> None:
+    for i, stack in enumerate(panels):
+        stack[-1].set_xlabel(x)
+        for axes, label in zip(stack, y, strict=True):
+            axes.set_ylabel(label if i % 2 == 0 else "")

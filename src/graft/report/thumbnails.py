@@ -1,0 +1,47 @@
+"""Encoded images -> thumbnails that stand in the page itself."""
+
+from base64 import b64encode
+from io import BytesIO
+from typing import NamedTuple
+
+from PIL import Image
+
+from graft.data.images import decode
+
+LONGEST = 160  # pixels of a thumbnail's longer side
+TINY = 64  # pixels: what is no longer than this is kept lossless and enlarged without smoothing
+QUALITY = 75
+
+
+class Picture(NamedTuple):
+    """A picture in the page.
+
+    Attributes:
+        uri: ``data:image/webp;base64,...``
+        width: pixels.
+        height: pixels.
+        tiny: whether to enlarge it without smoothing.
+    """
+
+    uri: str
+    width: int
+    height: int
+    tiny: bool
+
+
+def make_picture(data: bytes) -> Picture:
+    """Make a thumbnail: at most `LONGEST` pixels on the longer side, the aspect ratio kept.
+
+    Args:
+        data: an encoded image.
+
+    Raises:
+        graft.data.images.ImageError: if it does not decode.
+    """
+    image = Image.fromarray(decode(data))
+    image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    tiny = max(image.size) <= TINY
+    file = BytesIO()
+    image.save(file, "WEBP", lossless=tiny, quality=QUALITY)
+    uri = f"data:image/webp;base64,{b64encode(file.getvalue()).decode('ascii')}"
+    return Picture(uri, image.width, image.height, tiny)

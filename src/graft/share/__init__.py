@@ -1,1 +1,0 @@
-"""`graft share`: give a team what was computed, and prove that a fresh clone computes nothing."""

@@ -1,0 +1,30 @@
+"""Train one method: `python stages/train.py <method>`."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import _checkout  # noqa: F401
+from graft.config.load import load_params
+from graft.data.manifest import read_manifest
+from graft.evaluation.predictions import write_predictions
+from graft.methods.outcome import write_model
+from graft.methods.run import Run
+from graft.utils.timing import write_timing
+
+if __name__ == "__main__":
+    (name,) = sys.argv[1:]
+    method = import_module(f"graft.methods.{name}")
+    run = Run(
+        read_manifest(Path("data/manifest.csv")),
+        images=Path("data/images"),
+        features=Path("data/features"),
+        backbone=Path("models/backbone.keras"),
+        scratch=Path(".graft/scratch"),
+        live=Path("models") / name / "live",
+    )
+    outcome = method.train(load_params(method.PARAMS), run)
+    facts = {"method": name, **outcome.facts, **write_model(outcome, Path("models") / name)}
+    predictions = Path("predictions") / f"{name}.parquet"
+    write_predictions(predictions, outcome.rows, outcome.scores, outcome.classes, facts)
+    write_timing(Path(), f"train_{name}", outcome.timing)

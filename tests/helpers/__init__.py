@@ -1,0 +1,1 @@
+"""What tests share: servers, repositories, files of every kind."""

@@ -1,0 +1,219 @@
+"""What the page is made of, for random predictions, and pages of it."""
+
+import json
+from dataclasses import replace
+from hashlib import sha256
+from html.parser import HTMLParser
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from graft.data.manifest import write_manifest
+from graft.evaluation.compare import METHODS, compare
+from graft.evaluation.metrics import evaluate
+from graft.evaluation.predictions import SCORE, write_predictions
+from graft.report.gallery import choose_gallery
+from graft.report.inputs import Inputs
+from graft.report.page import build_page
+from graft.report.provenance import Provenance
+from helpers.comparison import TIMING, make_facts
+
+FLOWERS = ["daisy", "rose", "tulip"]
+
+
+LONG = ("a_very_long_class_name_" * 3)[:60]
+
+
+NAMES = ["<b>x", '"quoted"', "it's & <script>alert(1)</script>", LONG, "写真", "ورد", "$x^2$ {{ 7 * 7 }}"]
+
+
+MANY = sorted(NAMES + [f"class {n:02d}" for n in range(40 - len(NAMES))])
+
+
+COMMIT = Provenance("0123456789ab", "2026-11-23T12:00:00+00:00", "git switch --detach 0 && make repro", ())
+
+
+def encode(pixels, kind="JPEG"):
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+def photo(seed, size=(48, 64), channels=3):
+    """A picture like a photo: smooth areas and noise."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (4, 4, channels), dtype=np.uint8).squeeze()
+    smooth = np.asarray(Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)).astype(int)
+    return np.clip(smooth + rng.integers(-25, 26, smooth.shape), 0, 255).astype(np.uint8)
+
+
+def make_manifest(classes, n_test):
+    """Three train images and one of validation of each class, and so many of test; keys as of real images."""
+    splits = ["train"] * 3 + ["validation"] + ["test"] * n_test
+    rows = [(label, split, f"{label}/{n}.jpg") for label in classes for n, split in enumerate(splits)]
+    frame = pd.DataFrame(rows, columns=["label", "split", "path"])
+    return frame.assign(key=[sha256(path.encode()).hexdigest() for path in frame["path"]])
+
+
+def predict(manifest, classes, rng, share_wrong, seeds):
+    """Scores of the validation and test images; so many of the latter wrong."""
+    rows = manifest[manifest["split"] != "train"]
+    scores = np.empty((len(seeds), len(rows), len(classes)))
+    for n in range(len(seeds)):
+        decided = rows["label"].map(classes.index).to_numpy()
+        wrong = (rng.random(len(rows)) < share_wrong) & (rows["split"] == "test").to_numpy()
+        decided = np.where(wrong, (decided + 1) % len(classes), decided)
+        scores[n] = rng.dirichlet(np.ones(len(classes)), len(rows)) * 0.4
+        scores[n, np.arange(len(rows)), decided] += 0.6
+    frame = pd.concat([rows[["key", "split"]].assign(y_true=rows["label"], seed=seed) for seed in seeds])
+    frame[[SCORE + label for label in classes]] = scores.reshape(-1, len(classes))
+    return frame
+
+
+def explain(predictions, manifest):
+    """An index.json: every test image explained for the methods with a backbone, a third for each reason."""
+    test = manifest[manifest["split"] == "test"].sort_values("key")
+    methods = [method for method in predictions if method != "scratch"]
+    reasons = ["mistake", "hesitant", "clear"]
+    return {
+        "methods": methods,
+        "images": [
+            {
+                "key": key,
+                "label": label,
+                "reasons": dict.fromkeys(methods, reasons[n % 3]),
+                "maps": {m: {"class": label, "score": 0.98, "file": f"{m}/{key}.png"} for m in methods},
+            }
+            for n, (key, label) in enumerate(zip(test["key"], test["label"], strict=True))
+        ],
+    }
+
+
+def make_inputs(classes, methods=METHODS, n_test=4, share_wrong=0.3, picture=photo, explained=None):
+    """What the stages would have written for random predictions; the methods on features have two seeds."""
+    manifest, rng = make_manifest(classes, n_test), np.random.default_rng(0)
+    predictions = {}
+    for method in methods:
+        own = [0, 1] if method.startswith("two_stage") else [0]
+        facts = make_facts(method, seeds=own, n_seen_train=3 * len(classes), best_epoch=2, epochs=2)
+        predictions[method] = (predict(manifest, classes, rng, share_wrong, own), facts)
+    metrics = {method: evaluate(*predicted, manifest, 0.95, 15) for method, predicted in predictions.items()}
+    gallery = choose_gallery(predictions, manifest, explained or explain(predictions, manifest))
+    curve = {"accuracy": [0.5, 0.7], "loss": [1.0, 0.5], "val_accuracy": [0.4, 0.6], "val_loss": [1.1, 0.7]}
+    return Inputs(
+        comparison=compare(predictions, metrics),
+        metrics=metrics,
+        data={
+            "n_read": len(manifest) + 3,
+            "n_rejected": 1,
+            "rejected_share": 1 / (len(manifest) + 3),
+            "rejects": [{"path": "rose/<i>bad</i>.jpg", "reason": "truncated"}],
+            "duplicates": 2,
+            "duplicates_across_splits": 1,
+            "duplicate_paths": [{"kept": f"a/{n}.jpg", "dropped": f"b/{n}.jpg"} for n in range(2)],
+        },
+        timing=TIMING,
+        histories={method: pd.DataFrame({"epoch": [1, 2], **curve}) for method in methods},
+        predictions=predictions,
+        manifest=manifest,
+        gallery=gallery,
+        images={key: encode(picture(n)) for n, key in enumerate(gallery.keys)},
+        maps={file: encode(picture(n), "PNG") for n, file in enumerate(gallery.maps)},
+    )
+
+
+VOID, INLINE = {"meta", "img", "br", "wbr"}, {"wbr", "bdi", "b", "span", "text"}
+
+
+class Parsed(HTMLParser):
+    """A page: its tags with their attributes and ancestors, and its text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.open, self.text = [], [], []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs), tuple(self.open)))
+        self.text += [" "] * (tag not in INLINE)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs), tuple(self.open)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text.append(data)
+
+    def all(self, tag):
+        return [attrs for name, attrs, _ in self.tags if name == tag]
+
+    @property
+    def words(self):
+        return " ".join("".join(self.text).split())
+
+
+def build(inputs, **changes):
+    given = {"dataset": "flowers", "bins": 15, "provenance": COMMIT} | changes
+    return build_page(inputs, **given)
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    return make_inputs(FLOWERS)
+
+
+@pytest.fixture(scope="module")
+def page(inputs):
+    return build(inputs)
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Forty classes with all kinds of names, 300 mistakes and more, large photos."""
+    large = make_inputs(MANY, n_test=10, share_wrong=0.32, picture=lambda n: photo(n, (200, 260)))
+    assert large.gallery.n_mistakes >= 300
+    return large, build(large)
+
+
+@pytest.fixture(scope="module")
+def least():
+    """One method, no mistake, no second, no Grad-CAM, one seed, gray pictures of 28 pixels."""
+    none = {"methods": [], "images": []}
+    gray = make_inputs(FLOWERS, ["scratch"], 4, 0.0, lambda n: photo(n, (28, 28), 1), none)
+    clean = {"n_rejected": 0, "rejected_share": 0.0, "rejects": []}
+    clean |= {"duplicates": 0, "duplicates_across_splits": 0, "duplicate_paths": []}
+    return build(replace(gray, timing={}, data=gray.data | clean))
+
+
+def write_inputs(inputs, root):
+    """Lay the inputs where the stages write them."""
+    for method, (frame, facts) in inputs.predictions.items():
+        scores = frame.filter(like=SCORE)
+        rows = frame[["key", "split", "seed"]].assign(label=frame["y_true"])
+        classes = [name.removeprefix(SCORE) for name in scores]
+        write_predictions(root / f"predictions/{method}.parquet", rows, scores.to_numpy(), classes, facts)
+        (root / f"models/{method}").mkdir(parents=True)
+        inputs.histories[method].to_csv(root / f"models/{method}/history.csv", index=False)
+    write_manifest(inputs.manifest, root / "data/manifest.csv")
+    (root / "data/images").mkdir()
+    images = pd.DataFrame({"key": inputs.images.keys(), "image": inputs.images.values()})
+    images.to_parquet(root / "data/images/0.parquet")
+    files = {f"metrics/{method}.json": values for method, values in inputs.metrics.items()}
+    files |= {"metrics/comparison.json": inputs.comparison, "metrics/data.json": inputs.data}
+    files |= {f"metrics/timing/{stage}.json": values for stage, values in inputs.timing.items()}
+    files["reports/explain/index.json"] = explain(inputs.predictions, inputs.manifest)
+    for name, values in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(json.dumps(values), encoding="utf-8")
+    for name, data in inputs.maps.items():
+        (root / "reports/explain" / name).parent.mkdir(exist_ok=True)
+        (root / "reports/explain" / name).write_bytes(data)

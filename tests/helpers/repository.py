@@ -1,0 +1,161 @@
+"""A repository as its users have it, and the commands they type."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+VIEWS = 3
+METHODS = ["two_stage", "two_stage_views", "inline", "scratch"]
+STAGES = [
+    "download",
+    "prepare",
+    "split",
+    "extract_features",
+    *(f"train_{method}" for method in METHODS),
+    *(f"evaluate@{method}" for method in METHODS),
+    "compare",
+    "explain",
+    "report",
+]
+AFTER_A_HEAD = ["train_two_stage", "evaluate@two_stage", "compare", "explain", "report"]
+SMALL = {
+    "demo": {"images_per_class": 12, "image_size": 48},
+    "backbone": "vgg16",
+    "backbones.vgg16.layer": "block2_pool",
+    "backbones.vgg16.image_size": 32,
+    "features.views": 1,
+    **{f"{method}.epochs": 1 for method in METHODS},
+    **{f"{method}.head.dense": [8] for method in METHODS[:3]},
+    "scratch.image_size": 16,
+    "scratch.layers": [{"Rescaling": {"scale": 0.004}}, {"Flatten": {}}],
+}
+N_IMAGES, N_TRAIN = 60, 30
+
+
+def environment(repo):
+    """What a user with an empty home has."""
+    home = str(repo.parent / "home")
+    person = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    ours = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_", "XDG_", "PYTHON"))}
+    return {
+        **ours,
+        **person,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "HOME": home,
+        "DVC_SITE_CACHE_DIR": home,
+        "DVC_NO_ANALYTICS": "1",
+        "BROWSER": "echo",
+    }
+
+
+def run(repo, *command, fails=False):
+    """Run a command as a user with an empty home does; what it printed."""
+    done = subprocess.run(
+        command,
+        cwd=repo,
+        env=environment(repo),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode != 0) == fails, done.stdout
+    return done.stdout
+
+
+def dvc(repo, *arguments, fails=False):
+    return run(repo, sys.executable, "-m", "dvc", *arguments, fails=fails)
+
+
+def executed(output):
+    return re.findall(r"^Running stage '(.+)':", output, re.MULTILINE)
+
+
+def edit(repo, values):
+    """Set values of params.yaml, {dotted key: value}."""
+    file = repo / "params.yaml"
+    params = yaml.safe_load(file.read_text())
+    for key, value in values.items():
+        *blocks, last = key.split(".")
+        block = params
+        for name in blocks:
+            block = block[name]
+        block[last] = value
+    file.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def hashes(repo):
+    """sha256 of every output but the timing, and the page, which shows it."""
+    tops = ("data", "metrics", "models", "predictions", "reports/explain")
+    files = (f for top in tops for f in (repo / top).rglob("*"))
+    return {
+        f.relative_to(repo).as_posix(): sha256(f.read_bytes()).hexdigest()
+        for f in files
+        if f.is_file() and "timing" not in f.parts
+    }
+
+
+def extraction(repo):
+    """How many features the last extraction embedded, and took from the store and from HEAD."""
+    counts = json.loads((repo / "metrics/timing/extract_features.json").read_text())
+    return counts["embedded"], counts["from_store"], counts["from_head"]
+
+
+def feature_rows(repo):
+    """The (key, view) that `SMALL` needs of the manifest's images."""
+    manifest = pd.read_csv(repo / "data/manifest.csv")
+    train = manifest.loc[manifest["split"] == "train", "key"]
+    return {(key, 0) for key in manifest["key"]} | {(key, 1) for key in train}
+
+
+def picture(seed):
+    pixels = np.random.default_rng(seed).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG")
+    return file.getvalue()
+
+
+def make_folder(folder, classes=("red rose", "tulip"), n=4):
+    for c, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for i in range(n):
+            (folder / name / f"写真 é {i}.jpg").write_bytes(picture(100 * c + i))
+    return folder
+
+
+def copy_project(repo):
+    """Copy what Git has of this checkout, or would take, to a folder: without the tests."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in set(subprocess.check_output(listed, cwd=ROOT, text=True).split("\0")):
+        if (ROOT / name).is_file() and not name.startswith("tests/"):
+            (repo / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, repo / name)
+
+
+def commit(repo, message):
+    """Commit everything."""
+    run(repo, "git", "add", "--all")
+    run(repo, "git", "commit", "--quiet", "--message", message)
+
+
+def build(repo):
+    """A repository at the commit after its first `dvc repro`, small; what that printed."""
+    copy_project(repo)
+    edit(repo, SMALL)
+    run(repo, "git", "init", "--quiet")
+    commit(repo, "code")
+    output = dvc(repo, "repro")
+    commit(repo, "built")
+    return output

@@ -1,0 +1,146 @@
+"""The commands of every page are run, in order, in a temporary clone; its Python blocks too."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.data_sets import serve_data_sets, write_kaggle
+from helpers.repository import ROOT, commit, dvc, environment, make_folder, run
+
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "experiments/README.md")]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+OWN_TEST = {"team.md": "tests/test_team.py", "experiments.md": "tests/test_experiments.py"}
+# What a command that is left out begins with, and who runs it.
+NOT_RUN = {
+    "graft share": "tests/test_team.py",
+    "make check": ".ci/run",
+    "make remotes": ".ci/run",
+    "make test": ".ci/run",
+    "make bench": "tests/test_benchmarks.py, small, for it takes half an hour",
+    "python benchmarks/run.py": "tests/test_benchmarks.py, small",
+    "sh experiments/cats.sh cats-two-stage": "tests/test_recipes.py",
+    "sh experiments/small_images.sh fashion-mnist-cnn": "tests/test_recipes.py",
+    "sh experiments/sweep_head.sh": "tests/test_recipes.py, with fewer heads",
+}
+# What is read as something that is here, or takes less time.
+SUBSTITUTES = {
+    "<this repository>": "$ORIGIN",
+    "cd graft": 'cd graft && cp -R "$PREPARED/." .',
+    "/path/to/my/photos": '"$PHOTOS"',
+    "/path/to/cats_and_dogs": '"$PHOTOS"',
+    "/path/to/flowers": '"$PHOTOS"',
+    "features gc  ": "features gc --yes  ",
+    "weights=imagenet": "weights=random",
+    "weights=/path/to/weights.h5": "weights=random",
+    "image_size=180": "image_size=32",
+    "blocks=[block5]": "blocks=[block2]",
+    "backbone=mobilenet_v2": "backbone=mobilenet_v2 -S backbones.mobilenet_v2.image_size=32",
+    "=mobilenet_v3_small": "=mobilenet_v3_small -S backbones.mobilenet_v3_small.image_size=32",
+    " -S dataset=cats_and_dogs": " -S dataset=cats_and_dogs -S source=$KAGGLE",
+    " -S dataset=folder": " -S dataset=folder -S features.views=1 -S 'seeds=[0]' -S two_stage_views.epochs=1"
+    " -S inline.epochs=1 -S inline.fine_tune.epochs=1",
+    "dvc exp run -S dataset=": "dvc exp run evaluate@two_stage -S dataset=",
+}
+
+
+def blocks(language, page):
+    """The fenced blocks of a language, in order."""
+    fence = re.compile(rf"^```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    return fence.findall(page.read_text(encoding="utf-8"))
+
+
+def commands(page):
+    return "".join(blocks("console", page)).replace("\\\n", " ").splitlines()
+
+
+def commands_to_run(page):
+    return [line for line in commands(page) if not line.startswith(tuple(NOT_RUN))]
+
+
+def script(page):
+    """The page's commands as a script of the shell, which begins with the clone."""
+    chosen = commands_to_run(page)
+    if not any(line.startswith("git clone") for line in chosen):
+        chosen = ["git clone <this repository> graft", "cd graft", "dvc checkout --quiet", *chosen]
+    text = "\n".join(chosen)
+    for written, read in SUBSTITUTES.items():
+        text = text.replace(written, read)
+    return text
+
+
+@pytest.fixture(scope="module")
+def origin(copy_of_built, tmp_path_factory):
+    """What the pages clone: a built repository, whose data sets are tiny."""
+    with serve_data_sets(copy_of_built, tmp_path_factory.mktemp("published") / "files"):
+        dvc(copy_of_built, "repro", "--quiet")
+        commit(copy_of_built, "tiny data sets")
+        yield copy_of_built
+
+
+@pytest.fixture
+def reader(origin, tmp_path, monkeypatch):
+    """A folder to clone into, of someone whose DVC cache is that of the origin."""
+    prepared, folder = tmp_path / "prepared", tmp_path / "folder"
+    folder.mkdir()
+    (prepared / ".venv").mkdir(parents=True)
+    for entry in Path(sys.prefix).iterdir():  # so that `make` finds its environment set up
+        if entry.name != ".installed":
+            (prepared / ".venv" / entry.name).symlink_to(entry)
+    (prepared / ".venv/.installed").touch()
+    shutil.copytree(origin / ".graft", prepared / ".graft")
+    config = Path(environment(folder)["HOME"]) / ".config/dvc/config"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"[cache]\ndir = {origin / '.dvc/cache'}\n")
+    (tmp_path / "kaggle").mkdir()
+    write_kaggle(tmp_path / "kaggle")
+    monkeypatch.setenv("KAGGLE", str(tmp_path / "kaggle"))
+    monkeypatch.setenv("ORIGIN", str(origin))
+    monkeypatch.setenv("PREPARED", str(prepared))
+    monkeypatch.setenv("PHOTOS", str(make_folder(tmp_path / "my photos")))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name not in OWN_TEST], ids=lambda page: page.stem
+)
+def test_the_commands_of_a_page(page, reader):
+    if [line for line in commands(page) if not line.startswith(tuple(NOT_RUN))]:
+        run(reader, "sh", "-exc", script(page))
+
+
+@pytest.mark.parametrize(
+    "code", [code for page in PAGES if page.name not in OWN_TEST for code in blocks("python", page)]
+)
+def test_a_python_block(code, origin):
+    run(origin, sys.executable, "-c", code)
+
+
+def test_the_snippet_reads_what_the_library_reads(origin):
+    from graft.features.format import read_features
+
+    (code,) = (code for page in PAGES for code in blocks("python", page) if "data/features/0.parquet" in code)
+    check = "print(features.shape, features.dtype, float(features.astype('f8').sum()), frame['view'].sum())"
+    rows, features = read_features(origin / "data/features/0.parquet")
+    total = float(features.astype("f8").sum())
+    said = run(origin, sys.executable, "-c", f"{code}\n{check}").split()
+    assert " ".join(said[:-2]) == f"{features.shape} float16"
+    assert float(said[-2]) == pytest.approx(total)
+    assert int(said[-1]) == sum(view for _, view in rows)
+
+
+def test_nothing_is_left_out_or_substituted_that_no_page_has():
+    lines = [line for page in PAGES for line in commands(page)]
+    assert [start for start in NOT_RUN if not any(line.startswith(start) for line in lines)] == []
+    assert [written for written in SUBSTITUTES if not any(written in line for line in lines)] == []
+    names = {page.name for page in PAGES}
+    assert set(OWN_TEST) <= names
+    assert [test for test in OWN_TEST.values() if not (ROOT / test).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []

@@ -1,0 +1,469 @@
+"""`graft features`: what it says of a cache, what it finds wrong with it, and what it drops."""
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from graft.cli.main import app
+from graft.data.manifest import write_manifest
+from graft.features.format import read_features, read_metadata, write_features
+from graft.features.inventory import Cached, CachedFile
+from graft.features.store import FeatureStore, fingerprint_id, plain_fingerprint
+from helpers.repository import VIEWS, dvc, edit, run
+
+N_IMAGES, N_TRAIN, SHAPE = 40, 20, (8, 8, 128)
+N_ROWS = N_IMAGES + N_TRAIN * VIEWS
+TOLERANCE = 2.0**-10
+
+
+@pytest.fixture(autouse=True)
+def _user(tmp_path, monkeypatch):
+    """A terminal of 80 columns, and no configuration of DVC or Git but the repository's."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "home"))
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+
+
+@pytest.fixture
+def root(params, images, features, manifest, tmp_path):
+    """A work tree after its extraction: params.yaml, data/ and the store; neither Git nor DVC."""
+    root = tmp_path / "work tree"
+    shutil.copytree(images, root / "data/images")
+    shutil.copytree(features, root / "data/features")
+    shutil.copytree(features.parent / "store", root / ".graft/features")
+    write_manifest(manifest, root / "data/manifest.csv")
+    (root / "params.yaml").write_text(yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False))
+    return root
+
+
+def graft(root, *arguments, answer=None, exit_code=0):
+    """Run `graft features`; what it printed."""
+    command, *options = arguments
+    result = CliRunner().invoke(app, ["features", command, "--root", str(root), *options], input=answer)
+    assert result.exit_code == exit_code, (result.output, result.exception)
+    return result.output
+
+
+def flat(output):
+    return " ".join(output.split())
+
+
+def size(folder):
+    return sum(file.stat().st_size for file in folder.glob("*.parquet"))
+
+
+def contents(folder):
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def damage(file):
+    """Change a bit; what is still readable may look right."""
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def truncate(file):
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def entry_of(root):
+    return min(root.glob(".graft/features/*/*.parquet"))
+
+
+class TestInfo:
+    def test_the_store_and_the_shards_as_json(self, root, features):
+        fingerprint = read_metadata(features / "0.parquet")["fingerprint"]
+        report = json.loads(graft(root, "info", "--json"))
+        plain, views = sorted(report["store"], key=lambda summary: summary["views"])
+        everything = report["data/features"]
+        assert plain["fingerprint"] == plain_fingerprint(fingerprint)
+        assert views["fingerprint"] == everything["fingerprint"] == fingerprint
+        assert everything["id"] == views["id"] == fingerprint_id(fingerprint)
+        numbers = list(range(1, VIEWS + 1))
+        for summary, n_rows, n_images, expected in (
+            (plain, N_IMAGES, N_IMAGES, [0]),
+            (views, N_TRAIN * VIEWS, N_TRAIN, numbers),
+            (everything, N_ROWS, N_IMAGES, [0, *numbers]),
+        ):
+            assert (summary["rows"], summary["images"], summary["views"]) == (n_rows, n_images, expected)
+            assert summary["float32_bytes"] == n_rows * math.prod(SHAPE) * 4
+            assert summary["bytes"] == size(Path(summary["folder"])) > 0
+            assert summary["ratio"] == pytest.approx(summary["float32_bytes"] / summary["bytes"])
+            assert summary["damaged"] == 0
+
+    def test_the_table_fits_80_columns(self, root):
+        output = graft(root, "info")
+        assert max(map(len, output.splitlines())) <= 80
+        assert "…" not in output
+        for part in ("plain", "flip", "rotation 0.05", "data/features", "random", "float32", "VGG16", "0-3"):
+            assert part in flat(output)
+        assert f" {N_ROWS} " in output
+
+    def test_damage_is_counted_and_left_alone(self, root):
+        entry = entry_of(root)
+        damage(entry)
+        truncate(root / "data/features/0.parquet")
+        before = contents(root)
+        report = json.loads(graft(root, "info", "--json"))
+        assert sum(summary["damaged"] for summary in report["store"]) == 1
+        assert report["data/features"]["damaged"] == 1
+        assert report["data/features"]["fingerprint"] is None
+        assert "1 of 1 files damaged" in flat(graft(root, "info"))
+        assert contents(root) == before
+
+    def test_nothing_cached(self, tmp_path):
+        assert "nothing is cached" in graft(tmp_path, "info")
+        assert json.loads(graft(tmp_path, "info", "--json")) == {"store": [], "data/features": None}
+
+    @pytest.mark.parametrize(("arguments", "light"), [(["info"], ["dvc"]), (["verify", "--sample", "0"], [])])
+    def test_it_does_not_import_tensorflow(self, root, arguments, light):
+        code = (
+            "import sys; from graft.cli.main import app; app(sys.argv[1:], standalone_mode=False); "
+            f"assert not {{'tensorflow', 'keras', *{light}}} & set(sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code, "features", *arguments], cwd=root, check=True)
+
+
+def rewrite(root, change=lambda *_: None, **fingerprint):
+    """Write the only shard of data/features anew, with other values or another fingerprint."""
+    shard = root / "data/features/0.parquet"
+    made_with = read_metadata(shard)["fingerprint"]
+    rows, features = read_features(shard)
+    features = features.copy()
+    rows = change(rows, features) or rows
+    write_features(shard, rows, features[: len(rows)], made_with | fingerprint)
+
+
+def shift(place, by):
+    """A change of one value of a row, relative to the row's largest."""
+
+    def change(_, features):
+        largest = np.abs(features[place].astype(np.float32)).max()
+        features[place].reshape(-1)[7] += np.float16(by * largest)
+
+    return change
+
+
+class TestVerify:
+    def test_a_sound_cache(self, root):
+        before = contents(root)
+        output = flat(graft(root, "verify"))
+        assert "0 damaged" in output
+        assert "embedded again: 16 rows, 8 of them augmented views" in output
+        assert "(tolerance 9.8e-04 for float32" in output
+        assert contents(root) == before
+
+    @pytest.mark.parametrize("place", [0, N_ROWS - 1])
+    def test_a_changed_value_is_found_and_its_row_named(self, root, place):
+        rewrite(root, shift(place, 2 * TOLERANCE))
+        key, view = read_features(root / "data/features/0.parquet")[0][place]
+        output = flat(graft(root, "verify", "--sample", str(N_ROWS), exit_code=1))
+        assert f"beyond it: key {key}, view {view}:" in output
+        assert f"1 of {N_ROWS} rows exceed the tolerance" in output
+
+    def test_a_change_within_the_tolerance_passes(self, root):
+        rewrite(root, shift(17, TOLERANCE / 4))
+        graft(root, "verify", "--sample", str(N_ROWS))
+
+    def test_a_nan_is_beyond_every_tolerance(self, root):
+        rewrite(root, lambda _, features: features[3].fill(np.nan))
+        assert ": inf\n" in graft(root, "verify", "--sample", str(N_ROWS), exit_code=1)
+
+    @pytest.mark.parametrize(
+        ("changes", "names"),
+        [
+            ({"seed": 1}, ["weights_sha256"]),
+            ({"augmentation.rotation": 0.3, "backbones.vgg16.batch_size": 4}, ["augmentation", "batch_size"]),
+        ],
+    )
+    def test_features_of_other_parameters_are_refused(self, root, changes, names):
+        edit(root, changes)
+        output = graft(root, "verify", exit_code=1)
+        assert "was made with another fingerprint than params.yaml gives now" in flat(output)
+        assert "run `dvc repro extract_features` first" in flat(output)
+        keys = [line.split(":")[0].strip() for line in output.splitlines() if ", now " in line]
+        assert keys == names
+
+    def test_another_version_of_tensorflow_is_said_and_measured(self, root):
+        rewrite(root, tensorflow="2.0.0")
+        output = flat(graft(root, "verify"))
+        assert "made with tensorflow 2.0.0, now 2." in output
+        assert "embedded again: 16 rows" in output
+
+    def test_a_damaged_entry_is_reported_and_left(self, root):
+        entry = entry_of(root)
+        damage(entry)
+        before = contents(root)
+        output = graft(root, "verify", "--sample", "0", exit_code=1)
+        assert "1 damaged" in output
+        assert f"{entry.parent.name}/{entry.name}: sha256 is not its name" in flat(output)
+        assert contents(root) == before
+
+    def test_a_damaged_shard_stops_before_the_backbone(self, root):
+        truncate(root / "data/features/0.parquet")
+        output = flat(graft(root, "verify", exit_code=1))
+        assert "features/0.parquet: not a Parquet file of features" in output
+        assert "embedded again" not in output
+
+    def test_rows_are_held_against_the_manifest(self, root):
+        rewrite(root, lambda rows, _: rows[:-3])
+        output = flat(graft(root, "verify", "--sample", "0", exit_code=1))
+        assert "3 rows that the manifest asks for are not in features" in output
+        edit(root, {"features.views": 1})
+        output = flat(graft(root, "verify", "--sample", "0", exit_code=1))
+        assert "rows of features are not asked for by the manifest" in output
+
+    def test_without_features_it_says_what_to_do(self, root):
+        shutil.rmtree(root / "data/features")
+        assert "run `dvc repro extract_features`" in flat(graft(root, "verify", exit_code=1))
+
+    def test_the_md5s_that_dvc_recorded(self, root):
+        assert "md5s not checked, DVC has none here" in flat(graft(root, "verify", "--sample", "0"))
+        run(root, "git", "init", "--quiet")
+        dvc(root, "init", "--quiet")
+        dvc(root, "add", "--quiet", "data/features")
+        assert "md5s as DVC recorded them" in flat(graft(root, "verify", "--sample", "0"))
+
+        shard = root / "data/features/0.parquet"
+        times = shard.stat().st_atime_ns, shard.stat().st_mtime_ns
+        sound = shard.read_bytes()
+        damage(shard)
+        os.utime(shard, ns=times)  # what DVC itself would take for unchanged
+        (root / "data/features/1.parquet").write_bytes(sound)
+        output = flat(graft(root, "verify", "--sample", "0", exit_code=1))
+        assert "features/0.parquet: its md5 is not the one that DVC recorded" in output
+        assert "features/1.parquet: not among the files that DVC recorded" in output
+        shard.unlink()
+        output = flat(graft(root, "verify", "--sample", "0", exit_code=1))
+        assert "features/0.parquet: missing, though DVC recorded it" in output
+        assert "`dvc checkout --force data/features` brings back what dvc.lock records" in output
+        dvc(root, "checkout", "--force", "data/features")
+        graft(root, "verify", "--sample", "0")
+
+
+ROWS = st.sets(st.tuples(st.text("abc", min_size=1, max_size=3), st.integers(0, 3)), min_size=1)
+
+
+@given(ROWS, st.integers(1, 40), st.integers(0, 5), st.randoms())
+def test_the_sample_is_half_views_and_does_not_depend_on_the_order_of_rows(rows, n, seed, random):
+    from graft.features.recompute import choose_rows
+
+    chosen = choose_rows(sorted(rows), n, seed)
+    assert len(set(chosen)) == len(chosen) == min(n, len(rows))
+    assert set(chosen) <= rows
+    kinds = [sum((view > 0) == augmented for _, view in rows) for augmented in (False, True)]
+    found = [sum((view > 0) == augmented for _, view in chosen) for augmented in (False, True)]
+    if min(kinds) >= n:
+        assert found == [n - n // 2, n // 2]
+    shuffled = random.sample(sorted(rows), len(rows))
+    assert choose_rows(shuffled, n, seed) == chosen
+
+
+def key_of(name):
+    return sha256(name.encode()).hexdigest()
+
+
+FINGERPRINT = {
+    **{"application": "VGG16", "layer": "block2_pool", "pooling": "none", "image_size": 32},
+    **{"weights": "random", "precision": "float32", "augmentation": {"flip": "horizontal"}},
+}
+
+
+def put(root, *names, view=0, **fingerprint):
+    """Add an entry with a row for each image to the store; its file."""
+    before = set(root.glob("*/*.parquet"))
+    rows = [(key_of(name), view) for name in names]
+    FeatureStore(root, FINGERPRINT | fingerprint).put(rows, np.ones((len(rows), 4), np.float16))
+    (entry,) = set(root.glob("*/*.parquet")) - before
+    return entry
+
+
+def write_images(repo, *names):
+    rows = [{"key": key_of(name), "path": name, "label": 'x, "y"', "split": "train"} for name in names]
+    write_manifest(pd.DataFrame(rows), repo / "data/manifest.csv")
+
+
+def commit(repo, *names):
+    """Commit a manifest of some images, tracked by DVC."""
+    write_images(repo, *names)
+    dvc(repo, "add", "--quiet", "data/manifest.csv")
+    run(repo, "git", "add", "--all")
+    run(repo, "git", "commit", "--quiet", "--message", " ".join(names))
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    """A repository of which each revision needs another image, and a DVC remote that has the manifests.
+
+    work tree: ``work``; main (HEAD): ``main``; branch side: ``side``, and twin with the same manifest;
+    tag v1: ``tagged``; origin/theirs: ``theirs``; planned: a stage that never ran; empty: no manifest.
+    """
+    repo = tmp_path_factory.mktemp("history") / "repo"
+    repo.mkdir()
+    run(repo, "git", "init", "--quiet", "--initial-branch", "main")
+    dvc(repo, "init", "--quiet")
+    dvc(repo, "remote", "add", "--quiet", "--default", "shared", str(repo.parent / "remote"))
+    (repo / ".gitignore").write_text(".graft/\n")
+    run(repo, "git", "add", "--all")
+    run(repo, "git", "commit", "--quiet", "--message", "empty")
+    run(repo, "git", "branch", "empty")
+    run(repo, "git", "switch", "--quiet", "--create", "planned")
+    (repo / "dvc.yaml").write_text("stages: {split: {cmd: echo, outs: [data/manifest.csv]}}")
+    run(repo, "git", "add", "--all")
+    run(repo, "git", "commit", "--quiet", "--message", "planned")
+    run(repo, "git", "switch", "--quiet", "main")
+    commit(repo, "tagged")
+    run(repo, "git", "tag", "--annotate", "--message", "first", "v1")
+    commit(repo, "theirs")
+    run(repo, "git", "update-ref", "refs/remotes/origin/theirs", "HEAD")
+    commit(repo, "side", "also side")
+    run(repo, "git", "branch", "side")
+    run(repo, "git", "commit", "--quiet", "--allow-empty", "--message", "same manifest")
+    run(repo, "git", "branch", "twin")
+    commit(repo, "main")
+    dvc(repo, "push", "--quiet", "--all-commits")
+    write_images(repo, "work")
+    return repo
+
+
+@pytest.fixture
+def repo(history, tmp_path):
+    return Path(shutil.copytree(history, tmp_path / "repo", symlinks=True))
+
+
+@contextmanager
+def unreachable(remote):
+    away = remote.rename(remote.with_name("away"))
+    yield
+    away.rename(remote)
+
+
+NEEDED = ("work", "main", "side", "tagged", "theirs")
+
+
+@pytest.fixture
+def entries(repo):
+    """An entry for each image that is needed, by its name; one of two images; and two that nobody needs."""
+    store = repo / ".graft/features"
+    found = {name: put(store, name) for name in NEEDED}
+    found["mixed"] = put(store, "main", "none")
+    found["none"] = put(store, "none", view=1)
+    found["none too"] = put(store, "none", weights="imagenet")
+    return found
+
+
+def kept(entries):
+    return {name for name, file in entries.items() if file.exists()}
+
+
+class TestGarbage:
+    def test_what_nobody_needs_goes_when_one_says_so(self, repo, entries):
+        before = contents(repo / ".graft")
+        for options, answer, exit_code in ((["--dry-run"], None, 0), ([], "n", 1), ([], None, 1)):
+            output = graft(repo, "gc", *options, answer=answer, exit_code=exit_code)
+            assert contents(repo / ".graft") == before
+            size = sum(entries[name].stat().st_size for name in ("none", "none too"))
+            said = f"to drop: 2 entries with 1 images, 0 leftover temporary files; {size:,} bytes"
+            assert said in output
+            assert "6 images are needed by work tree, HEAD, main, " in flat(output)
+            assert {"empty", "origin/theirs", "planned", "side", "twin", "v1"} < set(
+                flat(output.replace(",", "")).split()
+            )
+            assert entries["none too"].parent.name[:12] in output
+        assert "dropped" in graft(repo, "gc", answer="y")
+        assert kept(entries) == {*NEEDED, "mixed"}
+        assert {file.parent for file in repo.glob(".graft/features/*/*.parquet")} == {entries["main"].parent}
+        assert not entries["none too"].parent.exists()  # nothing is left of that fingerprint
+        assert "to drop: 0 entries" in graft(repo, "gc")
+
+    @pytest.mark.parametrize(
+        ("commands", "lost"),
+        [
+            (["git tag --delete v1"], {"tagged"}),
+            (["git update-ref refs/exps/aa/bb/fast v1", "git tag --delete v1"], {"tagged"}),  # an experiment
+            (["git update-ref -d refs/remotes/origin/theirs"], {"theirs"}),
+            (["git branch --delete --force side"], set()),  # twin needs the same
+            (["git branch --delete --force side", "git branch --delete --force twin"], {"side"}),
+            (["git checkout --quiet --detach", "git branch --delete --force main"], set()),  # HEAD
+            (["rm data/manifest.csv"], {"work"}),
+        ],
+    )
+    def test_a_revision_that_is_gone_needs_nothing(self, repo, entries, commands, lost):
+        for command in commands:
+            run(repo, *command.split())
+        graft(repo, "gc", "--yes")
+        assert kept(entries) == {*NEEDED, "mixed"} - lost
+
+    def test_manifests_come_from_the_remote_where_the_cache_lacks_them(self, repo, entries):
+        shutil.rmtree(repo / ".dvc/cache")
+        graft(repo, "gc", "--yes")
+        assert kept(entries) == {*NEEDED, "mixed"}
+
+    def test_an_unreadable_manifest_stops_it(self, repo, entries, history):
+        shutil.rmtree(repo / ".dvc/cache")
+        before = contents(repo / ".graft")
+        with unreachable(history.parent / "remote"):
+            output = flat(graft(repo, "gc", "--yes", exit_code=1))
+        for revision in ("HEAD, main", "side", "twin", "v1", "origin/theirs"):
+            assert f"the manifest of {revision} cannot be read" in output
+        assert "nothing was dropped" in output
+        assert contents(repo / ".graft") == before
+        assert "`dvc fetch --all-commits data/manifest.csv`" in output
+        dvc(repo, "fetch", "--all-commits", "data/manifest.csv")
+        with unreachable(history.parent / "remote"):
+            graft(repo, "gc", "--yes")
+            assert kept(entries) == {*NEEDED, "mixed"}
+            shutil.rmtree(repo / ".dvc/cache")
+            graft(repo, "gc", "--yes", "--ignore-unreadable")
+        assert kept(entries) == {"work"}
+
+    def test_a_tag_of_no_commit_stops_it(self, repo, entries):
+        file = run(repo, "git", "hash-object", "-w", ".gitignore").strip()
+        run(repo, "git", "tag", "file", file)
+        assert "the manifest of file cannot be read" in graft(repo, "gc", "--yes", exit_code=1)
+        assert len(kept(entries)) == len(entries)
+
+    def test_a_manifest_that_is_none_stops_it(self, repo, entries):
+        (repo / "data/manifest.csv").write_text("path,label\na,b\n")
+        output = graft(repo, "gc", "--yes", exit_code=1)
+        assert "the manifest of work tree cannot be read: KeyError: 'key'" in flat(output)
+        assert len(kept(entries)) == len(entries)
+
+    def test_leftovers_and_damaged_entries_go_and_a_running_process_keeps_its_file(self, repo, entries):
+        folder = entries["main"].parent
+        old, young = folder / "1.tmp", folder / "2.tmp"
+        for file in (old, young):
+            file.write_bytes(b"half")
+        os.utime(old, (0, 0))
+        damage(entries["main"])
+        assert "1 leftover temporary files" in graft(repo, "gc", "--yes")
+        assert (old.exists(), young.exists()) == (False, True)
+        assert kept(entries) == {*NEEDED, "mixed"} - {"main"}
+
+    def test_outside_of_a_repository(self, tmp_path):
+        assert "is no Git and DVC repository" in flat(graft(tmp_path, "gc", exit_code=1))
+
+
+@given(st.lists(st.sets(st.sampled_from("abcdef"), min_size=1)), st.sets(st.sampled_from("abcdef")))
+def test_an_entry_goes_exactly_if_none_of_its_images_is_needed(batches, needed):
+    from graft.features.gc import unneeded
+
+    files = [CachedFile(Path(str(i)), 1, [(key, 0) for key in keys]) for i, keys in enumerate(batches)]
+    dropped = [file for cached in unneeded([Cached(Path(), files)], needed) for file in cached.files]
+    assert dropped == [file for file, keys in zip(files, batches, strict=True) if not keys & needed]

@@ -1,0 +1,229 @@
+"""Features of HEAD: real Git and DVC repositories, with a local cache and with a remote only."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from graft.config.features import Augmentation, BackboneRow
+from graft.features.format import read_features, read_metadata, write_features
+from graft.methods.params import Params
+
+N_IMAGES, N_VIEWS = 40, 60
+
+
+def run(repo: Path, *command: str) -> None:
+    names = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    subprocess.run(command, cwd=repo, env={**os.environ, **names, "DVC_NO_ANALYTICS": "1"}, check=True)
+
+
+def dvc(repo: Path, *arguments: str) -> None:
+    run(repo, sys.executable, "-m", "dvc", *arguments, "--quiet")
+
+
+@pytest.fixture(scope="module")
+def author(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose HEAD tracks the features; they are in its cache and on the remote beside it."""
+    repo = tmp_path_factory.mktemp("team") / "author"
+    shutil.copytree(features, repo / "data/features")
+    run(repo, "git", "init", "--quiet")
+    dvc(repo, "init")
+    dvc(repo, "remote", "add", "--default", "team", str(repo.with_name("remote")))
+    dvc(repo, "add", "data/features")
+    run(repo, "git", "add", "--all")
+    run(repo, "git", "commit", "--quiet", "--message", "features")
+    dvc(repo, "push")
+    shutil.rmtree(repo / "data/features")
+    return repo
+
+
+@pytest.fixture
+def clone(author: Path, tmp_path: Path) -> Path:
+    """A clone with an empty cache and a remote of its own to spoil."""
+    run(tmp_path, "git", "clone", "--quiet", str(author), "clone")
+    shutil.copytree(author.with_name("remote"), tmp_path / "remote")
+    dvc(tmp_path / "clone", "remote", "modify", "team", "url", str(tmp_path / "remote"))
+    return tmp_path / "clone"
+
+
+@pytest.fixture
+def extract(
+    params: Params, row: BackboneRow, images: Path, manifest: pd.DataFrame, backbone: Any, tmp_path: Path
+) -> Any:
+    """A function that extracts with an empty store: (repo, changes) -> counts."""
+    from graft.features.extraction import extract_features, make_fingerprint
+
+    def extract(repo: Path, **changes: Any) -> dict[str, float]:
+        spec = changes.get("augmentation", params.augmentation)
+        fingerprint = make_fingerprint(backbone, row, "random", "float32", spec)
+        fingerprint |= changes.get("fingerprint", {})
+        store, output = tmp_path / "store", tmp_path / "output"
+        return extract_features(images, manifest, backbone, fingerprint, 3, store, repo, output)
+
+    return extract
+
+
+def flip_a_bit(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+def came_from(counts: dict[str, float]) -> tuple[float, float, float]:
+    return counts["from_store"], counts["from_head"], counts["embedded"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize("place", ["author", "clone"])
+def test_a_cache_or_a_remote_gives_every_row(
+    place: str, extract: Any, features: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """From the local cache where the remote is gone, from the remote where the cache is empty."""
+    repo = request.getfixturevalue(place)
+    remote = repo.with_name("remote")
+    if place == "author":
+        remote.rename(remote.with_name("gone"))
+    assert came_from(extract(repo)) == (0, N_IMAGES + N_VIEWS, 0)
+    assert contents(tmp_path / "output") == contents(features)
+    assert came_from(extract(repo)) == (N_IMAGES + N_VIEWS, 0, 0)
+    if place == "author":
+        remote.with_name("gone").rename(remote)
+
+
+def test_only_what_is_missing_is_taken(extract: Any, author: Path, features: Path, tmp_path: Path) -> None:
+    extract(None)
+    entries = sorted((tmp_path / "store").glob("*/*.parquet"))
+    for entry in entries[::2]:
+        entry.unlink()
+    from_store, from_head, embedded = came_from(extract(author))
+    assert (from_store + from_head, embedded) == (N_IMAGES + N_VIEWS, 0)
+    assert from_store > 0
+    assert contents(tmp_path / "output") == contents(features)
+
+
+def test_another_augmentation_takes_the_plain_rows(extract: Any, author: Path, params: Params) -> None:
+    other = Augmentation.model_validate({**params.augmentation.model_dump(), "rotation": 0.3})
+    assert came_from(extract(author, augmentation=other)) == (0, N_IMAGES, N_VIEWS)
+
+
+def test_another_backbone_takes_none(extract: Any, author: Path) -> None:
+    assert came_from(extract(author, fingerprint={"weights_sha256": "0"})) == (0, 0, N_IMAGES + N_VIEWS)
+
+
+@pytest.mark.parametrize("change", [lambda data: data[::-1], lambda data: data[:-1], flip_a_bit])
+def test_a_damaged_object_is_reported_and_embedded_again(
+    extract: Any, clone: Path, features: Path, tmp_path: Path, change: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in (tmp_path / "remote").rglob("*"):
+        if file.is_file() and file.suffix != ".dir":
+            file.chmod(0o644)
+            file.write_bytes(change(file.read_bytes()))
+    assert came_from(extract(clone)) == (0, 0, N_IMAGES + N_VIEWS)
+    assert contents(tmp_path / "output") == contents(features)
+    assert "features of HEAD: data/features/0.parquet is damaged" in capsys.readouterr().out
+
+
+def no_repository(repo: Path, _: Path) -> None:
+    repo.mkdir()
+
+
+def no_commit(repo: Path, _: Path) -> None:
+    repo.mkdir()
+    run(repo, "git", "init", "--quiet")
+    dvc(repo, "init")
+
+
+def no_features(repo: Path, _: Path) -> None:
+    no_commit(repo, _)
+    run(repo, "git", "commit", "--quiet", "--allow-empty", "--message", "nothing")
+
+
+def no_remote(repo: Path, clone: Path) -> None:
+    shutil.rmtree(clone.with_name("remote"))
+    clone.rename(repo)
+
+
+@pytest.mark.parametrize("make", [no_repository, no_commit, no_features, no_remote])
+def test_without_features_of_head_everything_is_embedded(
+    extract: Any, clone: Path, tmp_path: Path, make: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "repo", clone)
+    assert came_from(extract(tmp_path / "repo")) == (0, 0, N_IMAGES + N_VIEWS)
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.fixture(scope="module")
+def branches(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository on branch `ours`, with `theirs`; each tracks the rows of half of the keys."""
+    repo = tmp_path_factory.mktemp("merge") / "repo"
+    no_features(repo, repo)
+    rows, values = read_features(features / "0.parquet")
+    fingerprint = read_metadata(features / "0.parquet")["fingerprint"]
+    run(repo, "git", "tag", "start")
+    for branch, digits in (("theirs", "01234567"), ("ours", "89abcdef")):
+        run(repo, "git", "switch", "--quiet", "--create", branch, "start")
+        (repo / "data/features").mkdir(parents=True)
+        half = [i for i, (key, _) in enumerate(rows) if key[0] in digits]
+        shard = repo / "data/features/0.parquet"
+        write_features(shard, [rows[i] for i in half], values[half], fingerprint)
+        dvc(repo, "add", "data/features")
+        run(repo, "git", "add", "--all")
+        run(repo, "git", "commit", "--quiet", "--message", branch)
+        shutil.rmtree(repo / "data")
+    return repo
+
+
+class TestMerge:
+    """Two people embedded half of the images each, on branches of their own."""
+
+    @pytest.fixture
+    def merging(self, branches: Path, tmp_path: Path) -> Path:
+        """A copy in which the merge is not committed yet, and has dropped the features of both sides."""
+        repo = Path(shutil.copytree(branches, tmp_path / "merging"))
+        run(repo, "git", "merge", "--quiet", "--no-commit", "--strategy", "ours", "theirs")
+        run(repo, "git", "rm", "--quiet", "data/features.dvc")
+        return repo
+
+    @pytest.mark.parametrize("committed", [False, True])
+    def test_what_either_side_embedded_is_not_embedded_again(
+        self, committed: bool, extract: Any, merging: Path, features: Path, tmp_path: Path
+    ) -> None:
+        if committed:
+            run(merging, "git", "commit", "--quiet", "--message", "merge")
+        assert came_from(extract(merging)) == (0, N_IMAGES + N_VIEWS, 0)
+        assert contents(tmp_path / "output") == contents(features)
+
+    def test_a_side_that_cannot_be_read_is_reported_and_embedded_again(
+        self, extract: Any, merging: Path, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        tracked = subprocess.check_output(["git", "show", "theirs:data/features.dvc"], cwd=merging, text=True)
+        md5 = yaml.safe_load(tracked)["outs"][0]["md5"]
+        (merging / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+        from_store, from_head, embedded = came_from(extract(merging))
+        assert (from_store, from_head + embedded) == (0, N_IMAGES + N_VIEWS)
+        assert min(from_head, embedded) > 0
+        assert contents(tmp_path / "output") == contents(features)
+        lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("features of")]
+        assert len(lines) == 1
+        assert lines[0].startswith("features of MERGE_HEAD: none in DVC's cache or on a remote (")
+
+    def test_a_side_is_not_asked_for_what_head_has(
+        self, extract: Any, clone: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run(clone, "git", "switch", "--quiet", "--create", "side")
+        tracked = clone / "data/features.dvc"
+        tracked.write_text(re.sub(r"\w{32}", "0" * 32, tracked.read_text()))
+        run(clone, "git", "commit", "--quiet", "--all", "--message", "features that are nowhere")
+        run(clone, "git", "switch", "--quiet", "-")
+        run(clone, "git", "merge", "--quiet", "--strategy", "ours", "--message", "merge", "side")
+        assert came_from(extract(clone)) == (0, N_IMAGES + N_VIEWS, 0)
+        assert "features of" not in capsys.readouterr().out

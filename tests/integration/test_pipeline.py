@@ -1,0 +1,312 @@
+"""The whole pipeline as a person runs it: the real stages, DVC and Git, in a repository of its own.
+
+The graph is built once, small, and committed; every test starts from that commit.
+"""
+
+import re
+import shutil
+import zipfile
+from io import BytesIO
+
+import pandas as pd
+import pytest
+import yaml
+
+from helpers.repository import (
+    AFTER_A_HEAD,
+    METHODS,
+    N_IMAGES,
+    N_TRAIN,
+    ROOT,
+    SMALL,
+    STAGES,
+    dvc,
+    edit,
+    executed,
+    extraction,
+    feature_rows,
+    hashes,
+    make_folder,
+    picture,
+    run,
+)
+
+
+@pytest.fixture
+def repo(copy_of_built):
+    repo = copy_of_built
+    run(repo, "git", "reset", "--hard", "--quiet")
+    run(repo, "git", "clean", "-d", "--force", "--quiet")
+    dvc(repo, "checkout", "--force", "--quiet")
+    return repo
+
+
+def test_one_repro_builds_everything_and_git_holds_only_the_small_results(repo, built):
+    assert sorted(executed(built.output)) == sorted(STAGES)
+    folders = ["data", "metrics", "models", "predictions", "reports"]
+    small = {"metrics/comparison.json", "metrics/comparison.csv"}
+    for method in METHODS:
+        assert (repo / f"models/{method}/model.keras").stat().st_size > 1000
+        small |= {f"metrics/{method}.json", f"metrics/summary/{method}.json", f"models/{method}/.gitignore"}
+        small |= {f"metrics/plots/{method}/{name}.csv" for name in ("confusion", "roc", "roc_per_class")}
+    ignoring = ("data", "metrics", "metrics/timing", "models", "predictions", "reports")
+    ignores = {f"{folder}/.gitignore" for folder in ignoring}
+    assert set(run(repo, "git", "ls-files", *folders).split()) == small | ignores
+    assert run(repo, "git", "ls-files", "dvc.lock") == "dvc.lock\n"
+    assert run(repo, "git", "status", "--porcelain") == ""
+    assert extraction(repo) == (N_IMAGES + N_TRAIN, 0, 0)
+
+
+def test_the_table_has_a_row_a_method_and_says_what_was_not_pretrained(repo):
+    table = run(repo, "graft", "table")
+    for method in METHODS:
+        assert re.search(rf"^ ?{method} +\*?[0-9]", table, re.MULTILINE)
+    assert "backbone vgg16 was NOT pre-trained (weights: random)" in " ".join(table.split())
+
+
+def test_a_second_repro_does_nothing(repo):
+    output = dvc(repo, "repro")
+    assert executed(output) == []
+    assert "Data and pipelines are up to date." in output
+    assert run(repo, "git", "status", "--porcelain") == ""
+
+
+def test_forced_runs_write_the_same_bytes(repo):
+    before = hashes(repo)
+    assert len(before) > 30
+    assert sorted(executed(dvc(repo, "repro", "--force"))) == sorted(STAGES)
+    assert hashes(repo) == before
+    assert extraction(repo) == (0, N_IMAGES + N_TRAIN, 0)
+
+
+def extract(repo):
+    """Run the extraction, whatever DVC has of it."""
+    assert executed(dvc(repo, "repro", "--force", "--single-item", "extract_features"))
+    return extraction(repo)
+
+
+def test_without_the_store_the_features_of_head_do_and_without_those_the_backbone(repo, tmp_path):
+    before = hashes(repo)
+    shutil.rmtree(repo / ".graft")
+    assert extract(repo) == (0, 0, N_IMAGES + N_TRAIN)
+    assert hashes(repo) == before
+    shutil.rmtree(repo / ".graft")
+    (repo / ".dvc/cache").rename(tmp_path / "cache")
+    assert extract(repo) == (N_IMAGES + N_TRAIN, 0, 0)
+    shutil.rmtree(repo / ".dvc/cache")
+    (tmp_path / "cache").rename(repo / ".dvc/cache")
+    assert hashes(repo) == before
+
+
+def test_more_views_embed_only_the_new_and_another_backbone_and_back_nothing(repo):
+    edit(repo, {"features.views": 2})
+    assert extract(repo) == (N_TRAIN, N_IMAGES + N_TRAIN, 0)
+    edit(repo, {"backbones.vgg16.layer": "block1_pool"})
+    assert extract(repo) == (N_IMAGES + 2 * N_TRAIN, 0, 0)
+    edit(repo, {"backbones.vgg16.layer": "block2_pool"})
+    assert extract(repo) == (0, N_IMAGES + 2 * N_TRAIN, 0)
+
+
+def test_a_teammate_who_adds_ten_images_embeds_only_those(repo, tmp_path):
+    """From a fresh clone with an empty cache: the rest comes from the remote."""
+    dvc(repo, "remote", "add", "--default", "team", str(tmp_path / "remote"))
+    dvc(repo, "push", "--quiet")
+    run(repo, "git", "commit", "--quiet", "--all", "--message", "remote")
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", str(repo), str(clone))
+    edit(clone, {"demo.images_per_class": SMALL["demo"]["images_per_class"] + 2})
+    dvc(clone, "repro", "extract_features")
+    old, new = feature_rows(repo), feature_rows(clone)
+    assert sum(view == 0 for _, view in new - old) == 10
+    assert extraction(clone) == (len(new - old), 0, len(new & old))
+
+
+def test_an_experiment_trains_one_head_shows_and_is_taken_back_without_training(repo, tmp_path):
+    before = hashes(repo)
+    output = dvc(repo, "exp", "run", "--set-param", "two_stage.head.dropout=0.25", "--name", "quarter")
+    assert sorted(executed(output)) == sorted(AFTER_A_HEAD)
+    changed = {name for name, value in hashes(repo).items() if before[name] != value}
+    assert {"models/two_stage/model.keras", "predictions/two_stage.parquet"} < changed
+    assert not [name for name in changed if re.search("^data|^[^r].*(views|inline|scratch)", name)]
+
+    shown = pd.read_csv(BytesIO(dvc(repo, "exp", "show", "--csv").encode()), dtype=str)
+    assert shown.set_index("Experiment").loc["quarter", "two_stage.head.dropout"] == "0.25"
+    assert "two_stage.head.dropout" in dvc(repo, "params", "diff")
+    assert "two_stage.test_acc" in shown
+    assert "two_stage.val_mean" in dvc(repo, "metrics", "diff", "--all")
+    metrics = dvc(repo, "metrics", "show")
+    dvc(repo, "plots", "show", "--out", str(tmp_path / "plots"))
+    page = (tmp_path / "plots/index.html").read_text()
+    assert "Validation accuracy by epoch" in page
+    for method in METHODS:
+        assert f"{method}.test_acc" in metrics
+        assert f"{method} on the test images" in page  # its confusion matrix
+        for curve in ("accuracy", "loss", "val_accuracy", "val_loss"):
+            assert f'"filename": "{method}/live/plots/metrics/{curve}.tsv"' in page
+        assert f'"filename": "{method}/roc.csv"' in page
+
+    run(repo, "git", "checkout", "params.yaml")
+    output = dvc(repo, "repro")
+    assert "Stage 'train_two_stage' is cached - skipping run, checking out outputs" in output
+    # A second each, and kept in Git; the run-cache may know the same training with other seconds.
+    assert set(executed(output)) - {"report"} == {"evaluate@two_stage", "compare"}
+    assert hashes(repo) == before
+
+
+def test_an_experiment_changes_one_line_of_params(tmp_path):
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    shutil.copy(ROOT / "params.yaml", repo)
+    (repo / "dvc.yaml").write_text("stages: {look: {cmd: echo, params: [seed]}}")
+    run(repo, "git", "init", "--quiet")
+    dvc(repo, "init", "--quiet")
+    run(repo, "git", "add", "--all")
+    run(repo, "git", "commit", "--quiet", "--message", "start")
+    dvc(repo, "exp", "run", "--set-param", "seed=1")
+    diff = run(repo, "git", "diff", "--numstat", "params.yaml")
+    assert diff.split()[:2] == ["1", "1"], "params.yaml is not in the style that `dvc exp run -S` writes"
+
+
+def test_an_experiment_elsewhere_runs_the_code_of_its_own_checkout(repo):
+    with (repo / "src/graft/split.py").open("a") as file:
+        file.write('\nprint("split by", __file__)\n')
+    output = dvc(repo, "exp", "run", "--temp", "split")
+    assert executed(output) == ["split"]
+    assert re.search(
+        rf"^split by {re.escape(str(repo / '.dvc/tmp/exps'))}/.*split\.py$", output, re.MULTILINE
+    )
+
+
+class TestStatus:
+    @pytest.fixture
+    def clone(self, repo, tmp_path):
+        """A fresh clone, which has the code and the lock, and no data."""
+        run(tmp_path, "git", "clone", "--quiet", str(repo), str(tmp_path / "clone"))
+        return tmp_path / "clone"
+
+    @pytest.fixture
+    def lock(self, clone):
+        return yaml.safe_load((clone / "dvc.lock").read_text())
+
+    def status(self, clone, fails=True):
+        *stages, last = run(clone, "graft", "status", fails=fails).splitlines()
+        return dict(line.split(": ", 1) for line in stages), last
+
+    def test_a_fresh_clone_is_fresh_without_any_data(self, clone):
+        assert self.status(clone, fails=False) == ({}, "dvc.lock is fresh")
+        (clone / "README.md").write_text("another file")
+        edit(clone, {"backbones.vgg19.image_size": 100})  # which no stage uses here
+        assert self.status(clone, fails=False)[1] == "dvc.lock is fresh"
+
+    def test_code_and_parameters_make_it_stale(self, clone):
+        with (clone / "src/graft/split.py").open("a") as file:
+            file.write("# another\n")
+        edit(clone, {"scratch.epochs": 2})
+        expected = {"split": "src/graft/split.py modified", "train_scratch": "scratch modified"}
+        assert self.status(clone)[0] == expected
+
+    def test_metrics_of_another_run_make_it_stale(self, clone):
+        (clone / "metrics/inline.json").write_text("{}")
+        stale = self.status(clone)[0]
+        assert set(stale) == {"evaluate@inline", "compare", "report"}
+        assert all("metrics/inline.json modified" in reasons for reasons in stale.values())
+
+    def test_stages_that_do_not_follow_from_each_other_make_it_stale(self, clone, lock):
+        for dep in lock["stages"]["train_inline"]["deps"]:
+            if dep["path"] == "data/manifest.csv":
+                dep["md5"] = "0" * 32
+        (clone / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+        assert self.status(clone)[0] == {"train_inline": "data/manifest.csv made anew since"}
+
+    def test_a_stage_that_was_never_run_makes_it_stale(self, clone, lock):
+        del lock["stages"]["report"]
+        (clone / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+        stale, last = self.status(clone)
+        assert stale == {"report": "not in dvc.lock"}
+        assert "dvc.lock is stale: run `dvc repro`" in last
+
+    def test_outside_a_repository(self, tmp_path):
+        output = run(tmp_path, "graft", "status", fails=True)
+        assert "run this in the repository, or name it with --root" in output
+        assert "Traceback" not in output
+
+
+def test_an_unknown_key_stops_before_any_work(repo):
+    before = hashes(repo)
+    edit(repo, {"split.fraction": 0.5})
+    output = dvc(repo, "repro", fails=True)
+    assert "split.fraction: unknown key; remove it or correct its name (received 0.5; legal here: " in output
+    assert executed(output) == ["split"]
+    run(repo, "git", "checkout", "params.yaml")
+    dvc(repo, "checkout")
+    assert hashes(repo) == before
+    assert "Key 'fraction' is not in struct" in dvc(repo, "exp", "run", "-S", "split.fraction=1", fails=True)
+
+
+def test_a_folder_of_ones_own_outside_the_repository(repo, tmp_path):
+    folder = make_folder(tmp_path / "my photos")
+    edit(repo, {"dataset": "folder", "source": str(folder)})
+    assert executed(dvc(repo, "repro", "split")) == ["download", "prepare", "split"]
+    manifest = pd.read_csv(repo / "data/manifest.csv")
+    assert set(manifest["label"]) == {"red rose", "tulip"}
+    assert "red rose/写真 é 0.jpg" in set(manifest["path"])
+    assert executed(dvc(repo, "repro", "split")) == []
+
+    (folder / "tulip/one more.jpg").write_bytes(picture(1000))
+    assert executed(dvc(repo, "repro", "split")) == ["download", "prepare", "split"]
+    assert len(pd.read_csv(repo / "data/manifest.csv")) == len(manifest) + 1
+
+
+def empty(tmp_path):
+    (tmp_path / "photos").mkdir()
+    return tmp_path / "photos"
+
+
+def one_class(tmp_path):
+    return make_folder(tmp_path / "photos", ["tulip"])
+
+
+def climbing_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("tulip/1.jpg", picture(1))
+        archive.writestr("../rose/2.jpg", picture(2))
+    return tmp_path / "photos.zip"
+
+
+def text_as_image(tmp_path):
+    folder = make_folder(tmp_path / "photos")
+    (folder / "tulip/notes.jpg").write_text("no picture")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("source", "stage", "message"),
+    [
+        (empty, "download", r"photos holds no image: expected files ending in .*jpg"),
+        (one_class, "download", r"photos has one class only: expected .*, received 'tulip'"),
+        (climbing_archive, "download", r"unsafe member name '\.\./rose/2\.jpg'"),
+        (text_as_image, "prepare", r"1 of 9 images rejected \(11\.11%\), .*max_rejected=0\.02"),
+    ],
+)
+def test_bad_images_stop_the_stage_and_leave_nothing_half_written(repo, tmp_path, source, stage, message):
+    edit(repo, {"dataset": "folder", "source": str(source(tmp_path))})
+    output = dvc(repo, "repro", "split", fails=True)
+    assert "Traceback" not in output
+    assert re.search(message, output)
+    assert executed(output)[-1] == stage
+    assert not (repo / {"download": "data/raw", "prepare": "data/images"}[stage]).exists()
+    assert not (repo / "data/images.partial").exists()
+    assert not (tmp_path / "rose").exists()
+
+
+def test_after_a_failure_the_old_parameters_bring_everything_back(repo, tmp_path):
+    before = hashes(repo)
+    folder = make_folder(tmp_path / "photos")
+    shutil.copy(folder / "tulip/写真 é 0.jpg", folder / "red rose/again.jpg")
+    edit(repo, {"dataset": "folder", "source": str(folder)})
+    output = dvc(repo, "repro", "split", fails=True)
+    assert "Traceback" not in output
+    assert "expected one label per picture, received several for 1 of 8" in output
+    run(repo, "git", "checkout", "params.yaml")
+    assert executed(dvc(repo, "repro", "split")) == []  # all from the run-cache
+    assert hashes(repo) == before

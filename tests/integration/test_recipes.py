@@ -1,0 +1,139 @@
+"""The recipes of `experiments/`, run end to end: tiny data sets of the same layout, one epoch, no weights."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from helpers.data_sets import serve_data_sets, write_kaggle
+from helpers.repository import ROOT, commit, copy_project, dvc, environment, run
+
+SCRIPTS = {
+    recipe: script.name
+    for script in sorted((ROOT / "experiments").glob("[!_]*.sh"))
+    for recipe in re.findall(r"^([a-z0-9-]+)\)$", script.read_text(encoding="utf-8"), re.MULTILINE)
+}
+VGG19, VGG16 = 20_024_384, 14_714_688
+BLOCKS_4_AND_5 = 17_698_816  # of VGG19
+TWO_STAGE_HEAD, INLINE_HEAD = 3_310_081, 3_318_273
+# recipe: method, parameters to train, parameters in all, images of train, validation and test
+EXPECTED = {
+    "cats-two-stage": ("two_stage", TWO_STAGE_HEAD, VGG19 + TWO_STAGE_HEAD, (8, 4, 4)),
+    "cats-inline": ("inline", INLINE_HEAD, 23_342_657, (8, 4, 4)),
+    "cats-finetune": ("inline", BLOCKS_4_AND_5 + INLINE_HEAD, 23_342_657, (8, 4, 4)),
+    "cats-vgg16-small": ("two_stage", 2_097_665, VGG16 + 2_097_665, (8, 4, 4)),
+    "cats-scratch": ("scratch", None, None, (8, 4, 4)),
+    "flowers-inline": ("inline", 3_318_533, VGG19 + 3_318_533, (14, 7, 7)),
+    "flowers-two-stage": ("two_stage", 3_310_597, VGG19 + 3_310_597, (14, 7, 7)),
+    "flowers-views": ("two_stage_views", 3_310_597, VGG19 + 3_310_597, (14, 7, 7)),
+    "flowers-finetune": ("inline", BLOCKS_4_AND_5 + 3_318_533, VGG19 + 3_318_533, (14, 7, 7)),
+    "daisy-dandelion-cnn": ("scratch", 1_662_945, 1_662_945, (12, 2, 2)),
+    "fashion-mnist-cnn": ("scratch", 1_207_498, 1_207_498, (90, 10, 10)),
+    "cifar10-dense": ("scratch", 411_146, 411_146, (90, 10, 10)),
+    "cifar10-cnn": ("scratch", 1_634_058, 1_634_058, (90, 10, 10)),
+}
+SMALLER = {
+    "two_stage": ["weights=random", "two_stage.epochs=1", "seeds=[0]"],
+    "two_stage_views": ["weights=random", "two_stage_views.epochs=1", "seeds=[0]"],
+    "inline": ["weights=random", "inline.epochs=1", "inline.fine_tune.epochs=1"],
+    "scratch": ["scratch.epochs=1"],
+}
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory):
+    """A repository whose data sets are tiny, before its first run."""
+    folder = tmp_path_factory.mktemp("recipes")
+    repo = folder / "repo"
+    copy_project(repo)
+    shutil.rmtree(repo / "metrics")
+    (repo / "dvc.lock").unlink()
+    run(repo, "git", "init", "--quiet")
+    write_kaggle(repo / "photos")
+    with serve_data_sets(repo, folder / "published"):
+        commit(repo, "code")
+        yield repo
+
+
+def recipe(repo, name, *arguments, fails=False):
+    script = f"experiments/{SCRIPTS[name]}"
+    return run(repo, "sh", script, name, *(part for each in arguments for part in ("-S", each)), fails=fails)
+
+
+def test_every_recipe_has_an_expectation():
+    assert set(SCRIPTS) == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED, key=lambda name: (SCRIPTS.get(name, ""), name)))
+def test_a_recipe(repo, name):
+    method, trainable, total, seen = EXPECTED[name]
+    recipe(repo, name, *SMALLER[method])
+    metrics = json.loads((repo / f"metrics/{method}.json").read_text())
+    assert tuple(metrics["n_seen"].values()) == seen
+    facts = metrics["facts"]
+    if trainable:
+        assert (facts["trainable_params"], facts["total_params"]) == (trainable, total)
+    assert name in dvc(repo, "exp", "list", "--name-only").split()
+    assert run(repo, "git", "status", "--porcelain", "params.yaml") == ""
+
+
+def test_the_table_names_every_recipe_and_its_command():
+    page = (ROOT / "experiments/README.md").read_text(encoding="utf-8")
+    for name, script in SCRIPTS.items():
+        assert f"| `{name}` |" in page
+        assert f"sh experiments/{script} {name}" in page
+
+
+def test_the_sweep_ends_in_a_table_of_its_trials(repo):
+    """Of a quarter of them: one dropout and one learning rate less."""
+    script = repo / "experiments/sweep_head.sh"
+    text = script.read_text()
+    assert (text.count("'[64]' '[256]' '[256, 128]'"), text.count("0.2 0.5"), text.count("0.001 0.0003")) == (
+        1,
+        1,
+        1,
+    )
+    script.write_text(text.replace("0.2 0.5", "0.5").replace("0.001 0.0003", "0.001"))
+    values = ["demo.images_per_class=12", "demo.image_size=48", "features.views=0", "seeds=[0, 1]"]
+    values += ["backbone=vgg16", "backbones.vgg16.image_size=32", "two_stage.epochs=1"]
+    output = run(repo, "sh", "experiments/sweep_head.sh", *(part for each in values for part in ("-S", each)))
+    script.write_text(text)
+    table = [[cell.strip() for cell in row.split("|")[1:-1]] for row in output.splitlines() if row[:1] == "|"]
+    figures, options = ["test_mean", "val_mean"], ["head.dense", "head.dropout", "learning_rate"]
+    assert table[0] == ["Experiment", *(f"two_stage.{name}" for name in figures + options)]
+    rows = [row for row in table if "[sweep-" in row[0]]
+    validation = [float(row[2]) for row in rows]
+    assert sorted(row[3] for row in rows) == ["[256, 128]", "[256]", "[64]"]
+    assert validation == sorted(validation, reverse=True)
+
+
+def test_a_recipe_that_does_not_exist(repo):
+    output = run(repo, "sh", "experiments/cats.sh", "cats-on-mars", fails=True)
+    assert "NAME is one of cats-two-stage cats-inline " in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_recipe_puts_params_yaml_back(repo, number):
+    command = ["sh", "experiments/cats.sh", "cats-scratch", "-S", "scratch.epochs=999"]
+    env = {**environment(repo), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=repo, env=env, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        for line in process.stdout:
+            if line.startswith(b"Epoch 2/"):
+                os.killpg(process.pid, number)
+    assert process.returncode != 0
+    assert run(repo, "git", "status", "--porcelain", "params.yaml") == ""
+
+
+def test_a_changed_params_yaml_is_not_overwritten(repo):
+    with (repo / "params.yaml").open("a") as file:
+        file.write("# mine\n")
+    output = recipe(repo, "cats-scratch", fails=True)
+    assert "params.yaml differs from the last commit" in output
+    assert (repo / "params.yaml").read_text().endswith("# mine\n")
+    run(repo, "git", "restore", "params.yaml")

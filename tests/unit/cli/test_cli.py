@@ -1,0 +1,100 @@
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+from typer.testing import CliRunner
+
+from graft.cli.main import app
+from helpers.comparison import TIMING, make_comparison
+from helpers.repository import ROOT
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "metrics/timing").mkdir(parents=True)
+    comparison = make_comparison()
+    (tmp_path / "metrics/comparison.json").write_text(json.dumps(comparison))
+    for row in comparison["methods"]:
+        metrics = {"test": {"accuracy": row["test_accuracy"]}, "n_seen": {"test": row["n_seen_test"]}}
+        (tmp_path / f"metrics/{row['method']}.json").write_text(json.dumps(metrics))
+    for stage, seconds in TIMING.items():
+        (tmp_path / f"metrics/timing/{stage}.json").write_text(json.dumps(seconds))
+    return tmp_path
+
+
+def test_table_of_the_working_directory_and_of_a_root(root, monkeypatch):
+    named = runner.invoke(app, ["table", "--root", str(root)])
+    monkeypatch.chdir(root)
+    here = runner.invoke(app, ["table"])
+    assert (named.exit_code, named.output) == (0, here.output)
+    assert "two_stage_views" in here.output
+    assert "1,480" in here.output
+    assert "NOT pre-trained" in here.output
+
+
+def test_metrics_of_another_run_are_named(root):
+    file = root / "metrics/two_stage_views.json"
+    metrics = json.loads(file.read_text())
+    assert "another run" not in runner.invoke(app, ["table", "--root", str(root)]).output
+    file.write_text(json.dumps({**metrics, "test": {"accuracy": 0.123}}))
+    said = "metrics/two_stage_views.json is of another run than this table: `dvc repro`"
+    assert said in runner.invoke(app, ["table", "--root", str(root)]).output
+
+
+def test_without_a_comparison_it_says_what_to_do(tmp_path):
+    result = runner.invoke(app, ["table", "--root", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "metrics/comparison.json: run `dvc repro` first" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_broken_file_is_named(root):
+    (root / "metrics/timing/train_inline.json").write_text("{")
+    result = runner.invoke(app, ["table", "--root", str(root)])
+    assert result.exit_code == 1
+    assert "train_inline.json is not JSON" in result.stderr
+
+
+def test_params_says_what_is_wrong(tmp_path):
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text)
+    assert runner.invoke(app, ["params", "--root", str(tmp_path)]).output == "params.yaml is valid\n"
+    (tmp_path / "params.yaml").write_text(text + "sed: 3\n")
+    result = runner.invoke(app, ["params", "--root", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "sed: unknown key; remove it or correct its name (received 3; legal here: seed, " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("blocks: []", "blocks: [block9]", "fine_tune.blocks='block9' has no layer to train in vgg19"),
+        ("layer: block5_pool", "layer: block6_pool", "layer='block6_pool' is not in VGG19; its layers are "),
+        (
+            "Flatten: {}",
+            "Flaten: {}",
+            "scratch.layers[7]: expected a class of keras.layers, received 'Flaten'",
+        ),
+    ],
+)
+def test_params_knows_the_names_of_layers(tmp_path, old, new, message):
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace(old, new))
+    result = runner.invoke(app, ["params", "--root", str(tmp_path)])
+    assert result.exit_code == 1
+    assert message in result.stderr
+
+
+def test_version():
+    result = runner.invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"graft {version('graft')}\n")
+
+
+def test_start_up_imports_nothing_heavy():
+    heavy = ["tensorflow", "keras", "pandas", "numpy", "scipy", "sklearn", "pyarrow", "dvc"]
+    code = f"import sys, graft.cli.main; assert not set({heavy}) & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

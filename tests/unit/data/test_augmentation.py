@@ -1,0 +1,272 @@
+"""Views: pure in (key, view, spec), and each operation is Keras's."""
+
+from hashlib import sha256
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graft.config.features import Augmentation
+from graft.data.augmentation import augment, augment_features, draw
+
+NULL: dict[str, Any] = {
+    "flip": "none",
+    "rotation": 0,
+    "zoom": 0,
+    "translation": 0,
+    "crop": 0,
+    "brightness": 0,
+    "contrast": 0,
+    "fill_mode": "reflect",
+    "interpolation": "bilinear",
+}
+FILL_MODES = ["reflect", "wrap", "nearest", "constant"]
+HEIGHT, WIDTH = 12, 17
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, HEIGHT, WIDTH, 3), dtype=np.uint8)
+KEYS = [sha256(bytes([i])).hexdigest() for i in range(6)]
+# As sparse as VGG19's: ReLU outputs.
+MAPS = np.maximum(np.random.default_rng(1).normal(size=(6, 5, 5, 512)) - 0.5, 0).astype(np.float16)
+VECTORS = MAPS.mean(axis=(1, 2))
+
+specs = st.fixed_dictionaries(
+    {
+        "flip": st.sampled_from(["none", "horizontal", "vertical", "horizontal_and_vertical"]),
+        "rotation": st.floats(0, 1),
+        "zoom": st.floats(0, 0.9),
+        "translation": st.floats(0, 1),
+        "crop": st.floats(0, 0.9),
+        "brightness": st.floats(0, 1),
+        "contrast": st.floats(0, 1),
+        "fill_mode": st.sampled_from(FILL_MODES),
+        "interpolation": st.sampled_from(["bilinear", "nearest"]),
+    }
+).map(Augmentation.model_validate)
+
+
+def spec(**changes: Any) -> Augmentation:
+    """The augmentation that does nothing, with changes."""
+    return Augmentation.model_validate({**NULL, **changes})
+
+
+def ranged(number: int, key: str, chosen: Augmentation, factor: float, of: str = "") -> float:
+    """What view 1 of a key draws from +- factor."""
+    return float((2 * draw(key, 1, chosen, of)[number] - 1) * factor)
+
+
+def keras_view(layer: keras.layers.Layer, image: np.ndarray) -> np.ndarray:
+    return np.asarray(layer(image[None].astype(np.float32), training=True))[0]
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+@pytest.mark.parametrize("operation", ["rotation", "zoom", "translation"])
+def test_a_geometric_operation_is_that_of_keras(operation: str, fill_mode: str, interpolation: str) -> None:
+    chosen = spec(**{operation: 0.3, "fill_mode": fill_mode, "interpolation": interpolation})
+    result = augment(IMAGES[:3], KEYS[:3], [1] * 3, chosen)
+    assert np.abs(result - IMAGES[:3]).max() > 10
+    options = {"fill_mode": fill_mode, "interpolation": interpolation}
+    for image, key, view in zip(IMAGES[:3], KEYS[:3], result, strict=True):
+        if operation == "rotation":
+            factor = ranged(2, key, chosen, 0.3)
+            layer = keras.layers.RandomRotation((factor, factor), **options)
+        elif operation == "zoom":
+            factor = ranged(3, key, chosen, 0.3)
+            layer = keras.layers.RandomZoom((factor, factor), (factor, factor), **options)
+        else:
+            x, y = ranged(4, key, chosen, 0.3), ranged(5, key, chosen, 0.3)
+            layer = keras.layers.RandomTranslation((y, y), (x, x), **options)
+        expected = keras_view(layer, image)
+        # float32 coordinates: where a pixel lies just between two, `nearest` may take the other one.
+        differ = np.abs(view - expected).max(-1) > 0.2
+        assert differ.mean() < (0.03 if interpolation == "nearest" else 0.001)
+
+
+@settings(deadline=None)
+@given(chosen=specs, size=st.sampled_from([8, 28, 33]))
+def test_a_gray_image_is_augmented_as_one_channel_of_three(chosen: Augmentation, size: int) -> None:
+    gray = np.random.default_rng(size).integers(0, 256, (2, size, size, 1), dtype=np.uint8)
+    one = augment(gray, KEYS[:2], [1, 2], chosen)
+    three = augment(np.repeat(gray, 3, axis=-1), KEYS[:2], [1, 2], chosen)
+    assert one.shape == (2, size, size, 1)
+    # The mean that contrast keeps is summed in float32, in another order.
+    np.testing.assert_allclose(three, np.repeat(one, 3, axis=-1), atol=1e-2)
+
+
+def test_brightness_is_that_of_keras() -> None:
+    chosen = spec(brightness=0.6)
+    for image, key, view in zip(IMAGES, KEYS, augment(IMAGES, KEYS, [1] * 6, chosen), strict=True):
+        factor = ranged(9, key, chosen, 0.6)
+        layer = keras.layers.RandomBrightness((factor, factor), value_range=(0, 255))
+        np.testing.assert_allclose(view, keras_view(layer, image), atol=1e-3)
+
+
+def test_contrast_is_that_of_keras() -> None:
+    chosen = spec(contrast=0.6)
+    layer = keras.layers.RandomContrast(0.6, value_range=(0, 255))
+    for image, key, view in zip(IMAGES, KEYS, augment(IMAGES, KEYS, [1] * 6, chosen), strict=True):
+        factor = np.full((1, 1, 1, 1), 1 + ranged(10, key, chosen, 0.6), np.float32)
+        pixels = image[None].astype(np.float32)
+        expected = layer.transform_images(pixels, {"contrast_factor": factor}, training=True)
+        np.testing.assert_allclose(view, np.asarray(expected)[0], atol=1e-2)
+
+
+@pytest.mark.parametrize("flip", ["horizontal", "vertical", "horizontal_and_vertical"])
+def test_a_flip_mirrors_about_half_of_the_images(flip: str) -> None:
+    keys = [sha256(bytes([i])).hexdigest() for i in range(100)]
+    views = augment(np.repeat(IMAGES[:1], 100, 0), keys, [1] * 100, spec(flip=flip))
+    x = [1, -1] if "horizontal" in flip else [1]
+    y = [1, -1] if "vertical" in flip else [1]
+    legal = [IMAGES[0][::b, ::a].astype(np.float32) for a in x for b in y]
+    counts = [sum(np.allclose(view, one, atol=0.01) for view in views) for one in legal]
+    assert sum(counts) == 100
+    assert min(counts) > 50 / len(legal)
+
+
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+def test_a_crop_stays_inside_the_image(fill_mode: str) -> None:
+    image = np.full((1, HEIGHT, WIDTH, 3), 200, np.uint8)
+    views = augment(
+        np.repeat(image, 50, 0), [KEYS[0]] * 50, range(1, 51), spec(crop=0.8, fill_mode=fill_mode)
+    )
+    np.testing.assert_allclose(views, 200, atol=1e-3)  # `constant` would show as black
+
+
+def test_a_crop_is_a_scaled_window() -> None:
+    ramp = np.broadcast_to(np.arange(WIDTH, dtype=np.float32)[None, None, :, None], (1, HEIGHT, WIDTH, 3))
+    chosen = spec(crop=0.8)
+    line = augment(ramp, KEYS[:1], [1], chosen)[0, 0, :, 0]
+    steps = np.diff(line)
+    np.testing.assert_allclose(steps, steps[0], atol=1e-3)
+    np.testing.assert_allclose(steps[0], 1 - 0.8 * draw(KEYS[0], 1, chosen)[6], atol=1e-3)
+    assert steps[0] < 0.99
+
+
+def test_nothing_to_do_leaves_the_pixels_exactly() -> None:
+    result = augment(IMAGES, KEYS, [1] * 6, spec())
+    assert result.dtype == np.float32
+    assert (result == IMAGES).all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(specs, st.permutations(range(6)), st.integers(1, 6))
+def test_a_view_depends_on_its_key_number_and_spec_alone(
+    chosen: Augmentation, order: list[int], n: int
+) -> None:
+    views = [1, 2, 3, 1, 2, 1000]
+    whole = augment(IMAGES, KEYS, views, chosen)
+    some = order[:n]
+    part = augment(IMAGES[some], [KEYS[i] for i in some], [views[i] for i in some], chosen)
+    assert (part == whole[some]).all()
+    assert whole.min() >= 0
+    assert whole.max() <= 255
+
+
+def test_key_view_and_spec_each_draw_other_numbers() -> None:
+    numbers = [draw(*a) for a in ((KEYS[0], 1, spec()), (KEYS[1], 1, spec()), (KEYS[0], 2, spec()))]
+    numbers.append(draw(KEYS[0], 1, spec(zoom=0.1)))
+    assert len({n.tobytes() for n in numbers}) == 4
+    assert (draw(KEYS[0], 1, spec()) == numbers[0]).all()
+    assert all(((n >= 0) & (n < 1)).all() for n in numbers)
+
+
+def test_drawn_numbers_stay_what_they_are() -> None:
+    """A change here would silently make every cached view of every user another one."""
+    expected = [0.19612596766095258, 0.932513990597228, 0.4920752833607115]
+    np.testing.assert_allclose(draw("0" * 64, 1, spec())[:3], expected, rtol=1e-12)
+
+
+def test_keys_and_views_must_be_as_many() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        augment(IMAGES[:2], KEYS[:2], [1], spec())
+
+
+@pytest.mark.parametrize("operation", ["rotation", "zoom"])
+def test_a_feature_map_is_moved_as_keras_moves_it(operation: str) -> None:
+    """The published two-stage recipe on VGG19's (5, 5, 512): a flip, then rotation or zoom."""
+    chosen = spec(flip="horizontal", **{operation: 0.1})
+    moved = augment_features(MAPS, KEYS, [1] * 6, chosen)
+    flips = [draw(key, 1, chosen, "feature/")[0] < 0.5 for key in KEYS]
+    assert 0 < sum(flips) < 6
+    for feature, key, flip, result in zip(MAPS, KEYS, flips, moved, strict=True):
+        if operation == "rotation":
+            factor = ranged(2, key, chosen, 0.1, "feature/")
+            layer = keras.layers.RandomRotation((factor, factor))
+        else:
+            factor = ranged(3, key, chosen, 0.1, "feature/")
+            layer = keras.layers.RandomZoom((factor, factor), (factor, factor))
+        flipped = feature[:, ::-1] if flip else feature
+        np.testing.assert_allclose(result, keras_view(layer, flipped), atol=1e-4)
+    assert min(np.abs(moved - MAPS[:, :, ::step]).max() for step in (1, -1)) > 1
+
+
+@pytest.mark.parametrize("features", [MAPS, VECTORS], ids=["maps", "vectors"])
+@pytest.mark.parametrize("operation", ["brightness", "contrast"])
+def test_features_are_brightened_and_contrasted_as_in_frofa(operation: str, features: np.ndarray) -> None:
+    """By hand: to [0, 1] by the least and the largest value, one number a feature, clipped, and back."""
+    chosen = spec(**{operation: 0.4})
+    results = augment_features(features, KEYS, [1] * 6, chosen)
+    for feature, key, result in zip(features.astype(np.float64), KEYS, results, strict=True):
+        low, high = feature.min(), feature.max()
+        unit = (feature - low) / (high - low)
+        if operation == "brightness":
+            unit = unit + ranged(9, key, chosen, 0.4, "feature/")
+        else:
+            mean = unit.mean(axis=(0, 1) if unit.ndim == 3 else None)
+            unit = (unit - mean) * (1 + ranged(10, key, chosen, 0.4, "feature/")) + mean
+        np.testing.assert_allclose(result, np.clip(unit, 0, 1) * (high - low) + low, atol=1e-5)
+        assert np.abs(result - feature).max() > 0.01
+
+
+def test_no_augmentation_leaves_features_as_they_are() -> None:
+    for features in (MAPS, VECTORS):
+        result = augment_features(features, KEYS, [1] * 6, spec(fill_mode="wrap", interpolation="nearest"))
+        assert result.dtype == np.float32
+        assert (result == features).all()
+    exact = MAPS.astype(np.float32)
+    assert augment_features(exact, KEYS, [1] * 6, spec()) is exact
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    specs, st.permutations(range(6)), st.integers(1, 6), st.sampled_from([np.float16, np.float32, np.int16])
+)
+def test_a_feature_depends_on_its_key_number_and_spec_alone(
+    chosen: Augmentation, order: list[int], n: int, dtype: type
+) -> None:
+    views, maps = [1, 2, 3, 1, 2, 1000], (10 * MAPS[..., :7]).astype(dtype)
+    whole = augment_features(maps, KEYS, views, chosen)
+    some = order[:n]
+    part = augment_features(maps[some], [KEYS[i] for i in some], [views[i] for i in some], chosen)
+    assert (part == whole[some]).all()
+    assert (whole.dtype, whole.shape) == (np.float32, maps.shape)
+    # Nothing is interpolated or clipped past a feature's own range; `constant` fills up with 0, its least.
+    ends = maps.min(axis=(1, 2, 3), keepdims=True), maps.max(axis=(1, 2, 3), keepdims=True)
+    assert ((whole >= ends[0] - 1e-3) & (whole <= ends[1] + 1e-3)).all()
+
+
+@given(value=st.floats(-100, 100, width=32), chosen=specs)
+@settings(deadline=None, max_examples=20)
+def test_a_constant_feature_stays_constant(value: float, chosen: Augmentation) -> None:
+    colour = chosen.model_copy(
+        update=spec().model_dump(include={"flip", "rotation", "zoom", "translation", "crop"})
+    )
+    constant = np.full((2, 3, 3, 4), value, np.float32)
+    np.testing.assert_allclose(augment_features(constant, KEYS[:2], [1, 1], colour), constant)
+    np.testing.assert_allclose(augment_features(constant[:, 0, 0], KEYS[:2], [1, 1], colour), value)
+
+
+def test_features_and_pixels_draw_apart() -> None:
+    pixels, features = draw(KEYS[0], 1, spec()), draw(KEYS[0], 1, spec(), "feature/")
+    assert not set(pixels) & set(features)
+    moved = augment_features(IMAGES, KEYS, [1] * 6, spec(rotation=0.3))
+    assert np.abs(moved - augment(IMAGES, KEYS, [1] * 6, spec(rotation=0.3))).max() > 10
+
+
+@pytest.mark.parametrize("change", [{"flip": "vertical"}, {"rotation": 0.1}, {"crop": 0.1}])
+def test_vectors_are_not_moved(change: dict[str, Any]) -> None:
+    message = r"vectors have no positions to move, .* received shape=\(6, 512\); set flip, rotation"
+    with pytest.raises(ValueError, match=message):
+        augment_features(VECTORS, KEYS, [1] * 6, spec(**change, brightness=0.1))

@@ -1,0 +1,295 @@
+"""datasets: what each module's fetch puts into data/raw, and what its read yields from there."""
+
+import io
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from graft.data.datasets import cats_and_dogs, demo, flowers, folder, load_dataset
+from graft.data.download import DownloadError, Source
+from graft.data.raw import RawImage, is_image
+from helpers.archives import MAKERS, each_archive, each_kind, make_folder, make_tar, make_zip
+from helpers.servers import published, send, serve
+
+JUNK = {
+    "cat/Thumbs.db": b"",
+    "cat/.hidden.jpg": b"",
+    "__MACOSX/cat/._1.jpg": b"",
+    "README.txt": b"",
+    ".git/a.jpg": b"",
+}
+
+
+def draw(tmp_path: Path, name: str, seed: int = 0, count: int = 2, size: int = 48) -> Path:
+    params = SimpleNamespace(seed=seed, demo=SimpleNamespace(images_per_class=count, image_size=size))
+    demo.fetch(tmp_path / name, Path("photos"), tmp_path / "cache", params)
+    return tmp_path / name
+
+
+def fetch_folder(source: Path, raw: Path) -> list[RawImage]:
+    folder.fetch(raw, source, raw.parent / "cache", SimpleNamespace())
+    return sorted(folder.read(raw))
+
+
+# --- all ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cats_and_dogs", "cifar10", "demo", "fashion_mnist", "flowers", "folder"])
+def test_every_dataset_has_the_same_face(name: str) -> None:
+    dataset = load_dataset(name)
+    sources = dataset.SOURCE if isinstance(dataset.SOURCE, tuple) else (dataset.SOURCE,)
+    assert sources == (None,) or all(isinstance(source, Source) for source in sources)
+    assert callable(dataset.fetch)
+    assert callable(dataset.read)
+
+
+@pytest.mark.parametrize("name", ["birds", "__init__", "_arrays", "demo.fetch", ""])
+def test_an_unknown_dataset(name: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"unknown dataset='{name}': expected one of cats_and_dogs, cifar10, demo, f"
+    ):
+        load_dataset(name)
+
+
+def test_what_is_an_image() -> None:
+    assert all(is_image(f"cat/x.{e}") for e in ("jpg", "JPEG", "Png", "gif", "bmp", "webp"))
+    assert not any(map(is_image, [*JUNK, "cat/jpg", "cat/x.tiff", "cat/x.jpg.txt"]))
+
+
+# --- demo --------------------------------------------------------------------------------------
+
+
+def test_demo_is_the_same_on_every_run_and_another_with_another_seed(tmp_path: Path) -> None:
+    first, again, other = (
+        (draw(tmp_path, name, seed) / "demo.zip").read_bytes()
+        for name, seed in [("a", 0), ("b", 0), ("c", 1)]
+    )
+    assert first == again
+    assert first != other
+
+
+def test_demo_has_what_was_asked_for(tmp_path: Path) -> None:
+    images = list(demo.read(draw(tmp_path, "a", count=3)))
+    labels = [image.label for image in images]
+    assert sorted(set(labels)) == ["daisy", "dandelion", "rose", "sunflower", "tulip"]
+    assert all(labels.count(label) == 3 for label in labels)
+    assert images[0].path == "daisy/daisy_000.jpg"
+    assert len({image.data for image in images}) == 15
+    for image in images:
+        picture = Image.open(io.BytesIO(image.data))
+        assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (48, 48))
+        assert np.asarray(picture).std() > 10
+
+
+def test_more_demo_images_leave_the_first_ones_as_they_are(tmp_path: Path) -> None:
+    few, many = (set(demo.read(draw(tmp_path, str(count), count=count))) for count in (2, 3))
+    assert few < many
+
+
+# --- folder ------------------------------------------------------------------------------------
+
+PHOTOS = {"cat/1.jpg": b"1", "cat/sub/2.PNG": b"2", "Großer Hund/日本 3.webp": b"3"}
+TREE = {
+    "train/cat/1.jpg": b"1",
+    "validation/cat/2.jpg": b"2",
+    "test/dog/x/1.jpg": b"3",
+    "train/dog/4.jpg": b"4",
+}
+
+
+@each_kind
+def test_a_folder_per_class(tmp_path: Path, kind: str) -> None:
+    images = fetch_folder(MAKERS[kind](tmp_path / kind, PHOTOS | JUNK), tmp_path / "raw")
+    assert images == [
+        ("Großer Hund/日本 3.webp", "Großer Hund", None, b"3"),
+        ("cat/1.jpg", "cat", None, b"1"),
+        ("cat/sub/2.PNG", "cat", None, b"2"),
+    ]
+    copied = [p for p in (tmp_path / "raw").rglob("*") if p.is_file()]
+    assert len(copied) == (3 if kind == "folder" else 1)  # images only, or the archive as it came
+
+
+@each_kind
+def test_a_tree_of_splits(tmp_path: Path, kind: str) -> None:
+    images = fetch_folder(MAKERS[kind](tmp_path / kind, TREE), tmp_path / "raw")
+    assert images == [
+        ("test/dog/x/1.jpg", "dog", "test", b"3"),
+        ("train/cat/1.jpg", "cat", "train", b"1"),
+        ("train/dog/4.jpg", "dog", "train", b"4"),
+        ("validation/cat/2.jpg", "cat", "validation", b"2"),
+    ]
+
+
+@each_kind
+@pytest.mark.parametrize("files", [PHOTOS, TREE])
+def test_a_folder_around_everything_is_seen_through(
+    tmp_path: Path, kind: str, files: dict[str, bytes]
+) -> None:
+    plain = fetch_folder(make_folder(tmp_path / "plain", files), tmp_path / "raw1")
+    wrapped = {f"my data/{name}": data for name, data in files.items()}
+    images = fetch_folder(MAKERS[kind](tmp_path / kind, wrapped), tmp_path / "raw2")
+    assert images == [image._replace(path=f"my data/{image.path}") for image in plain]
+
+
+@given(st.permutations(list(TREE) + list(PHOTOS)), st.integers(1, 7))
+def test_places_do_not_depend_on_the_order(names: list[str], count: int) -> None:
+    chosen = names[:count]
+    assert folder.assign_places(chosen) == folder.assign_places(sorted(chosen))
+
+
+def test_splits_are_only_splits_when_they_are_alone() -> None:
+    places = folder.assign_places(["train/steam/1.jpg", "test/a/1.jpg", "ship/big/1.jpg"])
+    assert set(places.values()) == {("train", None), ("test", None), ("ship", None)}
+
+
+@pytest.mark.parametrize("stray", ["train/stray.jpg", "stray.jpg"])
+def test_a_stray_image_does_not_turn_splits_into_classes(stray: str) -> None:
+    tree = [f"{split}/{label}/1.jpg" for split in ("train", "test") for label in ("cat", "dog")]
+    with pytest.raises(ValueError, match=f"expected <split>/<class>/<image>, received '{stray}'"):
+        folder.assign_places([*tree, stray])
+
+
+def test_splits_of_another_case_do_not_turn_into_classes() -> None:
+    with pytest.raises(ValueError, match="expects test, train, validation, received Train, test"):
+        folder.assign_places(["Train/cat/1.jpg", "test/cat/1.jpg"])
+
+
+def test_files_that_are_no_images_are_mentioned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = MAKERS["folder"](tmp_path / "photos", PHOTOS | {"cat/a.heic": b"", "cat/.hidden": b""})
+    fetch_folder(source, tmp_path / "raw")
+    assert "ignored files that are no images by their extension: {'.heic': 1}" in capsys.readouterr().out
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (JUNK, r"source=.* holds no image: expected files ending in \.jpg \.jpeg \.png .* -S source=PATH"),
+        ({"cat/1.jpg": b"", "cat/2.jpg": b""}, r"has one class only: .* at least two .*, received 'cat'"),
+        ({"cat/a/1.jpg": b"", "cat/a/2.jpg": b""}, "has one class only"),
+        (
+            PHOTOS | {"5.jpg": b""},
+            r"images without a class folder: expected <class>/<image>, received '5.jpg'",
+        ),
+        (
+            {"train/cat/1.jpg": b"", "val/cat/2.jpg": b""},
+            r"expects test, train, validation, received train, val",
+        ),
+    ],
+    ids=["empty", "one class", "one nested class", "loose", "val"],
+)
+def test_a_source_that_cannot_be_used(
+    tmp_path: Path, kind: str, files: dict[str, bytes], message: str
+) -> None:
+    source = MAKERS[kind](tmp_path / kind, files)
+    with pytest.raises(ValueError, match=message):
+        fetch_folder(source, tmp_path / "raw")
+    assert not (tmp_path / "raw").exists()
+
+
+@each_archive
+def test_an_unsafe_archive_writes_nothing(tmp_path: Path, kind: str) -> None:
+    source = MAKERS[kind](tmp_path / kind, PHOTOS | {"../evil.jpg": b"evil"})
+    with pytest.raises(ValueError, match=r"unsafe member name '\.\./evil.jpg'"):
+        fetch_folder(source, tmp_path / "raw")
+    assert [p.name for p in tmp_path.iterdir()] == [kind]
+
+
+def test_a_source_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"source=.*nothing does not exist: .* -S source=PATH"):
+        fetch_folder(tmp_path / "nothing", tmp_path / "raw")
+
+
+# --- the published sets ------------------------------------------------------------------------
+
+PETS = {
+    "PetImages/Cat/0.jpg": b"c0",
+    "PetImages/Dog/12.jpg": b"d12",
+    "PetImages/Dog/Thumbs.db": b"",
+    "MSR-LA - 3467.docx": b"",
+}
+KAGGLE = {"train/cat.0.jpg": b"c0", "train/dog.12.jpg": b"d12"}
+FLOWERS = {
+    "flower_photos/LICENSE.txt": b"",
+    "flower_photos/daisy/100_a.jpg": b"1",
+    "flower_photos/roses/100_a.jpg": b"2",
+    "flower_photos/tulips/9.jpg": b"3",
+}
+
+
+def archive_bytes(tmp_path: Path, files: dict[str, bytes]) -> bytes:
+    zipped = next(iter(files)).startswith("PetImages")
+    path = make_zip(tmp_path / "served", files) if zipped else make_tar(tmp_path / "served", files, "w:gz")
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "files", "expected"),
+    [
+        (
+            cats_and_dogs,
+            PETS,
+            [("PetImages/Cat/0.jpg", "cat", None, b"c0"), ("PetImages/Dog/12.jpg", "dog", None, b"d12")],
+        ),
+        (flowers, FLOWERS, [(n, n.split("/")[1], None, d) for n, d in FLOWERS.items() if n.endswith("jpg")]),
+    ],
+)
+def test_a_published_set_is_downloaded_and_read(
+    tmp_path: Path, dataset: ModuleType, files: dict[str, bytes], expected: list[tuple[str, str, None, bytes]]
+) -> None:
+    body = archive_bytes(tmp_path, files)
+    with serve(send(body)) as (url, requests):
+        for raw in (tmp_path / "raw1", tmp_path / "raw2"):
+            dataset.fetch(
+                raw, tmp_path / "photos", tmp_path / "cache", SimpleNamespace(), published(url, body)
+            )
+            assert sorted(dataset.read(raw)) == expected
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize("dataset", [cats_and_dogs, flowers])
+def test_a_published_set_that_is_not_to_be_had(tmp_path: Path, dataset: ModuleType) -> None:
+    with serve(send(b"", status=404)) as (url, _), pytest.raises(DownloadError) as caught:
+        dataset.fetch(tmp_path / "raw", tmp_path, tmp_path / "cache", SimpleNamespace(), published(url))
+    caught.match(rf"put the file by hand at {tmp_path / 'cache' / 'photos.zip'}")
+    if dataset is cats_and_dogs:
+        caught.match(rf"or put Kaggle's train.zip at {tmp_path / 'train.zip'}")
+    assert not (tmp_path / "raw").exists()
+
+
+@pytest.mark.parametrize("given_as", ["folder", "file"])
+def test_kaggles_archive_needs_no_download(tmp_path: Path, given_as: str) -> None:
+    archive = make_zip(tmp_path / "train.zip", KAGGLE)
+    source = tmp_path if given_as == "folder" else archive
+    cats_and_dogs.fetch(
+        tmp_path / "raw", source, tmp_path / "cache", SimpleNamespace(), published("http://127.0.0.1:1/x")
+    )
+    assert sorted(cats_and_dogs.read(tmp_path / "raw")) == [
+        ("train/cat.0.jpg", "cat", None, b"c0"),
+        ("train/dog.12.jpg", "dog", None, b"d12"),
+    ]
+
+
+def test_an_archive_that_is_not_kaggles(tmp_path: Path) -> None:
+    source = make_zip(tmp_path / "train.zip", PHOTOS)
+    with pytest.raises(
+        ValueError, match=r"holds no photo of cats_and_dogs: expected train/cat.0.jpg as in Kaggle's"
+    ):
+        cats_and_dogs.fetch(tmp_path / "raw", source, tmp_path / "cache", SimpleNamespace())
+    assert not (tmp_path / "raw").exists()
+
+
+def test_the_published_facts() -> None:
+    assert (cats_and_dogs.SOURCE.size, flowers.SOURCE.size) == (824_887_076, 228_813_984)
+    for source in (cats_and_dogs.SOURCE, flowers.SOURCE):
+        algorithm, digits = source.checksum.split(":")
+        assert (algorithm, len(bytes.fromhex(digits))) == ("sha256", 32)
+        assert source.url.endswith((".zip", ".tgz"))
+        assert source.licence
+        assert source.citation
+        assert source.homepage.startswith("https://")

@@ -1,0 +1,274 @@
+"""Grad-CAM: the heat is the paper's, and lies where the answer comes from, however models are nested."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers as kl
+
+from graft.explain.gradcam import feature_layer, gradcam
+from graft.methods.params import Params
+from graft.models.backbones import from_pixels, outline
+
+SIZE = 8
+Layers = Sequence[keras.layers.Layer]
+
+
+def sequential(layers: Layers) -> keras.Model:
+    return keras.Sequential([keras.Input((SIZE, SIZE, 3)), *layers])
+
+
+def functional(layers: Layers, shape: tuple[int, ...] = (SIZE, SIZE, 3)) -> keras.Model:
+    images = keras.Input(shape)
+    output = images
+    for layer in layers:
+        output = layer(output)
+    return keras.Model(images, output)
+
+
+def one_level(layers: Layers) -> keras.Model:
+    """A backbone and a head in one model, as a deployable one has them."""
+    backbone = functional(layers[:5])
+    head = keras.Sequential([keras.Input(backbone.output_shape[1:]), *layers[5:]])
+    return functional([backbone, head])
+
+
+def two_levels(layers: Layers) -> keras.Model:
+    """The convolutions in a model in the backbone, which has an operation before and a layer behind."""
+    inner = functional(layers[:4])
+    images = keras.Input((SIZE, SIZE, 3))
+    backbone = keras.Model(images, layers[4](inner(images * 1.0)))
+    return functional([kl.Resizing(SIZE, SIZE), backbone, functional(layers[5:], backbone.output_shape[1:])])
+
+
+def sequential_in_sequential(layers: Layers) -> keras.Model:
+    return sequential([sequential(layers[:5]), *layers[5:]])
+
+
+NESTINGS = [sequential, functional, one_level, two_levels, sequential_in_sequential]
+
+
+@pytest.fixture
+def pictures() -> np.ndarray:
+    """Each of a colour of its own, with noise."""
+    draw = np.random.default_rng(0)
+    colours = draw.uniform(0, 1, (6, 1, 1, 3))
+    return (colours * draw.uniform(0, 255, (6, SIZE, SIZE, 3))).astype(np.float32)
+
+
+@pytest.fixture(params=[1, 3], ids=["sigmoid", "softmax"])
+def layers(request: pytest.FixtureRequest, pictures: np.ndarray) -> Layers:
+    """Convolutions, of which the second is followed by a normalisation that training would change; a head.
+
+    The bias lets the pictures have several answers.
+    """
+    keras.utils.set_random_seed(0)
+    normal = keras.initializers.RandomNormal(stddev=0.2)
+    moved = {"moving_mean_initializer": normal, "beta_initializer": normal}
+    activation = "sigmoid" if request.param == 1 else "softmax"
+    layers = [
+        kl.Rescaling(1 / 255),
+        kl.Conv2D(4, 3, activation="relu"),
+        kl.Conv2D(5, 3, use_bias=False),
+        kl.BatchNormalization(**moved),
+        kl.ReLU(),
+        kl.MaxPooling2D(2),
+        kl.Flatten(),
+        kl.Dropout(0.5),
+        kl.Dense(request.param, activation),
+    ]
+    vectors = pictures
+    for layer in layers[:-1]:
+        vectors = layer(vectors)
+    layers[-1].build(vectors.shape)
+    kernel, _ = layers[-1].get_weights()
+    layers[-1].set_weights([kernel, -np.median(vectors @ kernel, axis=0)])
+    return layers
+
+
+def by_hand(layers: Layers, image: np.ndarray) -> tuple[np.ndarray, int, float]:
+    """The paper's formulas for the layers above, whose feature map is the ReLU's output."""
+    maps = tf.constant(image[None])
+    for layer in layers[:5]:
+        maps = layer(maps)
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        vector = layers[6](layers[5](maps))
+        kernel, bias = (tf.convert_to_tensor(weight) for weight in layers[8].weights)
+        logits = (tf.matmul(vector, kernel) + bias)[0]
+        if len(logits) == 1:
+            answer = int(logits[0] >= 0)
+            score = logits[0] if answer else -logits[0]
+            probability = tf.sigmoid(score)
+        else:
+            answer = int(tf.argmax(logits))
+            score, probability = logits[answer], tf.nn.softmax(logits)[answer]
+    alpha = tf.reduce_mean(tape.gradient(score, maps), axis=(1, 2))
+    heat = tf.nn.relu(tf.einsum("nhwk,nk->hw", maps, alpha)).numpy()
+    return heat / (heat.max() or 1), answer, float(probability)
+
+
+@pytest.mark.parametrize("nest", NESTINGS)
+def test_the_map_is_that_of_a_tape_over_the_layers(
+    nest: Callable[[Layers], keras.Model], layers: Layers, pictures: np.ndarray
+) -> None:
+    model = nest(layers)
+    heats, answers = [], set()
+    for picture, found in zip(pictures, gradcam(model, pictures), strict=True):
+        heat, answer, probability = by_hand(layers, picture)
+        assert found.heat.dtype == np.float32
+        assert found.heat.min() >= 0
+        assert found.heat.max() == heat.max()
+        np.testing.assert_allclose(found.heat, heat, atol=1e-5)
+        assert found.answer == answer
+        assert found.score == pytest.approx(probability, abs=1e-6)
+        heats.append(heat.max())
+        answers.add(answer)
+    assert sum(heats) > 3, "most pictures should have some heat"
+    assert len(answers) > 1, "the pictures should be answered with several classes"
+
+
+def test_what_else_is_in_a_batch_does_not_show(layers: Layers, pictures: np.ndarray) -> None:
+    model = two_levels(layers)
+    for picture, together in zip(pictures, gradcam(model, pictures), strict=True):
+        alone = gradcam(model, picture[None])[0]
+        np.testing.assert_allclose(together.heat, alone.heat, atol=1e-5)
+        assert together.answer == alone.answer
+
+
+def test_a_byte_of_an_image_is_a_number(layers: Layers, pictures: np.ndarray) -> None:
+    whole = pictures.round()
+    found, again = (gradcam(one_level(layers), images)[0] for images in (whole, whole.astype(np.uint8)))
+    assert found.score == again.score
+    np.testing.assert_array_equal(found.heat, again.heat)
+
+
+def test_the_model_stays_as_it_was(layers: Layers, pictures: np.ndarray) -> None:
+    model = one_level(layers)
+    before, weights = model(pictures).numpy(), model.get_weights()
+    gradcam(model, pictures)
+    with pytest.raises(ValueError, match=r"(?i)shape"):
+        gradcam(model, pictures[:, :5])
+    assert all("call" not in vars(layer) for layer in layers)
+    np.testing.assert_array_equal(model(pictures).numpy(), before)
+    for old, new in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def quadrant_model(row: int, column: int, n_outputs: int, sign: float) -> keras.Model:
+    """All but one quadrant is cut away before the only convolution; `sign` decides a sigmoid's class."""
+    half = SIZE // 2
+    cut = [(half * place, half * (1 - place)) for place in (row, column)]
+    kernel = np.full((3, n_outputs), -0.01)
+    kernel[:, -1] = 0.01 * sign
+    last = kl.Dense(n_outputs, "sigmoid" if n_outputs == 1 else "softmax", use_bias=False)
+    model = sequential(
+        [
+            kl.Cropping2D(cut),
+            kl.ZeroPadding2D(cut),
+            kl.Conv2D(3, 1, activation="relu", kernel_initializer="ones", use_bias=False),
+            kl.GlobalAveragePooling2D(),
+            last,
+        ]
+    )
+    last.set_weights([kernel])
+    return model
+
+
+@pytest.mark.parametrize(("n_outputs", "sign"), [(1, 1.0), (1, -1.0), (3, 1.0)])
+@pytest.mark.parametrize("column", [0, 1])
+@pytest.mark.parametrize("row", [0, 1])
+def test_the_heat_lies_in_the_quadrant_that_decides(
+    row: int, column: int, n_outputs: int, sign: float, pictures: np.ndarray
+) -> None:
+    model = quadrant_model(row, column, n_outputs, sign)
+    half = SIZE // 2
+    rows, columns = (slice(half * place, half * (1 + place)) for place in (row, column))
+    elsewhere = np.ones((SIZE, SIZE), bool)
+    elsewhere[rows, columns] = False
+    for found in gradcam(model, pictures):
+        assert found.answer == (sign > 0 if n_outputs == 1 else 2)
+        assert found.heat[rows, columns].min() > 0
+        assert not found.heat[elsewhere].any()
+
+
+def mark_model(sign: float) -> keras.Model:
+    """Red speaks for class 1, blue for class 0, wherever they are."""
+    last = kl.Dense(1, "sigmoid", use_bias=False)
+    convolution = kl.Conv2D(2, 1, use_bias=False)
+    model = sequential([convolution, kl.GlobalAveragePooling2D(), last])
+    convolution.set_weights([np.array([[[[1, 0], [0, 0], [0, 1]]]], np.float32)])
+    last.set_weights([np.array([[sign], [-sign]], np.float32)])
+    return model
+
+
+@pytest.mark.parametrize("more_red", [True, False])
+def test_each_class_of_a_sigmoid_has_the_places_that_speak_for_it(more_red: bool) -> None:
+    picture = np.zeros((SIZE, SIZE, 3), np.float32)
+    picture[1, 2, 0] = 200 if more_red else 100
+    picture[6, 5, 2] = 150
+    found = gradcam(mark_model(1.0), picture[None])[0]
+    assert found.answer == more_red
+    assert [tuple(place) for place in np.argwhere(found.heat)] == [(1, 2) if more_red else (6, 5)]
+
+
+def test_another_class_than_the_answer_can_be_explained() -> None:
+    picture = np.zeros((SIZE, SIZE, 3), np.float32)
+    picture[1, 2, 0], picture[6, 5, 2] = 200, 150
+    both = gradcam(mark_model(1.0), np.stack([picture, picture]), [1, 0])
+    assert [found.answer for found in both] == [1, 0]
+    assert sum(found.score for found in both) == pytest.approx(1)
+    assert [tuple(np.argwhere(found.heat)[0]) for found in both] == [(1, 2), (6, 5)]
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_a_model_that_is_sure_has_a_map_too(n_outputs: int, pictures: np.ndarray) -> None:
+    """The softmax's own derivative is 0 there."""
+    model = quadrant_model(0, 1, n_outputs, 1.0)
+    model.layers[-1].set_weights([1e4 * weight for weight in model.layers[-1].get_weights()])
+    found = gradcam(model, pictures)[0]
+    assert found.score == 1
+    assert found.heat.max() == 1
+
+
+def test_where_nothing_speaks_for_the_answer_all_is_0() -> None:
+    found = gradcam(mark_model(1.0), np.zeros((1, SIZE, SIZE, 3), np.float32))[0]
+    assert found.heat.shape == (SIZE, SIZE)
+    assert not found.heat.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("vgg19", "block5_conv4"),
+        ("mobilenet_v2", "out_relu"),
+        ("resnet50", "conv5_block3_out"),
+        ("convnext_tiny", "layer_normalization"),
+    ],
+)
+def test_the_feature_map_of_a_backbone(params: Params, name: str, layer: str) -> None:
+    row = params.backbones[name].model_copy(update={"image_size": 64})
+    model = functional([from_pixels(outline(row), row)], (64, 64, 3))
+    (application,) = (part for part in model.layers[1].layers if isinstance(part, keras.Model))
+    assert feature_layer(application.layers).name == layer
+
+
+def test_what_gets_the_convolutions_size_back_later_is_not_its_map() -> None:
+    layers = [kl.Conv2D(2, 3), kl.ReLU(name="kept"), kl.MaxPooling2D(2), kl.UpSampling2D(2)]
+    assert feature_layer(sequential(layers).layers).name == "kept"
+
+
+def test_without_a_convolution_it_is_an_error(pictures: np.ndarray) -> None:
+    model = sequential([kl.Flatten(name="flat"), kl.Dense(1, "sigmoid", name="score")])
+    with pytest.raises(
+        ValueError, match=r"needs a convolution, received .*\['flat', 'score'\]; explain only"
+    ):
+        gradcam(model, pictures)
+
+
+def test_without_a_dense_layer_at_the_end_it_is_an_error(pictures: np.ndarray) -> None:
+    model = sequential([kl.Conv2D(2, 3, name="last"), kl.GlobalAveragePooling2D(), kl.Softmax()])
+    with pytest.raises(ValueError, match=r"ends in a Dense layer .* weights is 'last' \(Conv2D\)"):
+        gradcam(model, pictures)

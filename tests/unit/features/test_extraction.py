@@ -1,0 +1,389 @@
+"""Features: the format, the store that survives damage, and an extraction that embeds what is missing."""
+
+import json
+import random
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graft.config.features import Augmentation, BackboneRow
+from graft.data.augmentation import augment
+from graft.data.images import load_pixels
+from graft.features.extraction import extract_features, make_fingerprint
+from graft.features.format import (
+    Row,
+    load_features,
+    read_features,
+    read_metadata,
+    read_rows,
+    shard_files,
+    to_float16,
+    write_features,
+)
+from graft.features.store import FeatureStore, fingerprint_id
+from graft.methods.params import Params
+from graft.models.backbones import build_backbone
+
+FINGERPRINT = {"layer": "x", "weights_sha256": "0", "augmentation": {"rotation": 0.1}}
+NAME = fingerprint_id(FINGERPRINT)
+SHAPES = [(3, 2, 4), (7,)]
+
+
+def make_key(i: int) -> str:
+    return sha256(str(i).encode()).hexdigest()
+
+
+def make_rows(n: int) -> list[Row]:
+    return sorted((make_key(i), i % 3) for i in range(n))
+
+
+def make_views(n: int) -> list[Row]:
+    return sorted((make_key(i), 1 + i % 3) for i in range(n))
+
+
+def make_values(n: int, shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(n).normal(size=(n, *shape)).astype(np.float16)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+class TestFormat:
+    @settings(max_examples=20, deadline=None)
+    @given(
+        n=st.integers(1, 150),
+        shape=st.one_of(
+            st.tuples(st.integers(1, 9)),
+            st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)),
+        ),
+    )
+    def test_what_is_written_is_read(
+        self, tmp_path_factory: pytest.TempPathFactory, n: int, shape: tuple[int, ...]
+    ) -> None:
+        path = tmp_path_factory.mktemp("shard") / "0.parquet"
+        rows, values = make_rows(n), make_values(n, shape)
+        write_features(path, rows, values, FINGERPRINT)
+        found, features = read_features(path)
+        assert found == rows == read_rows(path)
+        assert features.dtype == np.float16
+        assert (features == values).all()
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_the_same_rows_are_the_same_bytes(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
+        for name in ("a", "b"):
+            write_features(tmp_path / name, make_rows(100), make_values(100, shape), FINGERPRINT)
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+    @pytest.mark.parametrize(("shape", "stored"), [((3, 2, 4), [4, 3, 2]), ((7,), [7])])
+    def test_a_shard_says_what_it_is(self, tmp_path: Path, shape: tuple[int, ...], stored: list[int]) -> None:
+        path = tmp_path / "0.parquet"
+        write_features(path, make_rows(100), make_values(100, shape), FINGERPRINT)
+        assert read_metadata(path) == {
+            "shape": stored,
+            "dtype": "float16",
+            "layout": "channels_first",
+            "fingerprint": FINGERPRINT,
+        }
+
+    def test_it_is_plain_parquet(self, tmp_path: Path) -> None:
+        path, values = tmp_path / "0.parquet", make_values(100, (3, 2, 4))
+        write_features(path, make_rows(100), values, FINGERPRINT)
+        table, metadata = pq.read_table(path), pq.read_metadata(path)
+        assert table.schema.field("feature").type == pa.binary(3 * 2 * 4 * 2)
+        assert table.schema.names == ["key", "view", "feature"]
+        assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [64, 36]
+        columns = [metadata.row_group(0).column(i) for i in range(3)]
+        assert {column.compression for column in columns} == {"ZSTD"}
+        assert not any("DICTIONARY" in encoding for column in columns for encoding in column.encodings)
+        raw = np.frombuffer(table["feature"][5].as_py(), "<f2").reshape(4, 3, 2)
+        assert (raw == np.moveaxis(values[5], -1, 0)).all()
+
+
+class TestLoad:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        rows, values = make_rows(30), make_values(30, (3, 2, 4))
+        for name, part in (("0", slice(0, 11)), ("1", slice(11, 30))):
+            write_features(tmp_path / f"{name}.parquet", rows[part], values[part], FINGERPRINT)
+        return tmp_path
+
+    @pytest.mark.parametrize("memory_limit", [1.0, 1e-9])
+    @pytest.mark.parametrize("n", [1, 10, 30])
+    def test_rows_come_in_the_order_asked_for(self, folder: Path, n: int, memory_limit: float) -> None:
+        order = random.Random(n).sample(range(30), n)
+        rows = [make_rows(30)[i] for i in order]
+        scratch = folder / "scratch" / "x.npy"
+        array = load_features(folder, rows, memory_limit, scratch)
+        assert (array == make_values(30, (3, 2, 4))[order]).all()
+        assert array.dtype == np.float16
+        assert isinstance(array, np.memmap) == scratch.exists() == (memory_limit < 1)
+
+    def test_a_scratch_file_is_overwritten(self, folder: Path) -> None:
+        (folder / "x.npy").write_text("left over")
+        array = load_features(folder, make_rows(30)[:2], 1e-9, folder / "x.npy")
+        assert (array == make_values(30, (3, 2, 4))[:2]).all()
+
+    def test_vectors(self, tmp_path: Path) -> None:
+        write_features(tmp_path / "0.parquet", make_rows(9), make_values(9, (7,)), FINGERPRINT)
+        array = load_features(tmp_path, make_rows(9)[::-1], 1.0, tmp_path / "x.npy")
+        assert (array == make_values(9, (7,))[::-1]).all()
+
+    def test_a_row_that_is_in_no_shard(self, folder: Path) -> None:
+        key = make_key(99)
+        with pytest.raises(KeyError, match=rf"2 rows are not in .*\('{key}', 5\): run `dvc repro`"):
+            load_features(folder, [*make_rows(30), (key, 5), (key, 6)], 1.0, folder / "x.npy")
+
+    def test_no_shard(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match=r"no features in .*run `dvc repro extract_features`"):
+            shard_files(tmp_path)
+
+
+class TestStore:
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_what_is_put_is_there_when_opened_again(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
+        rows, values = make_views(20), make_values(20, shape)
+        first = FeatureStore(tmp_path, FINGERPRINT)
+        first.put(rows[:8], values[:8])
+        first.put(rows[8:16], values[8:16])
+        for store in (first, FeatureStore(tmp_path, FINGERPRINT)):
+            assert store.missing(rows) == rows[16:]
+            assert (store.get(rows[15:3:-1]) == values[15:3:-1]).all()
+
+    def test_another_fingerprint_is_another_store(self, tmp_path: Path) -> None:
+        FeatureStore(tmp_path, FINGERPRINT).put(make_views(2), make_values(2, (7,)))
+        other = {**FINGERPRINT, "layer": "y"}
+        assert FeatureStore(tmp_path, other).missing(make_views(2)) == make_views(2)
+        assert fingerprint_id(other) != fingerprint_id(FINGERPRINT)
+        assert fingerprint_id(dict(reversed(FINGERPRINT.items()))) == fingerprint_id(FINGERPRINT)
+
+    def test_plain_rows_are_shared_by_all_augmentations(self, tmp_path: Path) -> None:
+        plain, views = [(key, 0) for key, _ in make_views(2)], make_views(2)
+        store = FeatureStore(tmp_path, FINGERPRINT)
+        store.put(plain, make_values(2, (7,)))
+        store.put(views, make_values(2, (7,)))
+        other = FeatureStore(tmp_path, {**FINGERPRINT, "augmentation": {"rotation": 0.5}})
+        assert other.missing(plain + views) == views
+        assert (other.get(plain) == make_values(2, (7,))).all()
+
+    def test_an_entry_is_named_by_its_sha256(self, tmp_path: Path) -> None:
+        store = FeatureStore(tmp_path, FINGERPRINT)
+        store.put(make_views(5), make_values(5, (7,)))
+        (entry,) = (tmp_path / NAME).glob("*.parquet")
+        assert entry.stem == sha256(entry.read_bytes()).hexdigest()
+        assert json.loads(((tmp_path / NAME) / "fingerprint.json").read_text()) == FINGERPRINT
+
+    @pytest.mark.parametrize("damage", ["truncated", "empty", "one bit", "no parquet"])
+    def test_a_damaged_entry_is_reported_and_dropped(
+        self, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        rows, values = make_views(10), make_values(10, (7,))
+        store = FeatureStore(tmp_path, FINGERPRINT)
+        store.put(rows[:5], values[:5])
+        (entry,) = (tmp_path / NAME).glob("*.parquet")
+        store.put(rows[5:], values[5:])
+        data = entry.read_bytes()
+        flipped = bytearray(data)
+        flipped[len(data) // 2] ^= 1
+        damages = {"truncated": data[:-9], "empty": b"", "one bit": bytes(flipped), "no parquet": b"text"}
+        entry.write_bytes(damages[damage])
+        again = FeatureStore(tmp_path, FINGERPRINT)
+        assert f"{entry.name} is damaged" in capsys.readouterr().out
+        assert again.missing(rows) == rows[:5]
+        again.put(rows[:5], values[:5])
+        assert entry.read_bytes() == data
+        assert (FeatureStore(tmp_path, FINGERPRINT).get(rows) == values).all()
+        assert "damaged" not in capsys.readouterr().out
+
+    def test_what_a_killed_run_left_is_ignored(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        store = FeatureStore(tmp_path, FINGERPRINT)
+        store.put(make_views(2), make_values(2, (7,)))
+        ((tmp_path / NAME) / "tmpabc.tmp").write_bytes(b"half a batch")
+        assert FeatureStore(tmp_path, FINGERPRINT).missing(make_views(2)) == []
+        assert capsys.readouterr().out == ""
+
+    def test_a_batch_that_cannot_be_written_leaves_nothing(self, tmp_path: Path) -> None:
+        store = FeatureStore(tmp_path, FINGERPRINT)
+        with pytest.raises((ValueError, OverflowError)):
+            store.put([("key", 2**40)], make_values(1, (7,)))  # a view beyond int16
+        assert [file.name for file in (tmp_path / NAME).iterdir()] == ["fingerprint.json"]
+
+
+class TestFloat16:
+    def test_it_rounds_as_numpy_does(self) -> None:
+        values = np.array([0.1, 65504.0, -65504.0, 0.0], np.float32)
+        assert (to_float16(values) == values.astype(np.float16)).all()
+        assert to_float16(values).dtype == np.float16
+
+    @pytest.mark.parametrize("value", [70000.0, -70000.0, np.inf, np.nan])
+    def test_a_value_that_it_cannot_hold(self, value: float) -> None:
+        with pytest.raises(
+            ValueError, match=r"does not fit float16: expected at most 65504, received (70000|inf|nan)"
+        ):
+            to_float16(np.array([1.0, value], np.float32))
+
+
+@pytest.fixture
+def extract(
+    params: Params, row: BackboneRow, images: Path, manifest: pd.DataFrame, backbone: Any, tmp_path: Path
+) -> Any:
+    """A function that extracts into a new folder: (name, changes) -> (counts, folder)."""
+
+    def extract(name: str, **changes: Any) -> tuple[dict[str, float], Path]:
+        table = changes.get("manifest", manifest)
+        spec = changes.get("augmentation", params.augmentation)
+        fingerprint = make_fingerprint(backbone, row, "random", "float32", spec)
+        store, views = tmp_path / changes.get("store", "store"), changes.get("views", 2)
+        output = tmp_path / name
+        return extract_features(images, table, backbone, fingerprint, views, store, None, output), output
+
+    return extract
+
+
+def embedded_and_stored(counts: dict[str, float]) -> tuple[float, float]:
+    return counts["embedded"], counts["from_store"]
+
+
+class TestExtraction:
+    def test_every_image_once_and_the_views_of_train(
+        self, features: Path, manifest: pd.DataFrame, params: Params
+    ) -> None:
+        rows = [row for file in shard_files(features) for row in read_rows(file)]
+        train = manifest.loc[manifest["split"] == "train", "key"]
+        views = range(1, params.features.views + 1)
+        assert sorted(rows) == sorted(
+            [(key, 0) for key in manifest["key"]] + [(key, view) for key in train for view in views]
+        )
+        assert rows == sorted(rows)
+
+    def test_values_are_those_of_the_backbone(
+        self, features: Path, images: Path, manifest: pd.DataFrame, backbone: Any
+    ) -> None:
+        keys = list(manifest["key"])
+        found = load_features(features, [(key, 0) for key in keys], 1.0, Path())
+        expected = np.asarray(backbone(load_pixels(images, keys, 32).astype(np.float32)))
+        np.testing.assert_allclose(found, expected, rtol=2e-3, atol=0.05)
+
+    def test_a_view_is_embedded_as_it_is_augmented(
+        self, features: Path, images: Path, manifest: pd.DataFrame, backbone: Any, params: Params
+    ) -> None:
+        keys = list(manifest.loc[manifest["split"] == "train", "key"])[:5]
+        found = load_features(features, [(key, 3) for key in keys], 1.0, Path())
+        pixels = augment(load_pixels(images, keys, 32), keys, [3] * 5, params.augmentation)
+        np.testing.assert_allclose(found, np.asarray(backbone(pixels)), rtol=2e-3, atol=0.05)
+
+    def test_a_second_run_embeds_nothing_and_gives_the_same_bytes(self, extract: Any) -> None:
+        counts, first = extract("a")
+        assert embedded_and_stored(counts) == (80, 0)
+        counts, second = extract("b")
+        assert embedded_and_stored(counts) == (0, 80)
+        assert contents(first) == contents(second)
+
+    def test_more_views_embed_only_the_new(self, extract: Any) -> None:
+        extract("a", views=2)
+        counts, grown = extract("b", views=4)
+        assert embedded_and_stored(counts) == (40, 80)
+        assert contents(grown) == contents(extract("c", views=4, store="other")[1])
+
+    def test_neither_the_store_nor_the_order_of_rows_shows(
+        self, extract: Any, manifest: pd.DataFrame
+    ) -> None:
+        _, whole = extract("a")
+        extract("b", manifest=manifest.sample(13, random_state=3), store="partial")
+        shuffled = manifest.sample(frac=1, random_state=1)
+        counts, grown = extract("c", manifest=shuffled, store="partial")
+        assert counts["from_store"] > 0
+        assert contents(whole) == contents(grown)
+
+    def test_names_labels_and_folders_embed_nothing(self, extract: Any, manifest: pd.DataFrame) -> None:
+        _, first = extract("a")
+        changed = manifest.assign(path="moved/" + manifest["path"].str[::-1], label="other").sample(frac=1)
+        counts, second = extract("b", manifest=changed)
+        assert embedded_and_stored(counts) == (0, 80)
+        assert contents(first) == contents(second)
+
+    def test_another_split_embeds_only_views_of_what_is_newly_for_training(
+        self, extract: Any, manifest: pd.DataFrame
+    ) -> None:
+        extract("a")
+        turned = manifest.assign(split=manifest["split"].map({"train": "test"}).fillna("train"))
+        assert embedded_and_stored(extract("b", manifest=turned)[0]) == (40, 40)
+        assert embedded_and_stored(extract("c")[0]) == (0, 80)
+
+    def test_added_images_embed_only_themselves(self, extract: Any, manifest: pd.DataFrame) -> None:
+        new = manifest["split"].eq("test") & manifest.groupby("split").cumcount().lt(3)
+        extract("a", manifest=manifest[~new])
+        assert embedded_and_stored(extract("b")[0]) == (3, 77)
+
+    def test_another_augmentation_embeds_no_plain_image(self, extract: Any, params: Params) -> None:
+        extract("a")
+        other = Augmentation.model_validate({**params.augmentation.model_dump(), "rotation": 0.2})
+        counts, _ = extract("b", augmentation=other)
+        assert embedded_and_stored(counts) == (40, 40)
+
+    def test_a_tampered_entry_is_embedded_again(
+        self, extract: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        _, first = extract("a")
+        entry = next((tmp_path / "store").glob("*/*.parquet"))
+        lost = len(read_rows(entry))
+        entry.write_bytes(entry.read_bytes()[:-1])
+        counts, second = extract("b")
+        assert "is damaged" in capsys.readouterr().out
+        assert embedded_and_stored(counts) == (lost, 80 - lost)
+        assert contents(first) == contents(second)
+
+    def test_what_was_in_the_output_is_replaced(self, extract: Any) -> None:
+        _, first = extract("a")
+        (first / "zzz.parquet").write_bytes(b"of another run")
+        expected = {name: data for name, data in contents(first).items() if name != "zzz.parquet"}
+        assert contents(extract("a")[1]) == expected
+
+    def test_the_fingerprint_stands_in_every_shard(
+        self, features: Path, row: BackboneRow, params: Params, backbone: Any
+    ) -> None:
+        expected = make_fingerprint(backbone, row, "random", "float32", params.augmentation)
+        assert all(read_metadata(file)["fingerprint"] == expected for file in shard_files(features))
+
+    def test_the_fingerprint_holds_what_determines_a_value(
+        self, row: BackboneRow, backbone: Any, params: Params
+    ) -> None:
+        first = make_fingerprint(backbone, row, "/a/w.h5", "float32", params.augmentation)
+        assert first == make_fingerprint(backbone, row, "/b/w.h5", "float32", params.augmentation)
+        assert first != make_fingerprint(backbone, row, "/a/w.h5", "bfloat16", params.augmentation)
+        keys = {"application", "preprocessing", "layer", "pooling", "image_size", "batch_size"}
+        keys |= {
+            "pretrained",
+            "weights",
+            "weights_sha256",
+            "resampling",
+            "augmentation",
+            "precision",
+            "keras",
+            "tensorflow",
+        }
+        assert set(first) == keys
+
+    def test_a_feature_outside_float16_leaves_the_output_alone(
+        self, images: Path, manifest: pd.DataFrame, row: BackboneRow, params: Params, tmp_path: Path
+    ) -> None:
+        huge = build_backbone(row, "random", 0)
+        for weight in huge.weights[::2]:
+            weight.assign(weight * 100)
+        fingerprint = make_fingerprint(huge, row, "random", "float32", params.augmentation)
+        output = tmp_path / "features"
+        output.mkdir()
+        (output / "0.parquet").write_bytes(b"of the last run")
+        with pytest.raises(ValueError, match="does not fit float16"):
+            extract_features(images, manifest, huge, fingerprint, 1, tmp_path / "store", None, output)
+        assert contents(output) == {"0.parquet": b"of the last run"}

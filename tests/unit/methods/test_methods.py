@@ -1,0 +1,464 @@
+"""Methods: each trains, restores its best epoch and repeats itself; inline is two-stage with views."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from graft.data.augmentation import augment, augment_features
+from graft.data.images import load_pixels
+from graft.evaluation.metrics import evaluate
+from graft.evaluation.predictions import read_predictions
+from graft.features.extraction import extract_features, make_fingerprint
+from graft.methods.outcome import Outcome
+from graft.methods.scratch import build_network
+from graft.models.backbones import build_backbone, make_embedder
+from graft.models.serialization import save_model
+from graft.training.fit import best_epoch
+from helpers.outcomes import write_outcome
+
+METHODS = ["two_stage", "two_stage_views", "inline", "scratch"]
+N_TRAIN, N_IMAGES, EPOCHS, STEPS = 20, 40, 3, 3
+EMBEDDED = {
+    "two_stage": N_IMAGES,
+    "two_stage_views": N_IMAGES + 3 * N_TRAIN,
+    "inline": N_IMAGES + EPOCHS * N_TRAIN,
+    "scratch": 0,
+}
+MAPPED = {
+    "two_stage": {"features.npy"},
+    "two_stage_views": {"features.npy"},
+    "inline": {"pixels.npy", "features.npy"},
+    "scratch": {"pixels.npy"},
+}
+
+
+def losses(outcome: Outcome) -> np.ndarray:
+    """The validation loss that the scores amount to."""
+    rows = (outcome.rows["split"] == "validation").to_numpy()
+    numbers = np.searchsorted(outcome.classes, outcome.rows["label"][rows])
+    return -np.log(outcome.scores[rows][np.arange(rows.sum()), numbers]).mean()
+
+
+@pytest.mark.parametrize("method", METHODS)
+class TestEveryMethod:
+    def test_history(self, trained: Any, method: str) -> None:
+        history = pd.read_csv(trained[method].history)
+        assert set(history) == {"epoch", "accuracy", "learning_rate", "loss", "val_accuracy", "val_loss"}
+        assert list(history["epoch"]) == [1, 2, 3]
+        assert np.isfinite(history.to_numpy()).all()
+
+    def test_the_best_epoch_is_restored(self, trained: Any, method: str) -> None:
+        outcome = trained[method].outcome
+        assert losses(outcome) == pytest.approx(outcome.history["val_loss"].min(), rel=1e-3)
+
+    def test_predictions_and_facts(self, trained: Any, manifest: pd.DataFrame, method: str) -> None:
+        predictions, facts = read_predictions(trained[method].predictions)
+        expected = manifest[manifest["split"] != "train"]
+        assert dict(zip(predictions["key"], predictions["y_true"], strict=True)) == dict(
+            zip(expected["key"], expected["label"], strict=True)
+        )
+        assert predictions["split"].value_counts().to_dict() == {"validation": 10, "test": 10}
+        assert facts["method"] == method
+        assert facts["n_seen_train"] == N_TRAIN
+        assert facts["images_embedded"] == EMBEDDED[method]
+        assert facts["backbone"] == ("none" if method == "scratch" else "vgg16")
+        assert facts["pretrained"] is False
+        assert facts["model_bytes"] == trained[method].model.stat().st_size
+        assert facts["epochs"] == EPOCHS
+        assert facts["best_epoch"] == best_epoch(trained[method].outcome.history)
+        assert facts["trainable_params"] <= facts["total_params"]
+
+    def test_timing_stands_apart(self, trained: Any, method: str) -> None:
+        timing = json.loads(trained[method].timing.read_text())
+        assert set(timing) == {"seconds_preparation", "seconds_training"}
+        assert "seconds" not in json.dumps(read_predictions(trained[method].predictions)[1])
+
+    def test_the_same_seed_gives_the_same_bits_in_memory_and_on_disk(
+        self, trained: Any, train: Any, method: str, tmp_path: Path
+    ) -> None:
+        first, again = trained[method].outcome, train(method, memory_limit=1e-9, scratch=tmp_path)
+        assert {file.name for file in tmp_path.iterdir()} == MAPPED[method]
+        pd.testing.assert_frame_equal(first.history, again.history, check_exact=True)
+        assert first.scores.tobytes() == again.scores.tobytes()
+
+
+# In GB: any array of the method would fit on its own, all together do not.
+@pytest.mark.parametrize(("method", "memory_limit"), [("two_stage_views", 0.0012), ("inline", 0.0007)])
+def test_one_memory_limit_holds_for_all_arrays(
+    train: Any, method: str, memory_limit: float, tmp_path: Path
+) -> None:
+    train(method, memory_limit=memory_limit, scratch=tmp_path, epochs=1)
+    assert [file.name for file in tmp_path.iterdir()] == ["features.npy"]
+
+
+@pytest.mark.parametrize("method", ["two_stage", "scratch"])
+def test_another_seed_gives_others(trained: Any, train: Any, method: str) -> None:
+    assert trained[method].outcome.scores.tobytes() != train(method, seeds=(1,), epochs=1).scores.tobytes()
+
+
+class TestIdentity:
+    """The idea graft stands on: the same views, batches and head, but embedded once."""
+
+    @pytest.fixture
+    def steps(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The inputs and class numbers of each step that Keras trains."""
+        seen: list[tuple[np.ndarray, np.ndarray]] = []
+        step = keras.Model.train_on_batch
+
+        def record(model: keras.Model, x: np.ndarray, y: np.ndarray, **options: Any) -> Any:
+            seen.append((x, y))
+            return step(model, x, y, **options)
+
+        monkeypatch.setattr(keras.Model, "train_on_batch", record)
+        return seen
+
+    @pytest.mark.filterwarnings("ignore:precision=bfloat16")  # slow without the instructions, but right
+    @pytest.mark.parametrize(
+        ("standardise", "precision"), [(True, "float32"), (False, "float32"), (True, "bfloat16")]
+    )
+    def test_inline_is_two_stage_with_as_many_views_as_epochs(
+        self,
+        train: Any,
+        steps: list[tuple[np.ndarray, np.ndarray]],
+        params: Any,
+        row: Any,
+        images: Path,
+        manifest: pd.DataFrame,
+        tmp_path: Path,
+        standardise: bool,
+        precision: str,
+    ) -> None:
+        backbone = build_backbone(row, "random", 0, precision)
+        fingerprint = make_fingerprint(backbone, row, "random", precision, params.augmentation)
+        features, store = tmp_path / "features", tmp_path / "store"
+        extract_features(images, manifest, backbone, fingerprint, EPOCHS, store, None, features)
+        head = {**params.inline.head.model_dump(), "standardise": standardise}
+
+        inline = train("inline", embed=make_embedder(backbone, row.batch_size), head=head)
+        cached = train("two_stage_views", features=features, head=head)
+
+        assert len(steps) == 2 * EPOCHS * STEPS
+        for (x, y), (x_cached, y_cached) in zip(
+            steps[: EPOCHS * STEPS], steps[EPOCHS * STEPS :], strict=True
+        ):
+            assert (x.astype(np.float16) == x_cached).all()
+            assert (y == y_cached).all()
+        # The cache rounds a feature to 11 significant bits, so to 2**-11 of itself, up or down. A head
+        # that sums many of them sees less than that, and nine steps of training do not add it up.
+        tolerance = {"rtol": 2**-11, "atol": 2**-11}
+        pd.testing.assert_frame_equal(inline.history, cached.history, **tolerance)
+        np.testing.assert_allclose(inline.scores, cached.scores, **tolerance)
+        assert list(inline.rows["key"]) == list(cached.rows["key"])
+
+    @pytest.mark.parametrize("standardise", [True, False])
+    def test_an_inline_epoch_embeds_the_views_of_its_training_images_and_nothing_else(
+        self,
+        train: Any,
+        params: Any,
+        row: Any,
+        images: Path,
+        manifest: pd.DataFrame,
+        backbone: Any,
+        standardise: bool,
+    ) -> None:
+        embed, seen = make_embedder(backbone, row.batch_size), []
+
+        def recording(pixels: np.ndarray) -> np.ndarray:
+            seen.append(pixels)
+            return embed(pixels)
+
+        train("inline", embed=recording, head={**params.inline.head.model_dump(), "standardise": standardise})
+        keys = {split: list(rows["key"]) for split, rows in manifest.groupby("split")}
+        once = keys["validation"] + keys["test"] + (keys["train"] if standardise else [])
+        expected = [load_pixels(images, once, row.image_size)]
+        plain = load_pixels(images, keys["train"], row.image_size)
+        for epoch in range(EPOCHS):
+            order = np.random.default_rng((0, epoch)).permutation(N_TRAIN)
+            chosen = [keys["train"][i] for i in order]
+            expected.append(augment(plain[order], chosen, [epoch + 1] * N_TRAIN, params.augmentation))
+        epochs = np.reshape([len(batch) for batch in seen[-EPOCHS * STEPS :]], (EPOCHS, STEPS))
+        assert (epochs.sum(axis=1) == N_TRAIN).all()
+        np.testing.assert_array_equal(np.concatenate(seen), np.concatenate(expected))
+
+
+def test_views_are_not_the_plain_images(trained: Any) -> None:
+    views, plain = (trained[method].outcome.history for method in ("two_stage_views", "two_stage"))
+    assert np.abs(views["loss"] - plain["loss"]).max() > 1e-3
+
+
+def test_views_are_taken_in_turn(train: Any) -> None:
+    """With more epochs than views the first view comes again; it does not fail."""
+    assert len(train("two_stage_views", epochs=5).history) == 5
+
+
+def test_test_images_do_not_reach_the_training(trained: Any, manifest: pd.DataFrame) -> None:
+    outcome = trained["two_stage"].outcome
+    assert set(outcome.rows["split"]) == {"validation", "test"}
+    assert not set(outcome.rows["key"]) & set(manifest.loc[manifest["split"] == "train", "key"])
+
+
+def part(outcome: Outcome, seed: int) -> np.ndarray:
+    """The scores with one seed."""
+    return outcome.scores[(outcome.rows["seed"] == seed).to_numpy()]
+
+
+def pixels_of(outcome: Outcome, images: Path, size: int) -> np.ndarray:
+    """The images that the scores of the first seed are of, in their order."""
+    keys = list(outcome.rows["key"][outcome.rows["seed"] == outcome.facts["seeds"][0]])
+    return load_pixels(images, keys, size).astype(np.float32)
+
+
+TUNED = {"blocks": ["block2"], "layers": 0, "optimizer": "adam", "learning_rate": 1e-5, "epochs": 2}
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "changes"),
+    [
+        ("two_stage", 32, {}),
+        ("inline", 32, {"epochs": 1}),
+        ("inline", 32, {"epochs": 1, "fine_tune": TUNED}),
+        ("scratch", 16, {}),
+    ],
+    ids=["two_stage", "inline", "fine-tuned", "scratch"],
+)
+def test_each_seed_is_a_training_of_its_own_and_the_model_is_of_the_first(
+    train: Any, images: Path, method: str, size: int, changes: dict[str, Any]
+) -> None:
+    both = train(method, seeds=(3, 1), **changes)
+    assert both.facts["seeds"] == [3, 1]
+    assert list(dict.fromkeys(both.rows["seed"])) == [3, 1]
+    for seed in (3, 1):
+        alone = train(method, seeds=(seed,), **changes)
+        assert part(both, seed).tobytes() == alone.scores.tobytes()
+    pd.testing.assert_frame_equal(both.history, train(method, seeds=(3,), **changes).history)
+    np.testing.assert_allclose(both.model(pixels_of(both, images, size)), part(both, 3), atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def tuned(train: Any) -> Outcome:
+    return train("inline", epochs=1, fine_tune=TUNED)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_file_does_not_depend_on_what_the_process_built_before(
+    trained: Any, train: Any, method: str, tmp_path: Path
+) -> None:
+    build_network([{"Flatten": {}}, {"Dense": {"units": 3}}, {"Dropout": {"rate": 0.5}}], 16, 3, 0)
+    again = train(method, seeds=(0, 1) if method == "two_stage" else (0,))
+    save_model(again.model, tmp_path / "model.keras")
+    assert (tmp_path / "model.keras").read_bytes() == trained[method].model.read_bytes()
+
+
+class TestFineTuning:
+    def test_the_head_comes_first_and_the_epochs_go_on(self, tuned: Outcome, trained: Any) -> None:
+        head = trained["inline"].outcome.history
+        pd.testing.assert_frame_equal(tuned.history[:1], head[:1])
+        assert list(tuned.history["epoch"]) == [1, 2, 3]
+        assert list(tuned.history["learning_rate"]) == pytest.approx([0.01, 1e-5, 1e-5])
+
+    def test_the_named_block_is_trained_and_no_other_layer(self, tuned: Outcome, backbone: Any) -> None:
+        now = tuned.model.get_layer("backbone").get_layer("vgg16").layers
+        before = {layer.name: layer.get_weights() for layer in backbone.get_layer("vgg16").layers}
+        changed = {
+            layer.name
+            for layer in now
+            if any((a != b).any() for a, b in zip(layer.get_weights(), before[layer.name], strict=True))
+        }
+        assert changed == {"block2_conv1", "block2_conv2"}
+
+    def test_the_model_gives_the_scores(self, tuned: Outcome, images: Path) -> None:
+        np.testing.assert_allclose(tuned.model(pixels_of(tuned, images, 32)), tuned.scores, atol=1e-4)
+        assert losses(tuned) == pytest.approx(tuned.history["val_loss"].min(), rel=1e-3)
+
+    def test_what_it_cost(self, tuned: Outcome) -> None:
+        per_epoch = N_TRAIN + 10  # and the validation images, whose features change now
+        assert tuned.facts["images_embedded"] == N_IMAGES + N_TRAIN + 2 * per_epoch + 20
+
+    def test_it_cannot_make_the_validation_loss_worse(self, train: Any, trained: Any) -> None:
+        """A learning rate far too high: the weights from before are kept, those of the backbone too."""
+        spoilt = train("inline", fine_tune={**TUNED, "learning_rate": 1.0})
+        head = trained["inline"].outcome
+        assert spoilt.history["val_loss"][EPOCHS:].min() > head.history["val_loss"].min()
+        np.testing.assert_allclose(spoilt.scores, head.scores, atol=2**-11)
+
+    def test_views_go_on_where_the_head_stopped(self, train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        views = []
+
+        def record(pixels: np.ndarray, keys: Any, numbers: list[int], spec: Any) -> np.ndarray:
+            views.append(set(numbers))
+            return augment(pixels, keys, numbers, spec)
+
+        monkeypatch.setattr("graft.methods.inline.augment", record)
+        train("inline", epochs=1, fine_tune=TUNED)
+        assert views == [{1}] * STEPS + [{2}] * STEPS + [{3}] * STEPS
+
+    def test_its_draws_are_not_those_of_the_head_again(
+        self, train: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen = []
+
+        def record(pixels: np.ndarray, keys: Any, numbers: list[int], spec: Any) -> np.ndarray:
+            seen.extend(keys)
+            return augment(pixels, keys, numbers, spec)
+
+        monkeypatch.setattr("graft.methods.inline.augment", record)
+        train("inline", epochs=1, sampling="balanced", fine_tune={**TUNED, "epochs": 1})
+        assert sorted(seen[:N_TRAIN]) != sorted(seen[N_TRAIN:])
+
+    def test_a_block_that_does_not_exist_is_refused_before_any_work(self, train: Any, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"fine_tune\.blocks='block9' .* block1, block2"):
+            train("inline", memory_limit=1e-9, scratch=tmp_path, fine_tune={**TUNED, "blocks": ["block9"]})
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", ["two_stage", "two_stage_views"])
+def test_feature_augmentation_changes_what_is_trained_on_and_not_what_is_scored(
+    train: Any, trained: Any, params: Any, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def record(features: np.ndarray, keys: Any, numbers: list[int], spec: Any) -> np.ndarray:
+        seen.append(set(numbers))
+        return augment_features(features, keys, numbers, spec)
+
+    monkeypatch.setattr("graft.methods.two_stage_views.augment_features", record)
+    operations = {**getattr(params, method).feature_augmentation.model_dump(), "brightness": 0.5}
+    outcome = train(method, feature_augmentation=operations)
+    assert seen == [{1}] * STEPS + [{2}] * STEPS + [{3}] * STEPS
+    plain = trained[method].outcome
+    assert np.abs(outcome.history["loss"] - plain.history["loss"]).max() > 1e-4
+    assert outcome.facts["images_embedded"] == plain.facts["images_embedded"]
+
+
+def test_inline_mixes_pixels_and_two_stage_features(train: Any, row: Any, backbone: Any) -> None:
+    embed, seen = make_embedder(backbone, row.batch_size), []
+
+    def recording(pixels: np.ndarray) -> np.ndarray:
+        seen.append(pixels)
+        return embed(pixels)
+
+    train("inline", embed=recording, epochs=1)
+    plain, seen = seen[-STEPS:], []
+    mixed = train("inline", embed=recording, epochs=1, mix="mixup", mix_alpha=1.0)
+    assert all(len(a) == len(b) and (a != b).any() for a, b in zip(plain, seen[-STEPS:], strict=True))
+    assert mixed.facts["images_embedded"] == N_IMAGES + N_TRAIN
+    assert train("two_stage", mix="cutmix", epochs=1).history["loss"].notna().all()
+
+
+def dense(units: int) -> dict[str, Any]:
+    return {"Dense": {"units": units, "activation": "relu"}}
+
+
+def convolution(filters: int) -> dict[str, Any]:
+    return {"Conv2D": {"filters": filters, "kernel_size": 3, "activation": "relu"}}
+
+
+CNN = [
+    {"Rescaling": {"scale": 1 / 255}},
+    convolution(32),
+    convolution(64),
+    {"MaxPooling2D": {}},
+    {"Flatten": {}},
+    dense(128),
+    dense(64),
+]
+
+
+class TestScratch:
+    @pytest.mark.parametrize(
+        ("layers", "message"),
+        [
+            (
+                [{"Flatten": {}}, {"Conv3000": {}}],
+                r"scratch\.layers\[1\]: .*keras\.layers, received 'Conv3000'",
+            ),
+            ([{"Dense": {"unit": 3}}], r"scratch\.layers\[0\]: Dense\({'unit': 3}\) does not work: .*unit"),
+            ([{"Dense": {"units": -1}}], r"scratch\.layers\[0\]: Dense\({'units': -1}\) does not work: ."),
+            (
+                [{"Flatten": {}}, {"MaxPooling2D": {}}],
+                r"scratch\.layers\[1\]: MaxPooling2D\({}\) does not work: .*ndim",
+            ),
+        ],
+    )
+    def test_a_layer_that_cannot_be_built(self, layers: list[dict[str, Any]], message: str) -> None:
+        with pytest.raises(ValueError, match=f"(?s){message}"):
+            build_network(layers, 16, 3, 0)
+
+    def test_it_is_looked_at_before_any_work(self, train: Any, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="received 'Flaten'"):
+            train("scratch", layers=[{"Flaten": {}}], memory_limit=1e-9, scratch=tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_network_that_does_not_end_in_a_vector(self) -> None:
+        with pytest.raises(ValueError, match=r"scratch\.layers: .*shape=\(14, 14, 2\); end the .*Flatten"):
+            build_network([{"Conv2D": {"filters": 2, "kernel_size": 3}}], 16, 3, 0)
+
+    def test_the_layers_of_params_yaml(self, params: Any) -> None:
+        network = build_network(params.scratch.layers, 16, 2, 0)
+        assert [type(layer).__name__ for layer in network.layers] == [
+            "Rescaling",
+            "Conv2D",
+            "Flatten",
+            "Dropout",
+            "Dense",
+        ]
+        assert network.output_shape == (None, 1)
+
+    @pytest.mark.parametrize(
+        ("layers", "size", "channels", "parameters"),
+        [
+            (CNN, 28, 1, 1_207_498),
+            (CNN, 32, 3, 1_634_058),
+            ([{"Flatten": {}}, dense(128), dense(128)], 32, 3, 411_146),
+        ],
+        ids=["fashion-mnist-cnn", "cifar10-cnn", "cifar10-dense"],
+    )
+    def test_the_published_networks(
+        self, layers: list[dict[str, Any]], size: int, channels: int, parameters: int
+    ) -> None:
+        network = build_network(layers, size, 10, 0, channels)
+        assert network.input_shape == (None, size, size, channels)
+        assert network.count_params() == parameters
+
+    @pytest.mark.parametrize("size", [8, 28])
+    def test_gray_images_stay_one_channel_from_the_pixels_to_the_model_file(
+        self, train: Any, images: Any, tmp_path: Path, size: int
+    ) -> None:
+        outcome = train("scratch", color_mode="grayscale", image_size=size, epochs=2)
+        keys = list(outcome.rows["key"])
+        pixels = load_pixels(images, keys, size, color_mode="grayscale").astype(np.float32)
+        assert pixels.shape == (len(keys), size, size, 1)
+        for name in ("first", "second"):
+            save_model(outcome.model, tmp_path / name / "model.keras")
+        first, second = (tmp_path / name / "model.keras" for name in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+        loaded = keras.saving.load_model(first)
+        assert loaded.input_shape == (None, None, None, 1)
+        np.testing.assert_allclose(loaded(pixels), outcome.scores, atol=1e-4)
+        again = train("scratch", color_mode="grayscale", image_size=size, epochs=2, memory_limit=1e-9)
+        assert again.scores.tobytes() == outcome.scores.tobytes()
+
+    @pytest.mark.filterwarnings("ignore:precision=bfloat16")
+    def test_bfloat16_is_for_the_training_and_the_model_is_float32(
+        self, train: Any, trained: Any, images: Path, manifest: pd.DataFrame, tmp_path: Path
+    ) -> None:
+        coarse, exact = train("scratch", precision="bfloat16"), trained["scratch"].outcome
+        assert keras.config.dtype_policy().name == "float32"
+        assert coarse.history["loss"][0] != exact.history["loss"][0]
+        np.testing.assert_allclose(coarse.history["loss"][0], exact.history["loss"][0], rtol=0.05)
+        layers = coarse.model.get_layer("scratch").layers
+        assert {layer.dtype_policy.name for layer in layers} == {"float32"}
+        write_outcome(coarse, "scratch", tmp_path)
+        predictions, facts = read_predictions(tmp_path / "predictions/scratch.parquet")
+        evaluate(predictions, facts, manifest, 0.95, 15)
+        np.testing.assert_allclose(coarse.model(pixels_of(coarse, images, 16)), coarse.scores, atol=0.02)
+
+    def test_its_model_takes_the_pixels(self, trained: Any, images: Any) -> None:
+        outcome = trained["scratch"].outcome
+        pixels = load_pixels(images, list(outcome.rows["key"]), 16).astype(np.float32)
+        np.testing.assert_allclose(outcome.model(pixels), outcome.scores, atol=1e-4)

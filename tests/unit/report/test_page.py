@@ -1,0 +1,292 @@
+"""The report's page: what stands in it, whatever the data set; the stage; how it is opened."""
+
+import os
+import re
+import subprocess
+import sys
+from base64 import b64decode
+from dataclasses import replace
+from io import BytesIO
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from typer.testing import CliRunner
+
+from graft.cli.main import app
+from graft.evaluation.compare import METHODS
+from graft.evaluation.predictions import SCORE
+from graft.report.gallery import HESITANT, MISTAKES, SAMPLES, choose_gallery
+from graft.report.page import CONTENTS, percent_sign
+from graft.report.provenance import NO_COMMIT, describe_commit
+from graft.report.tables import compare_methods
+from graft.report.thumbnails import LONGEST, make_picture
+from helpers.comparison import TIMING
+from helpers.pages import FLOWERS, NAMES, Parsed, build, encode, make_manifest, photo, predict, write_inputs
+from helpers.repository import ROOT
+from helpers.work_trees import commit
+
+
+@pytest.fixture(params=["page", "many", "least"])
+def any_page(request):
+    built = request.getfixturevalue(request.param)
+    return built[1] if request.param == "many" else built
+
+
+def test_headings_follow_each_other_and_the_contents_lead_to_them(any_page):
+    parsed = Parsed(any_page)
+    levels = [int(tag[1]) for tag, _, _ in parsed.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    ids = [attrs["id"] for _, attrs, _ in parsed.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    links = [attrs["href"] for attrs in parsed.all("a")]
+    assert [link.removeprefix("#") for link in links] == [section["id"] for section in parsed.all("section")]
+    for section in parsed.all("section"):
+        assert section["aria-labelledby"] in ids
+        assert CONTENTS[section["id"]] in parsed.words
+
+
+def test_it_needs_no_other_file_and_no_script(any_page):
+    parsed = Parsed(any_page)
+    assert not {"script", "link", "iframe", "object", "base"} & {tag for tag, _, _ in parsed.tags}
+    for tag, attrs, _ in parsed.tags:
+        assert not [name for name in attrs if name.startswith("on")]
+        for name in ("src", "href", "action", "data"):
+            assert attrs.get(name, "#").startswith(("#", "data:image/")), (tag, attrs)
+    without_namespace = any_page.replace("http://www.w3.org/2000/svg", "")
+    assert "http:" not in without_namespace
+    assert "https:" not in without_namespace
+    assert "@import" not in any_page
+    assert set(re.findall(r"url\((.)", any_page)) <= {"#"}
+    policy = {attrs["http-equiv"]: attrs["content"] for attrs in parsed.all("meta") if "http-equiv" in attrs}
+    assert policy["Content-Security-Policy"].startswith("default-src 'none'")
+    assert parsed.all("html") == [{"lang": "en"}]
+    assert len(parsed.all("title")) == 1
+    assert "viewport" in {attrs.get("name") for attrs in parsed.all("meta")}
+
+
+def test_pictures_have_texts_and_tables_headers(any_page):
+    parsed = Parsed(any_page)
+    assert parsed.all("img")
+    for attrs in parsed.all("img"):
+        assert attrs["alt"].strip()
+        assert max(int(attrs["width"]), int(attrs["height"])) <= LONGEST
+        assert Image.open(BytesIO(b64decode(attrs["src"].partition(",")[2]))).width == int(attrs["width"])
+    assert all(
+        attrs["aria-label"].strip() for _, attrs, _ in parsed.tags if attrs.get("role") in ("img", "region")
+    )
+    assert all(attrs["scope"] in ("col", "row") for attrs in parsed.all("th"))
+    inside = [parent for tag, _, parents in parsed.tags if tag == "table" for parent in parents[-1:]]
+    assert inside
+    assert set(inside) == {"div"}
+    assert len(parsed.all("caption")) == len(parsed.all("thead")) == len(inside)
+    scrolls = [attrs for attrs in parsed.all("div") if attrs.get("class") == "scroll"]
+    assert [attrs["tabindex"] for attrs in scrolls] == ["0"] * len(inside)
+
+
+def test_it_is_small(many, page):
+    assert len(many[1].encode()) < 5_000_000
+    assert len(page.encode()) < 1_000_000
+
+
+def test_what_the_numbers_say_is_said(page):
+    words = Parsed(page).words
+    assert "The backbone vgg19 has random weights: this page shows that the machinery works" in words
+    assert "flowers: 24 images of 3 classes" in words
+    assert "git switch --detach 0 && make repro" in words
+    assert "0123456789ab of 2026-11-23" in words
+    assert re.search(
+        r"(is better than .* and worse on \d+|on the same images|each better on \d+ images?): no significant",
+        words,
+    )
+    assert re.search(r"two_stage: [\d.]+ ± [\d.]+ % \(2 seeds", words)
+    assert "rose/<i>bad</i>.jpg truncated" in words
+    assert "1 of them in another split" in words
+
+
+def test_the_name_of_a_class_comes_out_as_text(many):
+    parsed = Parsed(many[1])
+    for name in NAMES:
+        assert f"photo labelled {name}, {name}/" in " ".join(attrs["alt"] for attrs in parsed.all("img"))
+        assert name in parsed.words
+    assert not [tag for tag, _, parents in parsed.tags if "th" in parents and tag not in ("bdi", "wbr")]
+
+
+def test_with_nothing_to_show_it_says_so(least):
+    words = Parsed(least).words
+    assert "No test image was classified wrong by any method." in words
+    assert "No method was explained." in words
+    assert "No method rests on a backbone" in words
+    assert "Backbone none" in words
+    assert "Pairs of methods" not in words
+    assert "Over the seeds" not in words
+    assert "Not pre-trained" not in words
+    assert "0 were rejected (0.0%)" in words
+    assert {attrs["class"] for attrs in Parsed(least).all("img")} == {"tiny"}
+
+
+def test_mistakes_beyond_those_shown_are_counted(many):
+    inputs, page = many
+    gallery = inputs.gallery
+    assert len(gallery.mistakes) == MISTAKES
+    assert len(gallery.hesitant) == HESITANT
+    words = Parsed(page).words
+    assert f"{gallery.n_mistakes:,} of 400 test images were classified wrong" in words
+    assert f"{gallery.n_mistakes - MISTAKES:,} more mistakes are not shown." in words
+    assert f"{gallery.n_hesitant - HESITANT:,} more hesitant hits are not shown." in words
+
+
+def test_a_grad_cam_says_what_it_explains(page):
+    alts = [attrs["alt"] for attrs in Parsed(page).all("img")]
+    assert [
+        alt for alt in alts if re.match("where two_stage looked, answering (daisy|rose|tulip) with 98", alt)
+    ]
+    assert not [alt for alt in alts if "scratch" in alt]
+
+
+def test_the_same_inputs_give_the_same_bytes(inputs, page):
+    images = dict(reversed(inputs.images.items()))
+    manifest = inputs.manifest.sample(frac=1, random_state=1)
+    shuffled = replace(inputs, images=images, manifest=manifest)
+    assert build(shuffled) == page
+
+
+@pytest.mark.parametrize(("score", "text"), [(1.0, "100"), (0.9999, "99"), (0.985, "98"), (0.004, "0")])
+def test_only_what_is_certain_is_100_percent(score, text):
+    assert percent_sign(score) == f"{text}\N{NO-BREAK SPACE}%"
+
+
+# --- which pictures -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([0.0, 0.1, 0.5, 1.0]), st.integers(1, 4))
+def test_mistakes_are_all_there_those_hard_for_all_first_then_by_confidence(seed, share_wrong, n_methods):
+    manifest, rng = make_manifest(FLOWERS, 6), np.random.default_rng(seed)
+    predictions = {
+        method: (predict(manifest, FLOWERS, rng, share_wrong, [0, 1]), {"seeds": [0, 1]})
+        for method in METHODS[:n_methods]
+    }
+    gallery = choose_gallery(predictions, manifest, {"methods": [], "images": []})
+    ranks = [(not case.hard_for_all, -case.worst) for case in gallery.mistakes]
+    assert ranks == sorted(ranks)
+    assert gallery.n_hard == sum(case.hard_for_all for case in gallery.mistakes)
+    wrong = {}
+    for method, (frame, _) in predictions.items():
+        for row in frame[(frame["split"] == "test")].to_dict("records"):
+            label = max(FLOWERS, key=lambda name, row=row: row[SCORE + name])
+            wrong.setdefault((row["key"], method), []).append(label != row["y_true"])
+    answers = {
+        (case.key, a.method): (not a.right, a.n_wrong) for case in gallery.mistakes for a in case.answers
+    }
+    keys = {key for (key, _), by_seed in wrong.items() if by_seed[0]}
+    assert {key for key, _ in answers} == keys
+    assert answers == {pair: (by_seed[0], sum(by_seed)) for pair, by_seed in wrong.items() if pair[0] in keys}
+
+
+def test_a_sample_is_of_train_and_there_is_one_a_class():
+    manifest = make_manifest([f"{n:03d}" for n in range(SAMPLES + 5)], 2)
+    only = choose_gallery({}, manifest[manifest["split"] != "train"], {"images": []}).samples
+    samples = choose_gallery({}, manifest.sample(frac=1, random_state=0), {"images": []})
+    assert (len(samples.samples), samples.n_classes) == (SAMPLES, SAMPLES + 5)
+    by_key = manifest.set_index("key")
+    assert {by_key.loc[key, "split"] for key, _ in samples.samples.values()} == {"train"}
+    assert {by_key.loc[key, "split"] for key, _ in only.values()} == {"validation"}
+    assert all(by_key.loc[key, "label"] == label for label, (key, _) in samples.samples.items())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([1, 3]))
+def test_a_thumbnail_keeps_the_aspect_ratio_and_what_is_tiny_its_pixels(height, width, channels):
+    pixels = photo(0, (height, width), channels)
+    shown = make_picture(encode(pixels, "PNG"))
+    assert max(shown.width, shown.height) == min(LONGEST, max(height, width))
+    longest = max(height, width)
+    assert abs(shown.width - shown.height - (width - height) * min(1, LONGEST / longest)) <= 1.01
+    assert shown.tiny == (longest <= 64)
+    thumbnail = Image.open(BytesIO(b64decode(shown.uri.removeprefix("data:image/webp;base64,"))))
+    assert thumbnail.size == (shown.width, shown.height)
+    if shown.tiny:
+        gray = np.repeat(pixels.reshape(height, width, channels), 3 // channels, axis=2)
+        assert (np.asarray(thumbnail.convert("RGB")) == gray).all()
+
+
+def test_the_best_of_a_column_is_marked_also_twice_and_what_is_unknown_is_a_dash(inputs):
+    timing = {stage: times for stage, times in TIMING.items() if stage != "train_inline"}
+    table = compare_methods(inputs.comparison, timing)
+    assert table.headers[:3] == ["method", "test accuracy, %", "95 % interval"]
+    seconds = [cells[-1] for _, cells in table.rows]
+    assert [cell.text for cell in seconds] == ["12.0", "12.5", "-", "33.0"]
+    assert [cell.best for cell in seconds] == [True, False, False, False]
+    parameters = [cells[table.headers.index("all parameters") - 1] for _, cells in table.rows]
+    assert [cell.best for cell in parameters] == [False, False, False, True]
+    spread = [cells[2].text for _, cells in table.rows]
+    assert "±" in spread[0]
+    assert spread[2:] == ["one seed", "one seed"]
+    accuracies = zip(inputs.comparison["methods"], [0.9002, 0.9001, 0.9, 0.5], strict=True)
+    rows = [row | {"test_accuracy": accuracy} for row, accuracy in accuracies]
+    equal = compare_methods(inputs.comparison | {"methods": rows}, {})
+    assert [cells[0].best for _, cells in equal.rows] == [True, True, True, False]
+
+
+def test_without_a_commit_it_says_so(inputs):
+    words = Parsed(build(inputs, provenance=NO_COMMIT)).words
+    assert NO_COMMIT.notes[0] in words
+    assert "Rebuild it" not in words
+
+
+# --- the stage and the command ------------------------------------------------------------------------
+
+
+def test_the_stage_writes_that_page_whatever_the_order_of_sets(inputs, page, work):
+    write_inputs(inputs, work)
+    commit(work)
+    expected = page.replace("flowers", "demo")
+    # Sets have another order there than here.
+    environment = os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": str(ROOT / "stages")}
+    code = "import runpy, sys; runpy.run_module('report', run_name='__main__'); "
+    code += "assert 'keras' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=work, env=environment, check=True)
+    written = (work / "reports/index.html").read_text(encoding="utf-8")
+    head, _, rest = written.partition("<nav")
+    assert rest == expected.partition("<nav")[2]
+    assert describe_commit(work).commit in head
+    assert str(work) not in written
+
+
+def test_open_opens_it_in_the_browser_and_prints_where_it_is(tmp_path):
+    """The browser is a program that writes down what it is given."""
+    page = tmp_path / "reports/index.html"
+    page.parent.mkdir()
+    page.write_text("")
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/opened"\n')
+    browser.chmod(0o755)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from graft.cli.main import app; app()",
+            "report",
+            "open",
+            "--root",
+            str(tmp_path),
+        ],
+        env=os.environ | {"BROWSER": str(browser)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{page.as_posix()}\n"
+    assert (tmp_path / "opened").read_text() == f"{page.as_uri()}\n"
+
+
+def test_open_says_what_to_do_where_there_is_no_page(tmp_path):
+    result = CliRunner().invoke(app, ["report", "open", "--root", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "reports/index.html: run `dvc repro report` first" in result.stderr

@@ -1,0 +1,87 @@
+"""Where a page comes from, and the command that rebuilds it."""
+
+import re
+import shutil
+
+import yaml
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import load_yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graft.report.provenance import NO_COMMIT, describe_commit, list_overrides, name_dataset
+from helpers.repository import ROOT, edit, run
+from helpers.work_trees import commit
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="$", exclude_categories=("Cc",)), max_size=9)
+TEXT = TEXT.filter(lambda text: not re.match(r"[0-9.]+e", text))
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**6), 10**6),
+    st.sampled_from([0.1, 1e-05, -2.5, "null", "TRUE", "007", "a b", "it's", '"', "\\", 'a\\"', "~/x"]),
+    TEXT,
+)
+KEYS = st.sampled_from(["learning_rate", "a", "b-1", "layer2"])
+LAYERS = st.dictionaries(KEYS, st.dictionaries(KEYS, SCALARS, max_size=2), min_size=1, max_size=1)
+LISTS = st.lists(SCALARS | LAYERS, max_size=3)
+BLOCKS = st.dictionaries(KEYS, st.tuples(SCALARS | LISTS, SCALARS | LISTS), max_size=3)
+CLASSES = st.sampled_from(["my cat", "a,b", "a:b"])
+COUNTS = st.dictionaries(KEYS | CLASSES, st.integers(0, 99), min_size=1, max_size=2)
+
+
+@settings(max_examples=100, deadline=None)
+@given(BLOCKS, BLOCKS, st.tuples(st.none(), COUNTS) | st.tuples(COUNTS, st.none()))
+def test_the_overrides_turn_one_params_yaml_into_the_other(tmp_path_factory, top, inner, counts):
+    """As DVC itself applies them."""
+    old, new = (
+        {**_side(top, i), "block": _side(inner, i), "max_per_class": counts[i]} | [{}, {"row": {"x": 1}}][i]
+        for i in (0, 1)
+    )
+    file = tmp_path_factory.getbasetemp() / "params.yaml"
+    file.write_text(yaml.safe_dump(old, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    apply_overrides(file, list(list_overrides(old, new)))
+    assert load_yaml(file) == new
+
+
+def _side(pairs, i):
+    return {key: pair[i] for key, pair in pairs.items()}
+
+
+def test_a_folder_is_called_by_its_own_name():
+    assert name_dataset("folder", "/home/me/my photos/") == "my photos"
+    assert name_dataset("folder", "photos.zip") == "photos.zip"
+    assert name_dataset("demo", "photos") == "demo"
+
+
+def test_without_a_commit_or_git_no_command_is_promised(work, tmp_path):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    shutil.copy(ROOT / "params.yaml", bare)
+    for folder in (work, bare):
+        assert describe_commit(folder) == NO_COMMIT
+
+
+def test_the_commit_its_date_and_the_command_that_rebuilds_it(work):
+    commit_hash = commit(work)
+    found = describe_commit(work)
+    assert found.commit == commit_hash[:12]
+    assert found.date == run(work, "git", "log", "-1", "--format=%cI").strip()
+    assert found.command == f"git switch --detach {commit_hash[:12]} && make repro"
+    assert found.notes == ()
+
+
+def test_what_differs_from_the_commit_is_set_or_named(work):
+    commit(work)
+    edit(work, {"dataset": "folder", "source": "/home/me/my photos"})
+    (work / "stages/x.py").write_text("1")
+    (work / "stages/é.py").write_text("")
+    found = describe_commit(work)
+    command = "dvc exp run -S dataset=folder -S 'source=\"/path/to/my photos\"'"
+    assert found.command.endswith(f'&& make setup && PATH="$PWD/.venv/bin:$PATH" {command}')
+    notes = " ".join(found.notes)
+    assert "2 values of params.yaml differ from that commit." in notes
+    assert "Code that is not in that commit was in use: stages/x.py, stages/é.py." in notes
+    assert "the same photos" in notes
+    assert "“/path/to” stands for a folder" in notes
+    assert "/home/me" not in f"{found}"

@@ -1,0 +1,104 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graft.report.terminal import describe_pair
+from graft.report.words import better_method, describe_mistakes, describe_test, most_confused
+
+PAIR = {"first": "two_stage", "second": "inline", "n_first_only": 9, "n_second_only": 14}
+PAIR |= {"p_value": 0.404873, "p_value_holm": 0.404873}
+COUNTS = st.integers(0, 30)
+
+
+def make_metrics(matrix, classes):
+    return {"classes": classes, "test": {"confusion_matrix": matrix}}
+
+
+def test_a_verdict_is_the_sentence_of_the_issue():
+    assert describe_test(PAIR, 0.05) == (
+        "inline is better than two_stage on 14 images and worse on 9: no significant difference, p = 0.40"
+    )
+
+
+def test_holms_p_decides_and_is_said_where_it_differs():
+    pair = PAIR | {"n_second_only": 25, "p_value": 0.0093, "p_value_holm": 0.056}
+    assert describe_test(pair, 0.05) == (
+        "inline is better than two_stage on 25 images and worse on 9: no significant difference, "
+        "p = 0.0093 (0.056 after Holm's adjustment)"
+    )
+    assert ": a significant difference, p = 0.0093" in describe_test(pair, 0.06)
+
+
+def test_small_numbers_of_images_and_of_p():
+    pair = PAIR | {"n_first_only": 1, "n_second_only": 0, "p_value": 1.0, "p_value_holm": 1.0}
+    assert describe_test(pair, 0.05) == (
+        "two_stage is better than inline on 1 image and worse on 0: no significant difference, p = 1.0"
+    )
+    assert describe_test(pair | {"n_first_only": 0}, 0.05) == (
+        "two_stage and inline are right on the same images: no significant difference, p = 1.0"
+    )
+    assert describe_test(pair | {"n_second_only": 1}, 0.05) == (
+        "two_stage and inline are each better on 1 image: no significant difference, p = 1.0"
+    )
+    surely = PAIR | {"p_value": 1e-9, "p_value_holm": 6e-9}
+    assert describe_test(surely, 0.05).endswith("a significant difference, p < 0.0001")
+    assert describe_test(surely | {"p_value_holm": 0.001}, 0.05).endswith(
+        "p < 0.0001 (0.0010 after Holm's adjustment)"
+    )
+
+
+@given(COUNTS, COUNTS, st.floats(0, 1), st.floats(1e-3, 0.5))
+def test_the_sentence_and_the_tables_line_agree(n_first, n_second, p, significance):
+    pair = PAIR | {"n_first_only": n_first, "n_second_only": n_second, "p_value": p, "p_value_holm": p}
+    better, said = better_method(pair, significance), describe_test(pair, significance)
+    assert ("no significant" in said) == (better is None) == (p >= significance)
+    line = describe_pair(pair, significance)
+    assert line.endswith(": no significant difference" if better is None else f"): {better} is better")
+    if better and n_first != n_second:
+        assert said.startswith(f"{better} is better than ")
+
+
+def test_most_confused_pairs_in_words():
+    classes = ["daisy", "rose", "tulip"]
+    metrics = {
+        "two_stage": make_metrics([[20, 0, 0], [1, 18, 1], [0, 7, 13]], classes),
+        "inline": make_metrics([[18, 2, 0], [0, 20, 0], [3, 0, 17]], classes),
+    }
+    assert describe_mistakes(metrics) == [
+        "7 of 20 tulip images were called rose by two_stage",
+        "3 of 20 tulip images were called daisy by inline",
+        "2 of 20 daisy images were called rose by inline",
+        "1 of 20 rose images was called daisy by two_stage",
+        "1 of 20 rose images was called tulip by two_stage",
+    ]
+
+
+def test_of_equal_counts_the_larger_share_comes_first():
+    metrics = {"inline": make_metrics([[8, 2, 0], [2, 2, 0], [1, 0, 0]], ["cat", "dog", "<b>x"])}
+    assert describe_mistakes(metrics) == [
+        "2 of 4 dog images were called cat by inline",
+        "2 of 10 cat images were called dog by inline",
+        "the only <b>x image was called cat by inline",
+    ]
+
+
+def test_without_a_mistake():
+    assert describe_mistakes({"inline": make_metrics([[3, 0], [0, 4]], ["cat", "dog"])}) == [
+        "no image was mistaken"
+    ]
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=3, max_size=3), st.integers(1, 9)
+)
+def test_the_pairs_are_the_largest_off_the_diagonal(matrix, limit):
+    found = most_confused({"inline": make_metrics(matrix, ["a", "b", "c"])}, limit)
+    off = sorted((n for i, row in enumerate(matrix) for j, n in enumerate(row) if n and i != j), reverse=True)
+    assert [pair.n for pair in found] == off[:limit]
+    assert all(pair.n <= pair.support for pair in found)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_verb_follows_the_number(n):
+    (said,) = describe_mistakes({"inline": make_metrics([[5, n], [0, 4]], ["cat", "dog"])})
+    assert f"cat images {'was' if n == 1 else 'were'} called" in said
