@@ -27,9 +27,9 @@ from graft.training.tracking import Curve
 from graft.utils.memory import allocate
 
 PARAMS = {"backbone": Text, "weights": Text, "features.memory_limit": Positive, "linear": Linear}
-GRID = tuple(float(f"{10 ** (i / 2):.0e}") for i in range(-8, 3))  # half decades: 0.0001, 0.0003, ... 10
-MAX_ITER, PATIENCE, BATCH_SIZE = 1000, 1, 256
-SMALLEST = 1e-12  # square of a row's length, as in keras.layers.UnitNormalization
+GRID = tuple(float(f"{10 ** (i / 2):.0e}") for i in range(-8, 7))  # half decades: 0.0001, 0.0003, ... 1000
+MAX_ITER, PATIENCE, BATCH_SIZE = 1000, 2, 256
+SHORTEST = 1e-12  # length of a row, as in keras.layers.UnitNormalization
 
 
 def train(params: SimpleNamespace, run: Run) -> Outcome:
@@ -145,7 +145,7 @@ def normalise(x: np.ndarray, how: str, scaler: StandardScaler | None = None) -> 
     array([[0.849, 1.131]])
     """
     if how == "l2":
-        length = np.sqrt(np.maximum(np.square(x).sum(1, keepdims=True), SMALLEST))
+        length = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), SHORTEST)
         return np.asarray(x * sqrt(x.shape[1]) / length)
     return np.asarray(scaler.transform(x)) if scaler else x
 
