@@ -97,16 +97,16 @@ def prepare(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return {
-        "n_read": len(rows) + len(rejects),
-        "n_images": len(kept),
-        "n_shards": n_shards,
         "bytes": n_bytes,
         "classes": dict(sorted(Counter(row.label for row in kept).items())),
+        "duplicate_paths": [{"dropped": other.path, "kept": one.path} for one, other in dropped],
         "duplicates": len(dropped),
         "duplicates_across_splits": sum(one.split != other.split for one, other in dropped),
-        "duplicate_paths": [{"kept": one.path, "dropped": other.path} for one, other in dropped],
-        "rejected_share": len(rejects) / (len(rows) + len(rejects)),
+        "n_images": len(kept),
+        "n_read": len(rows) + len(rejects),
         "n_rejected": len(rejects),
+        "n_shards": n_shards,
+        "rejected_share": len(rejects) / (len(rows) + len(rejects)),
         "rejects": [{"path": path, "reason": reason} for path, reason in sorted(rejects)],
     }
 
