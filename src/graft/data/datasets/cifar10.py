@@ -46,7 +46,7 @@ def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = S
 
 
 def read(raw: Path) -> Iterator[RawImage]:
-    """Yield the photos of the archive in ``raw``: ``train/data_batch_1/00000.png``, ...
+    """Yield the photos of the archive in ``raw``: ``train/data_batch_1/00000.bmp``, ...
 
     Raises:
         ValueError: if the archive is damaged or lacks a batch, a batch is no whole number of records, or a

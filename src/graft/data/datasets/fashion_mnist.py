@@ -78,7 +78,7 @@ def fetch(
 
 
 def read(raw: Path) -> Iterator[RawImage]:
-    """Yield the pictures of the files in ``raw``, gray: ``train/00000.png``, ... and ``test/00000.png``, ...
+    """Yield the pictures of the files in ``raw``, gray: ``train/00000.bmp``, ... and ``test/00000.bmp``, ...
 
     They are numbered as in the files, and so as in ``keras.datasets.fashion_mnist``.
 
