@@ -1,4 +1,4 @@
-"""What the tests of the TensorFlow side share: a tiny data set, a tiny backbone, the methods trained once.
+"""What the tests of the TensorFlow side share: a tiny dataset, a tiny backbone, the methods trained once.
 
 TensorFlow is imported in the fixtures, so that the other tests start without it.
 """

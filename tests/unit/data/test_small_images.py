@@ -79,9 +79,9 @@ def test_what_is_written_as_fashion_mnist_is_read_back(n_train: int, n_test: int
     with TemporaryDirectory() as folder:
         images = list(fashion_mnist.read(write_fashion_mnist(Path(folder), **parts)))
     expected = [
-        (f"{split}/{i:05d}.bmp", fashion_mnist.CLASSES[number], split, picture.tolist())
-        for split, (pictures, numbers) in parts.items()
-        for i, (picture, number) in enumerate(zip(pictures, numbers, strict=True))
+        (f"{split}/{i:05d}.bmp", fashion_mnist.CLASSES[number], split, array.tolist())
+        for split, (arrays, numbers) in parts.items()
+        for i, (array, number) in enumerate(zip(arrays, numbers, strict=True))
     ]
     assert [(*image[:3], pixels(image).tolist()) for image in images] == expected
 
@@ -142,10 +142,10 @@ def test_what_is_written_as_cifar10_is_read_back(n_train: int, n_test: int, seed
     with TemporaryDirectory() as folder:
         images = list(cifar10.read(write_cifar10(Path(folder), **parts)))
     assert len({image.path for image in images}) == n_train + n_test
-    for split, (pictures, numbers) in parts.items():
+    for split, (arrays, numbers) in parts.items():
         found = [image for image in images if image.split == split]
         assert [image.label for image in found] == [cifar10.CLASSES[number] for number in numbers]
-        assert (np.stack([pixels(image) for image in found]) == pictures).all()
+        assert (np.stack([pixels(image) for image in found]) == arrays).all()
     assert images[0].path == "train/data_batch_1/00000.bmp"
     assert images[-1].path == f"test/test_batch/{n_test - 1:05d}.bmp"
 
@@ -256,10 +256,10 @@ def test_the_official_test_set_stays_and_validation_is_taken_from_train(tmp_path
     assert set(manifest.loc[manifest["split"] == "test", "path"]) == {f"test/{i:05d}.bmp" for i in range(20)}
 
 
-def test_a_picture_in_train_and_test_stays_in_test_only(tmp_path: Path) -> None:
-    pictures = TRAIN[0].copy()
-    pictures[40], pictures[50] = TEST[0][2], pictures[30]
-    report, images = prepared(tmp_path, (pictures, TWO_CLASSES), TEST)
+def test_an_image_in_train_and_test_stays_in_test_only(tmp_path: Path) -> None:
+    arrays = TRAIN[0].copy()
+    arrays[40], arrays[50] = TEST[0][2], arrays[30]
+    report, images = prepared(tmp_path, (arrays, TWO_CLASSES), TEST)
     assert report["duplicate_paths"] == [
         {"kept": "test/00002.bmp", "dropped": "train/00040.bmp"},
         {"kept": "train/00030.bmp", "dropped": "train/00050.bmp"},
@@ -270,13 +270,13 @@ def test_a_picture_in_train_and_test_stays_in_test_only(tmp_path: Path) -> None:
     assert sizes(manifest, "T-shirt/top") == (26, 2, 10)
 
 
-def test_a_picture_under_two_labels_is_refused_or_rejected_from_both_splits(tmp_path: Path) -> None:
-    pictures = TRAIN[0].copy()
-    pictures[41] = TEST[0][2]
+def test_an_image_under_two_labels_is_refused_or_rejected_from_both_splits(tmp_path: Path) -> None:
+    arrays = TRAIN[0].copy()
+    arrays[41] = TEST[0][2]
     with pytest.raises(ValueError, match=r"several for 1 of 79; .* prepare.label_conflicts=reject:\n"):
-        prepared(tmp_path, (pictures, TWO_CLASSES), TEST)
-    report, images = prepared(tmp_path, (pictures, TWO_CLASSES), TEST, label_conflicts="reject")
-    reason = "the same picture is labelled 'T-shirt/top' and 'Trouser'"
+        prepared(tmp_path, (arrays, TWO_CLASSES), TEST)
+    report, images = prepared(tmp_path, (arrays, TWO_CLASSES), TEST, label_conflicts="reject")
+    reason = "the same image is labelled 'T-shirt/top' and 'Trouser'"
     both = ["test/00002.bmp", "train/00041.bmp"]
     assert report["rejects"] == [{"path": path, "reason": reason} for path in both]
     assert (report["n_read"], report["n_images"], report["n_rejected"]) == (80, 78, 2)
