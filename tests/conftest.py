@@ -1,4 +1,4 @@
-"""What the tests of the TensorFlow side share: a tiny data set, a tiny backbone, the methods trained once.
+"""What the tests of the TensorFlow side share: a tiny dataset, a tiny backbone, the methods trained once.
 
 TensorFlow is imported in the fixtures, so that the other tests start without it.
 """
@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 from filelock import FileLock
 
+from graft.config.load import read_params
 from graft.methods.params import Params, parse_params
 from graft.methods.registry import METHODS
 from helpers import repository
@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def params() -> Params:
     """params.yaml at the size of a test: VGG16 at 32 pixels, cut after its second block."""
-    values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values: dict[str, Any] = read_params(ROOT / "params.yaml")
     row = {"layer": "block2_pool", "image_size": 32, "batch_size": 8}
     head = {
         "pooling": "avg",

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
+from dvc.utils.serialize import dump_yaml
 from PIL import Image
+
+from graft.config.load import read_params
 
 ROOT = Path(__file__).parents[2]
 VIEWS = 3
@@ -86,14 +88,14 @@ def executed(output):
 def edit(repo, values):
     """Set values of params.yaml, {dotted key: value}."""
     file = repo / "params.yaml"
-    params = yaml.safe_load(file.read_text())
+    params = read_params(file)
     for key, value in values.items():
         *blocks, last = key.split(".")
         block = params
         for name in blocks:
             block = block[name]
         block[last] = value
-    file.write_text(yaml.safe_dump(params, sort_keys=False))
+    dump_yaml(file, params)
 
 
 def hashes(repo):

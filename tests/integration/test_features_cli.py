@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from dvc.utils.serialize import dump_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -47,7 +47,7 @@ def root(params, images, features, manifest, tmp_path):
     shutil.copytree(features, root / "data/features")
     shutil.copytree(features.parent / "store", root / ".graft/features")
     write_manifest(manifest, root / "data/manifest.csv")
-    (root / "params.yaml").write_text(yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False))
+    dump_yaml(root / "params.yaml", params.model_dump(mode="json"))
     return root
 
 

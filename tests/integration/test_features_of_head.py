@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
+from dvc.utils.serialize import loads_yaml
 
 from graft.config.features import Augmentation, BackboneRow
 from graft.features.format import read_features, read_metadata, write_features
@@ -206,7 +206,7 @@ class TestMerge:
         self, extract: Any, merging: Path, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         tracked = subprocess.check_output(["git", "show", "theirs:data/features.dvc"], cwd=merging, text=True)
-        md5 = yaml.safe_load(tracked)["outs"][0]["md5"]
+        md5 = loads_yaml(tracked)["outs"][0]["md5"]
         (merging / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
         from_store, from_head, embedded = came_from(extract(merging))
         assert (from_store, from_head + embedded) == (0, N_IMAGES + N_VIEWS)

@@ -10,8 +10,9 @@ from io import BytesIO
 
 import pandas as pd
 import pytest
-import yaml
+from dvc.utils.serialize import dump_yaml, load_yaml
 
+from graft.config.load import read_params
 from helpers.repository import (
     AFTER_A_HEAD,
     METHODS,
@@ -153,7 +154,7 @@ def test_an_experiment_trains_one_head_shows_and_is_taken_back_without_training(
     assert hashes(repo) == before
 
 
-def test_an_experiment_changes_one_line_of_params(tmp_path):
+def test_an_experiment_changes_one_value_of_params_and_no_comment(tmp_path):
     repo = tmp_path / "repo"
     repo.mkdir()
     shutil.copy(ROOT / "params.yaml", repo)
@@ -162,9 +163,15 @@ def test_an_experiment_changes_one_line_of_params(tmp_path):
     dvc(repo, "init", "--quiet")
     run(repo, "git", "add", "--all")
     run(repo, "git", "commit", "--quiet", "--message", "start")
+    expected = read_params(ROOT / "params.yaml")
+    expected["seed"] = 1
     dvc(repo, "exp", "run", "--set-param", "seed=1")
-    diff = run(repo, "git", "diff", "--numstat", "params.yaml")
-    assert diff.split()[:2] == ["1", "1"], "params.yaml is not in the style that `dvc exp run -S` writes"
+    assert read_params(repo / "params.yaml") == expected
+    expected["two_stage"]["head"]["dense"] = []
+    dvc(repo, "exp", "run", "--set-param", "two_stage.head.dense=[]")
+    assert read_params(repo / "params.yaml") == expected
+    comments = [re.findall("#.*", (root / "params.yaml").read_text()) for root in (ROOT, repo)]
+    assert comments[0] == comments[1]
 
 
 def test_an_experiment_elsewhere_runs_the_code_of_its_own_checkout(repo):
@@ -186,7 +193,7 @@ class TestStatus:
 
     @pytest.fixture
     def lock(self, clone):
-        return yaml.safe_load((clone / "dvc.lock").read_text())
+        return load_yaml(clone / "dvc.lock")
 
     def status(self, clone, fails=True):
         *stages, last = run(clone, "graft", "status", fails=fails).splitlines()
@@ -215,12 +222,12 @@ class TestStatus:
         for dep in lock["stages"]["train_inline"]["deps"]:
             if dep["path"] == "data/manifest.csv":
                 dep["md5"] = "0" * 32
-        (clone / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+        dump_yaml(clone / "dvc.lock", lock)
         assert self.status(clone)[0] == {"train_inline": "data/manifest.csv made anew since"}
 
     def test_a_stage_that_was_never_run_makes_it_stale(self, clone, lock):
         del lock["stages"]["report"]
-        (clone / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+        dump_yaml(clone / "dvc.lock", lock)
         stale, last = self.status(clone)
         assert stale == {"report": "not in dvc.lock"}
         assert "dvc.lock is stale: run `dvc repro`" in last

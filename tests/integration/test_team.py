@@ -11,7 +11,7 @@ from hashlib import md5
 from types import MappingProxyType, SimpleNamespace
 
 import pytest
-import yaml
+from dvc.utils.serialize import load_yaml
 
 from helpers.remotes import make_remote
 from helpers.repository import (
@@ -279,5 +279,5 @@ def test_6_what_is_not_shared_is_named(team):
 
 def lock(repo):
     """{path: md5} of everything that dvc.lock records."""
-    stages = yaml.safe_load((repo / "dvc.lock").read_text())["stages"].values()
+    stages = load_yaml(repo / "dvc.lock")["stages"].values()
     return {each["path"]: each["md5"] for stage in stages for each in stage.get("deps", []) + stage["outs"]}

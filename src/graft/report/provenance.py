@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from graft.config.load import parse_yaml, read_params
 
 # What decides the results besides params.yaml; dvc.lock and metrics/ are results themselves.
 CODE = ["src", "stages", "dvc.yaml", "requirements.lock", "*.dvc"]
 LISTED = 5  # changed files that a note names
 HASH = 12  # hexadecimal digits of a commit; Git's own choice depends on what else is in the repository
-# Text that needs no quotes in an override; PyYAML takes numbers such as 1e-05 for text, DVC does not.
+# Text that needs no quotes in an override.
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*|[0-9.]+e[+-]?[0-9]+")
 WORDS = {"null", "true", "false", "nan", "inf"}
 KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -56,11 +56,11 @@ def describe_commit(root: Path) -> Provenance:
     """
     try:
         commit, date = _git(root, "log", "-1", "--format=%H %cI").split()
-        committed = yaml.safe_load(_git(root, "show", "HEAD:./params.yaml")) or {}
+        committed = parse_yaml(_git(root, "show", "HEAD:./params.yaml"), "the committed params.yaml")
         changed = [line[3:] for line in _git(root, "status", "--porcelain", "--", *CODE).splitlines()]
     except _GitError:
         return NO_COMMIT
-    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")) or {}
+    params = read_params(root / "params.yaml")
     overrides = [*list_overrides(committed, _without_folders(params))]
     switch = f"git switch --detach {commit[:HASH]}"
     return Provenance(

@@ -3,9 +3,8 @@
 import re
 import shutil
 
-import yaml
 from dvc.utils.hydra import apply_overrides
-from dvc.utils.serialize import load_yaml
+from dvc.utils.serialize import dump_yaml, load_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +38,7 @@ def test_the_overrides_turn_one_params_yaml_into_the_other(tmp_path_factory, top
         for i in (0, 1)
     )
     file = tmp_path_factory.getbasetemp() / "params.yaml"
-    file.write_text(yaml.safe_dump(old, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    dump_yaml(file, old)
     apply_overrides(file, list(list_overrides(old, new)))
     assert load_yaml(file) == new
 
