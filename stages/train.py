@@ -19,8 +19,9 @@ if __name__ == "__main__":
         read_manifest(Path("data/manifest.csv")),
         images=Path("data/images"),
         features=Path("data/features"),
+        views=Path("data/views"),
         backbone=Path("models/backbone.keras"),
-        scratch=Path(".graft/scratch"),
+        temporary=Path(".graft/temporary"),
         live=Path("models") / name / "live",
     )
     outcome = method.train(load_params(method.PARAMS), run)

@@ -1,0 +1,34 @@
+"""Embed augmented views of each training image once, and write the features as Parquet shards."""
+
+from pathlib import Path
+from time import perf_counter
+
+import _checkout  # noqa: F401
+from graft.config.features import Augmentation, BackboneRow, Precision
+from graft.config.load import load_params
+from graft.config.paths import IMAGES, MANIFEST, STORE, VIEWS
+from graft.config.types import Natural, Seed, Text
+from graft.data.manifest import read_manifest
+from graft.features.extraction import Cache
+from graft.features.views import ViewEmbedding, extract_views
+from graft.models.backbones import build_backbone
+from graft.utils.timing import write_timing
+
+if __name__ == "__main__":
+    started = perf_counter()
+    params = load_params(
+        {
+            "seed": Seed,
+            "backbone": Text,
+            "backbones.${backbone}": BackboneRow,
+            "weights": Text,
+            "features.views": Natural,
+            "features.precision": Precision,
+            "augmentation": Augmentation,
+        }
+    )
+    model = build_backbone(params.row, params.weights, params.seed, params.precision)
+    embedding = ViewEmbedding(model, params.row, params.weights, params.precision, params.augmentation)
+    manifest = read_manifest(MANIFEST)
+    counts = extract_views(IMAGES, manifest, embedding, params.views, Cache(STORE, Path()), VIEWS)
+    write_timing(Path(), "extract_views", counts | {"seconds": perf_counter() - started})
