@@ -25,7 +25,11 @@ N_IMAGES = 20
 
 @pytest.fixture(
     scope="module",
-    params=[("tiny", "bfloat16"), ("vgg19", "float32"), ("vgg19", "bfloat16")],
+    params=[
+        ("tiny", "bfloat16"),
+        ("vgg19", "float32"),
+        pytest.param(("vgg19", "bfloat16"), marks=pytest.mark.long),
+    ],
     ids=" ".join,
 )
 def embed(request: pytest.FixtureRequest, row: BackboneRow, params: Params) -> Any:
