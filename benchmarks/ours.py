@@ -21,12 +21,9 @@ from graft.data.ingest import prepare
 from graft.data.manifest import COLUMNS
 from graft.data.sharding import count_shards, shard_name
 from graft.data.split import make_manifest
-from graft.features.extraction import Cache, Embedding, extract_features
-from graft.features.format import read_features, shard_files, write_features
+from graft.features.extraction import Embedding, extract
+from graft.features.format import plain_rows, read_features, shard_files, write_features
 from graft.features.store import FeatureStore
-from graft.methods import inline as inline_method
-from graft.methods import two_stage
-from graft.methods.run import Run
 from graft.models.backbones import build_backbone, make_embedder
 from machine import matmul
 
@@ -192,7 +189,7 @@ def _pack(pictures: str, work: str, strategy: str) -> pd.DataFrame:
 
 def _extract(work: Path, manifest: pd.DataFrame, embedding: Embedding) -> dict[str, float]:
     output = work / "features"
-    counts = extract_features(work / "images", manifest, embedding, Cache(work / "store"), output)
+    counts = extract(work / "images", plain_rows(manifest), embedding, work / "store", None, output)
     n_bytes = sum(file.stat().st_size for file in shard_files(output))
     return {
         **counts,

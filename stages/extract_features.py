@@ -9,7 +9,8 @@ from graft.config.load import load_params
 from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, STORE
 from graft.config.types import Seed, Text
 from graft.data.manifest import read_manifest
-from graft.features.extraction import Cache, Embedding, extract_features
+from graft.features.extraction import Embedding, extract
+from graft.features.format import plain_rows
 from graft.models.backbones import build_pair
 from graft.models.serialization import save_model
 from graft.utils.timing import write_timing
@@ -28,5 +29,5 @@ if __name__ == "__main__":
     exact, model = build_pair(params.row, params.weights, params.seed, params.precision)
     save_model(exact, BACKBONE)
     embedding = Embedding(model, params.row, params.weights, params.precision)
-    counts = extract_features(IMAGES, read_manifest(MANIFEST), embedding, Cache(STORE, Path()), FEATURES)
+    counts = extract(IMAGES, plain_rows(read_manifest(MANIFEST)), embedding, STORE, Path(), FEATURES)
     write_timing(Path(), "extract_features", counts | {"seconds": perf_counter() - started})

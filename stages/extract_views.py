@@ -9,8 +9,9 @@ from graft.config.load import load_params
 from graft.config.paths import IMAGES, MANIFEST, STORE, VIEWS
 from graft.config.types import Natural, Seed, Text
 from graft.data.manifest import read_manifest
-from graft.features.extraction import Cache
-from graft.features.views import ViewEmbedding, extract_views
+from graft.features.extraction import extract
+from graft.features.format import view_rows
+from graft.features.views import ViewEmbedding
 from graft.models.backbones import build_backbone
 from graft.utils.timing import write_timing
 
@@ -29,6 +30,6 @@ if __name__ == "__main__":
     )
     model = build_backbone(params.row, params.weights, params.seed, params.precision)
     embedding = ViewEmbedding(model, params.row, params.weights, params.precision, params.augmentation)
-    manifest = read_manifest(MANIFEST)
-    counts = extract_views(IMAGES, manifest, embedding, params.views, Cache(STORE, Path()), VIEWS)
+    rows = view_rows(read_manifest(MANIFEST), params.views)
+    counts = extract(IMAGES, rows, embedding, STORE, Path(), VIEWS)
     write_timing(Path(), "extract_views", counts | {"seconds": perf_counter() - started})

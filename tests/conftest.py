@@ -105,14 +105,15 @@ def cached(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A folder with `features` and `views` of `images`, and the `store` that they are from."""
-    from graft.features.extraction import Cache, Embedding, extract_features
-    from graft.features.views import ViewEmbedding, extract_views
+    from graft.features.extraction import Embedding, extract
+    from graft.features.format import plain_rows, view_rows
+    from graft.features.views import ViewEmbedding
 
     folder = tmp_path_factory.mktemp("cached")
-    made, cache = (backbone, row, "random", "float32"), Cache(folder / "store")
-    extract_features(images, manifest, Embedding(*made), cache, folder / "features")
+    made, store = (backbone, row, "random", "float32"), folder / "store"
+    extract(images, plain_rows(manifest), Embedding(*made), store, None, folder / "features")
     views = ViewEmbedding(*made, params.augmentation)
-    extract_views(images, manifest, views, VIEWS, cache, folder / "views")
+    extract(images, view_rows(manifest, VIEWS), views, store, None, folder / "views")
     return folder
 
 

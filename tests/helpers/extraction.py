@@ -91,14 +91,17 @@ class Report:
 
 def extract(job: Job, backbone: Any) -> dict[str, float]:
     """Extract in this process."""
-    from graft.features.extraction import Cache, Embedding, extract_features
-    from graft.features.views import ViewEmbedding, extract_views
+    from graft.features.extraction import Embedding
+    from graft.features.extraction import extract as run
+    from graft.features.format import plain_rows, view_rows
+    from graft.features.views import ViewEmbedding
 
-    made, cache = (backbone, job.row, "random", "float32"), Cache(job.store)
-    if not job.views:
-        return extract_features(job.images, job.manifest, Embedding(*made), cache, job.output)
-    embedding = ViewEmbedding(*made, job.augmentation)
-    return extract_views(job.images, job.manifest, embedding, job.views, cache, job.output)
+    made = backbone, job.row, "random", "float32"
+    if job.views:
+        rows, embedding = view_rows(job.manifest, job.views), ViewEmbedding(*made, job.augmentation)
+    else:
+        rows, embedding = plain_rows(job.manifest), Embedding(*made)
+    return run(job.images, rows, embedding, job.store, None, job.output)
 
 
 def _main(job: Job, moment: Moment | None, together: Any, reports: Connection) -> None:

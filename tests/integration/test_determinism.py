@@ -12,8 +12,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from graft.config.features import BackboneRow
-from graft.features.extraction import Cache
-from graft.features.views import ViewEmbedding, extract_views
+from graft.features.extraction import extract as extract_rows
+from graft.features.format import view_rows
+from graft.features.views import ViewEmbedding
 from graft.methods.params import Params
 from graft.models.backbones import build_backbone, make_embedder
 
@@ -71,7 +72,8 @@ def extract(request: pytest.FixtureRequest, row: BackboneRow, params: Params, im
 
     def extract(manifest: pd.DataFrame, views: int, folder: Path) -> Any:
         output = folder / "features"
-        counts = extract_views(images, manifest, embedding, views, Cache(folder / "store"), output)
+        rows = view_rows(manifest, views)
+        counts = extract_rows(images, rows, embedding, folder / "store", None, output)
         return counts, {file.name: sha256(file.read_bytes()).hexdigest() for file in output.iterdir()}
 
     return extract

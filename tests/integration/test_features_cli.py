@@ -472,7 +472,22 @@ class TestGarbage:
         assert kept(entries) == {*NEEDED, "mixed"} - {"main"}
 
     def test_outside_of_a_repository(self, tmp_path):
-        assert "is no Git and DVC repository" in flat(graft(tmp_path, "gc", exit_code=1))
+        for _ in range(2):
+            assert "is no Git and DVC repository" in flat(graft(tmp_path, "gc", exit_code=1))
+            run(tmp_path, "git", "init", "--quiet")
+
+    def test_in_a_folder_of_a_larger_git_repository(self, tmp_path):
+        """DVC roots the files of a commit at the top of the Git repository."""
+        repo = tmp_path / "large/graft"
+        repo.mkdir(parents=True)
+        run(tmp_path / "large", "git", "init", "--quiet")
+        dvc(repo, "init", "--quiet", "--subdir")
+        commit(repo, "tagged")
+        run(repo, "git", "tag", "v1")
+        write_images(repo, "work")
+        entries = {name: put(repo / ".graft/features", name) for name in ("tagged", "work", "none")}
+        graft(repo, "gc", "--yes")
+        assert kept(entries) == {"tagged", "work"}
 
 
 @given(st.lists(st.sets(st.sampled_from("abcdef"), min_size=1)), st.sets(st.sampled_from("abcdef")))

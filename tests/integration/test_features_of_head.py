@@ -69,17 +69,19 @@ def extract(
 
     The outputs are in the repository, or in a folder `nowhere` where that is None.
     """
-    from graft.features.extraction import Cache, Embedding, extract_features
-    from graft.features.views import ViewEmbedding, extract_views
+    from graft.features.extraction import Embedding
+    from graft.features.extraction import extract as extract_rows
+    from graft.features.format import plain_rows, view_rows
+    from graft.features.views import ViewEmbedding
 
     def extract(repo: Path | None, **changes: Any) -> tuple[dict[str, float], ...]:
         spec = changes.get("augmentation", params.augmentation)
         made = backbone, row, changes.get("weights", "random"), "float32"
-        cache, place = Cache(tmp_path / "store", repo), repo or tmp_path / "nowhere"
+        store, data = tmp_path / "store", (repo or tmp_path / "nowhere") / "data"
         plain, views = Embedding(*made), ViewEmbedding(*made, spec)
         return (
-            extract_features(images, manifest, plain, cache, place / "data/features"),
-            extract_views(images, manifest, views, VIEWS, cache, place / "data/views"),
+            extract_rows(images, plain_rows(manifest), plain, store, repo, data / "features"),
+            extract_rows(images, view_rows(manifest, VIEWS), views, store, repo, data / "views"),
         )
 
     return extract

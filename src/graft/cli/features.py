@@ -64,7 +64,7 @@ def verify(
         typer.echo("  (the next extraction embeds their images again; `graft features gc` drops them)")
     if not shards[0].files:
         _fail(f"no features in {shards[0].folder.as_posix()}: run `dvc repro extract_features`")
-    problems = _check_rows(root, shards)
+    problems = _check_shards(root, shards)
     beyond = bool(sample and not any(each.damaged for each in shards)) and _embed_again(root, sample)
     if problems:
         typer.echo(
@@ -75,12 +75,12 @@ def verify(
         raise typer.Exit(1)
 
 
-def _check_rows(root: Path, shards: Sequence["Cached"]) -> list[str]:
+def _check_shards(root: Path, shards: Sequence["Cached"]) -> list[str]:
     from graft.config.load import ParamsError, load_params
     from graft.config.types import Natural
     from graft.data.manifest import read_manifest
     from graft.features.format import plain_rows, view_rows
-    from graft.features.inventory import check_rows
+    from graft.features.inventory import check_md5s, check_rows, recorded_md5s
 
     try:
         views = load_params({"features.views": Natural}, root / "params.yaml").views
@@ -89,34 +89,18 @@ def _check_rows(root: Path, shards: Sequence["Cached"]) -> list[str]:
         _fail(str(error))
     except FileNotFoundError as error:
         _fail(f"no {error.filename}: run `dvc repro extract_features`, or name the repository with --root")
-    problems = []
-    for folder, cached, rows in zip(
-        (FEATURES, VIEWS), shards, (plain_rows(manifest), view_rows(manifest, views)), strict=True
-    ):
-        wrong, recorded = check_rows(cached, rows), "md5s not checked: there is nothing"
-        if cached.folder.exists():
-            md5s, recorded = _check_md5s(root, folder)
-            wrong += md5s
-        typer.echo(
-            f"{folder}: {len(wrong)} problems"
-            if wrong
-            else f"{folder}: {recorded}, rows as the manifest asks"
-        )
-        for problem in wrong:
-            typer.echo(f"  {problem}")
+    wanted = {FEATURES: plain_rows(manifest), VIEWS: view_rows(manifest, views)}
+    problems: list[str] = []
+    for (folder, rows), cached in zip(wanted.items(), shards, strict=True):
+        wrong, checked = check_rows(cached, rows), "md5s as DVC recorded them"
+        try:
+            wrong += check_md5s(root / folder, recorded_md5s(root, folder.as_posix()))
+        except Exception as error:  # of DVC, or of any kind of remote
+            checked = f"readable, md5s not checked, DVC has none here ({error})"
+        found = f"{len(wrong)} problems" if wrong else f"{checked}, rows as the manifest asks"
+        typer.echo("\n  ".join([f"{folder}: {found}", *wrong]))
         problems += wrong
     return problems
-
-
-def _check_md5s(root: Path, folder: Path) -> tuple[list[str], str]:
-    """Return the files whose md5 is not the recorded one, and what was compared."""
-    from graft.features.inventory import check_md5s, recorded_md5s
-
-    try:
-        recorded = recorded_md5s(root, folder.as_posix())
-    except Exception as error:  # of DVC, or of any kind of remote
-        return [], f"readable, md5s not checked, DVC has none here ({error})"
-    return check_md5s(root / folder, recorded), "md5s as DVC recorded them"
 
 
 def _embed_again(root: Path, sample: int) -> bool:
@@ -181,7 +165,7 @@ def gc(
 
     try:
         needed = needed_images(root)
-    except GitError as error:
+    except (GitError, FileNotFoundError) as error:
         _fail(f"{root.absolute()} is no Git and DVC repository: {error}")
     for revision, reason in needed.unreadable.items():
         typer.echo(f"the manifest of {revision} cannot be read: {reason}", err=True)

@@ -1,7 +1,7 @@
 """Views: augmentations whose operations are registered by the names that params.yaml uses.
 
-Each operation of a view draws from a random stream of its own, a pure function of the image's key, the
-view's number and the operation's name: neither another operation nor another range changes its draws.
+Each operation draws from a random stream of its own, a pure function of the image's key, the number of the
+view and the operation's name: neither another operation nor another range changes its draws.
 
 The operations that move are composed into one projective transform, so that pixels are interpolated
 once; each alone equals Keras's layer of that name (RandomFlip, RandomRotation, ...), whose conventions for
@@ -28,13 +28,12 @@ class Operation:
     """One operation of an augmentation.
 
     Attributes:
-        draws: how many uniform numbers in [0, 1) it draws for a view.
+        draws: how many uniform numbers u in [0, 1) it draws for a view; of a batch, (draws, n).
         neutral: its value in params.yaml that does nothing; nothing is drawn then.
-        moves: whether it moves pixels. What `apply` takes and returns depends on it.
-        apply: where it moves, (draws, value, height, width) -> (n, 3, 3), the matrices from output to input
-            coordinates, x before y; else (images, draws, value, low, high, axes) -> images, whose values lie
-            between `low` and `high`, and of which `axes` are those that one channel extends over. The
-            draws are an array (draws, n).
+        moves: whether it moves pixels.
+        apply: where it moves, (u, value, height, width) -> (n, 3, 3), matrices from output to input
+            coordinates, x before y; else (images, u, value, low, high, axes) -> images, with values from
+            `low` to `high`; one channel extends over `axes`.
     """
 
     draws: int
@@ -46,7 +45,7 @@ class Operation:
 OPERATIONS: dict[str, Operation] = {}  # in the order in which they are applied
 
 
-def operation(draws: int, moves: bool, neutral: str | float = 0) -> Callable[..., Callable[..., Any]]:
+def operation(draws: int, moves: bool, neutral: str | float = 0) -> Callable[..., Any]:
     """Register a function as the operation of its name; see `Operation`."""
 
     def register(apply: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,37 +62,37 @@ def flip(u: np.ndarray, axes: str, height: int, width: int) -> np.ndarray:
         np.where((draw < 0.5) & (axis in axes), -1.0, 1.0)
         for draw, axis in zip(u, ("horizontal", "vertical"), strict=True)
     )
-    return _affine(x, 0, (width - 1) / 2 * (1 - x), 0, y, (height - 1) / 2 * (1 - y))
+    return _about_centre(x, 0, 0, y, height, width)
 
 
 @operation(draws=1, moves=True)
 def rotation(u: np.ndarray, factor: float, height: int, width: int) -> np.ndarray:
-    """Rotate about the centre by up to +- `factor` of a full turn."""
+    """Rotate by up to +- `factor` of a full turn."""
     angle = _around(u[0], factor) * 2 * np.pi
     cos, sin = np.cos(angle), np.sin(angle)
-    x, y = (width - 1) / 2, (height - 1) / 2
-    return _affine(cos, -sin, x - x * cos + y * sin, sin, cos, y - x * sin - y * cos)
+    return _about_centre(cos, -sin, sin, cos, height, width)
 
 
 @operation(draws=1, moves=True)
 def zoom(u: np.ndarray, factor: float, height: int, width: int) -> np.ndarray:
-    """Show 1 +- `factor` of height and width, about the centre."""
+    """Show 1 +- `factor` of height and width."""
     window = 1 + _around(u[0], factor)
-    return _affine(window, 0, (width - 1) / 2 * (1 - window), 0, window, (height - 1) / 2 * (1 - window))
+    return _about_centre(window, 0, 0, window, height, width)
 
 
 @operation(draws=2, moves=True)
 def translation(u: np.ndarray, factor: float, height: int, width: int) -> np.ndarray:
     """Shift by up to +- `factor` of the width and of the height."""
-    return _affine(1, 0, -_around(u[0], factor) * width, 0, 1, -_around(u[1], factor) * height)
+    x, y = -_around(u, factor)
+    return _affine(1, 0, x * width, 0, 1, y * height)
 
 
 @operation(draws=3, moves=True)
 def crop(u: np.ndarray, factor: float, height: int, width: int) -> np.ndarray:
     """Scale up a window that is smaller by up to `factor`, anywhere in the image."""
     window = 1 - u[0] * factor
-    x, y = u[1] * (1 - window) * (width - 1), u[2] * (1 - window) * (height - 1)
-    return _affine(window, 0, x, 0, window, y)
+    x, y = u[1:] * (1 - window)
+    return _affine(window, 0, x * (width - 1), 0, window, y * (height - 1))
 
 
 @operation(draws=1, moves=False)
@@ -107,6 +106,25 @@ def contrast(images: Any, u: np.ndarray, factor: float, low: Any, high: Any, axe
     """Scale the distance to each channel's mean by 1 +- `factor`."""
     mean = ops.mean(images, axis=axes, keepdims=True)
     return ops.clip((images - mean) * _column(1 + _around(u[0], factor)) + mean, low, high)
+
+
+def _around(u: np.ndarray, factor: float) -> np.ndarray:
+    return (2 * u - 1) * factor
+
+
+def _column(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32).reshape(-1, 1, 1, 1)
+
+
+def _affine(*elements: np.ndarray | float) -> np.ndarray:
+    """Build (n, 3, 3) matrices from the elements of their first two rows."""
+    rows = np.stack(np.broadcast_arrays(*elements, 0.0, 0.0, 1.0), axis=-1)
+    return rows.reshape(-1, 3, 3)
+
+
+def _about_centre(xx: Any, xy: Any, yx: Any, yy: Any, height: int, width: int) -> np.ndarray:
+    x, y = (width - 1) / 2, (height - 1) / 2
+    return _affine(xx, xy, x - x * xx - y * xy, yx, yy, y - x * yx - y * yy)
 
 
 def effective(spec: Augmentation) -> dict[str, Any]:
@@ -201,30 +219,25 @@ def augment_features(
 def _draw_batch(
     keys: Sequence[str], views: Sequence[int], spec: Augmentation, kind: Kind
 ) -> dict[str, np.ndarray]:
-    """Operations that do something -> (draws, n), in the order in which they are applied."""
+    """Draw for the operations that do something: name -> (draws, n), in the order of application."""
     rows = list(zip(keys, views, strict=True))
     return {
-        name: np.stack([draw(*row, name, OPERATIONS[name].draws, kind) for row in rows], axis=1)
-        for name in effective(spec)
-        if name in OPERATIONS
+        name: np.stack([draw(*row, name, each.draws, kind) for row in rows], axis=1)
+        for name, each in OPERATIONS.items()
+        if getattr(spec, name) != each.neutral
     }
 
 
 def _move(images: Any, draws: dict[str, np.ndarray], spec: Augmentation) -> Any:
-    height, width = images.shape[1:3]
-    matrices = [
-        OPERATIONS[name].apply(u, getattr(spec, name), height, width)
-        for name, u in draws.items()
-        if OPERATIONS[name].moves
-    ]
-    if not matrices:
+    size = images.shape[1:3]
+    moving = {name: OPERATIONS[name].apply for name in draws if OPERATIONS[name].moves}
+    if not moving:
         return images
+    matrices = [apply(draws[name], getattr(spec, name), *size) for name, apply in moving.items()]
     return ops.image.affine_transform(
         images,
         reduce(np.matmul, matrices).reshape(-1, 9)[:, :8].astype(np.float32),
-        interpolation=spec.interpolation,
-        fill_mode=spec.fill_mode,
-        fill_value=0.0,
+        **{option: getattr(spec, option) for option in OF_MOVES},
         data_format="channels_last",
     )
 
@@ -236,17 +249,3 @@ def _colour(
         if not OPERATIONS[name].moves:
             images = OPERATIONS[name].apply(images, u, getattr(spec, name), low, high, axes)
     return images
-
-
-def _around(u: np.ndarray, factor: float) -> np.ndarray:
-    return (2 * u - 1) * factor
-
-
-def _affine(*elements: np.ndarray | float) -> np.ndarray:
-    """(n, 3, 3) from the elements of the first two rows."""
-    rows = np.stack(np.broadcast_arrays(*elements, 0.0, 0.0, 1.0), axis=-1)
-    return rows.reshape(-1, 3, 3)
-
-
-def _column(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float32).reshape(-1, 1, 1, 1)

@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 import tensorflow as tf
 from filelock import FileLock
@@ -19,7 +18,7 @@ from filelock import FileLock
 from graft.config.features import RANDOM, BackboneRow, Precision, weights_name
 from graft.data.images import iter_shards, load
 from graft.data.sharding import count_shards, shard_name
-from graft.features.format import FORMAT, Row, plain_rows, to_float16, write_features
+from graft.features.format import FORMAT, Row, to_float16, write_features
 from graft.features.from_commits import copy_from_head
 from graft.features.store import FeatureStore, room_for
 from graft.models.backbones import make_embedder, weights_sha256
@@ -63,33 +62,18 @@ class Embedding:
         return pixels
 
 
-@dataclass(frozen=True)
-class Cache:
-    """Where features may be found.
-
-    Attributes:
-        store: root of the content-addressed store, read and added to.
-        repo: Git and DVC repository whose HEAD may have features, in the folder of the output, which then
-            has to be in it; None: there is none.
-    """
-
-    store: Path
-    repo: Path | None = None
-
-
-def extract_features(
-    images: Path, manifest: pd.DataFrame, embedding: Embedding, cache: Cache, output: Path
+def extract(
+    images: Path, rows: Sequence[Row], embedding: Embedding, store: Path, repo: Path | None, output: Path
 ) -> dict[str, float]:
-    """Embed each image of a manifest once.
-
-    Rows come from the store, else from the features of HEAD, else from the backbone.
+    """Embed each row once: it comes from the store, else from the features of HEAD, else from the backbone.
 
     Args:
         images: `data/images`.
-        manifest: its keys are embedded.
-        embedding: from images to features.
-        cache: where features may be found; what is not in its store is added.
-        output: folder of the shards, replaced; a pure function of images, manifest and embedding.
+        rows: the (key, view) wanted, sorted.
+        embedding: from the images to their features.
+        store: root of the content-addressed store, read and added to.
+        repo: Git and DVC repository whose HEAD may have features, in `output`; None: there is none.
+        output: folder of the shards, replaced; a pure function of images, rows and embedding.
 
     Returns:
         ``from_store``, ``from_head`` and ``embedded``: how many rows came from where;
@@ -99,24 +83,17 @@ def extract_features(
         ValueError: if a feature exceeds float16.
         OSError: if the disk is full.
     """
-    return extract_rows(images, plain_rows(manifest), embedding, cache, output)
-
-
-def extract_rows(
-    images: Path, rows: list[Row], embedding: Embedding, cache: Cache, output: Path
-) -> dict[str, float]:
-    """Embed sorted (key, view) rows; otherwise as `extract_features`."""
-    store = FeatureStore(cache.store, embedding.fingerprint)
-    not_stored = store.missing(rows)
-    if cache.repo and not_stored:
-        copy_from_head(cache.repo, output.relative_to(cache.repo), not_stored, store)
-    missing = store.missing(not_stored)
+    entries = FeatureStore(store, embedding.fingerprint)
+    not_stored = entries.missing(rows)
+    if repo and not_stored:
+        copy_from_head(repo, output.relative_to(repo), not_stored, entries)
+    missing = entries.missing(not_stored)
     started = perf_counter()
     if missing:
-        _embed(images, missing, f"embed {output.name}", embedding, store)
+        _embed(images, missing, f"embed {output.name}", embedding, entries)
     seconds = perf_counter() - started
-    with FileLock(cache.store / "assembly.lock"):  # for a second process with the same output
-        _assemble(images, rows, store, output)
+    with FileLock(store / "assembly.lock"):  # for a second process with the same output
+        _assemble(images, rows, entries, output)
     counts = {
         "from_store": len(rows) - len(not_stored),
         "from_head": len(not_stored) - len(missing),
@@ -158,7 +135,7 @@ def _pixels(
         yield chosen, np.stack(decoded)
 
 
-def _assemble(images: Path, rows: list[Row], store: FeatureStore, output: Path) -> None:
+def _assemble(images: Path, rows: Sequence[Row], store: FeatureStore, output: Path) -> None:
     n_shards = count_shards(sum(pq.read_metadata(file).num_rows for file in images.glob("*.parquet")))
     partial = output.with_name(f"{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -46,7 +46,10 @@ def needed_images(repo: Path) -> Needed:
 
     Raises:
         GitError: if there is no Git repository.
+        FileNotFoundError: if there is no DVC repository.
     """
+    if not (repo / ".dvc").is_dir():
+        raise FileNotFoundError("it has no folder .dvc")
     needed = Needed()
     seen: set[str] = set()
     for commit, names in _revisions(repo).items():

@@ -154,7 +154,7 @@ def recorded_md5s(repo: Path, folder: str) -> dict[str, str]:
 
 def check_md5s(folder: Path, recorded: dict[str, str]) -> list[str]:
     """Compare the files of a folder with their recorded md5s; a sentence for each that differs."""
-    present = {file.name: _md5(file) for file in folder.iterdir()}
+    present = {file.name: _md5(file) for file in folder.glob("*")}
     problems = []
     for name in sorted(present.keys() | recorded.keys()):
         if name not in present:

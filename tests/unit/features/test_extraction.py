@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from graft.config.features import Augmentation, BackboneRow
 from graft.data.augmentation import augment
 from graft.data.images import load_pixels
-from graft.features.extraction import Cache, Embedding, extract_features
+from graft.features.extraction import Embedding
+from graft.features.extraction import extract as extract_rows
 from graft.features.format import (
     Row,
     load_features,
@@ -31,7 +32,7 @@ from graft.features.format import (
     write_features,
 )
 from graft.features.store import FeatureStore, fingerprint_id
-from graft.features.views import ViewEmbedding, extract_views
+from graft.features.views import ViewEmbedding
 from graft.methods.params import Params
 from graft.models.backbones import build_backbone
 from helpers.repository import VIEWS
@@ -249,13 +250,13 @@ def extract(
     """A function that extracts into a new folder: (name, views, ...) -> (counts, folder)."""
 
     def extract(name: str, views: int = 2, store: str = "store", **changes: Any) -> Any:
-        table, cache = changes.get("manifest", manifest), Cache(tmp_path / store)
-        if not views:
-            plain = of_row(backbone, row)
-            return extract_features(images, table, plain, cache, tmp_path / name), tmp_path / name
-        spec = changes.get("augmentation", params.augmentation)
-        embedding = of_row(backbone, row, augmentation=spec)
-        return extract_views(images, table, embedding, views, cache, tmp_path / name), tmp_path / name
+        table, output = changes.get("manifest", manifest), tmp_path / name
+        if views:
+            spec = changes.get("augmentation", params.augmentation)
+            rows, embedding = view_rows(table, views), of_row(backbone, row, augmentation=spec)
+        else:
+            rows, embedding = plain_rows(table), of_row(backbone, row)
+        return extract_rows(images, rows, embedding, tmp_path / store, None, output), output
 
     return extract
 
@@ -311,12 +312,9 @@ class TestExtraction:
         assert embedded_and_stored(counts) == (40, 40)
         assert contents(grown) == contents(extract("c", 4, store="other")[1])
 
-    def test_no_views_are_an_empty_folder(
-        self, images: Path, manifest: pd.DataFrame, backbone: Any, row: Any, params: Params, tmp_path: Path
-    ) -> None:
-        embedding = of_row(backbone, row, augmentation=params.augmentation)
-        output = tmp_path / "views"
-        counts = extract_views(images, manifest, embedding, 0, Cache(tmp_path / "store", tmp_path), output)
+    def test_no_rows_are_an_empty_folder(self, extract: Any, manifest: pd.DataFrame) -> None:
+        assert view_rows(manifest, 0) == []
+        counts, output = extract("a", 2, manifest=manifest[manifest["split"] != "train"])
         assert embedded_and_stored(counts) == (0, 0)
         assert contents(output) == {}
 
@@ -414,5 +412,5 @@ class TestExtraction:
         output.mkdir()
         (output / "0.parquet").write_bytes(b"of the last run")
         with pytest.raises(ValueError, match="does not fit float16"):
-            extract_features(images, manifest, of_row(huge, row), Cache(tmp_path / "store"), output)
+            extract_rows(images, plain_rows(manifest), of_row(huge, row), tmp_path / "store", None, output)
         assert contents(output) == {"0.parquet": b"of the last run"}

@@ -13,8 +13,9 @@ from graft.data.augmentation import augment, augment_features
 from graft.data.images import load_pixels
 from graft.evaluation.metrics import evaluate
 from graft.evaluation.predictions import read_predictions
-from graft.features.extraction import Cache, Embedding, extract_features
-from graft.features.views import ViewEmbedding, extract_views
+from graft.features.extraction import Embedding, extract
+from graft.features.format import plain_rows, view_rows
+from graft.features.views import ViewEmbedding
 from graft.methods.outcome import Outcome
 from graft.methods.scratch import build_network
 from graft.models.backbones import build_backbone, make_embedder
@@ -135,11 +136,11 @@ class TestIdentity:
         precision: str,
     ) -> None:
         backbone = build_backbone(row, "random", 0, precision)
-        made, cache = (backbone, row, "random", precision), Cache(tmp_path / "store")
+        made, store = (backbone, row, "random", precision), tmp_path / "store"
         features, views = tmp_path / "features", tmp_path / "views"
-        extract_features(images, manifest, Embedding(*made), cache, features)
+        extract(images, plain_rows(manifest), Embedding(*made), store, None, features)
         augmented = ViewEmbedding(*made, params.augmentation)
-        extract_views(images, manifest, augmented, EPOCHS, cache, views)
+        extract(images, view_rows(manifest, EPOCHS), augmented, store, None, views)
         head = {**params.inline.head.model_dump(), "standardise": standardise}
 
         inline = train("inline", embed=make_embedder(backbone, row.batch_size), head=head)
