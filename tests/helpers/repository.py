@@ -23,7 +23,6 @@ STAGES = [
     "prepare",
     "split",
     "extract_features",
-    "extract_views",
     *(f"train_{method}" for method in METHODS),
     *(f"evaluate@{method}" for method in METHODS),
     "compare",
@@ -109,10 +108,9 @@ def hashes(repo):
 
 
 def extraction(repo):
-    """How many rows the last extractions embedded, and took from the store and from HEAD."""
-    files = (repo / "metrics/timing").glob("extract_*.json")
-    counts = [json.loads(file.read_text()) for file in files]
-    return tuple(sum(each[place] for each in counts) for place in ("embedded", "from_store", "from_head"))
+    """How many features the last extraction embedded, and took from the store and from HEAD."""
+    counts = json.loads((repo / "metrics/timing/extract_features.json").read_text())
+    return counts["embedded"], counts["from_store"], counts["from_head"]
 
 
 def feature_rows(repo):
