@@ -171,9 +171,7 @@ def augment(images: np.ndarray, keys: Sequence[str], views: Sequence[int], spec:
     Returns:
         (n, H, W, channels) float32 in [0, 255].
     """
-    draws = _draw_batch(keys, views, spec, "pixels")
-    moved = _move(ops.cast(images, "float32"), draws, spec)
-    return np.asarray(_colour(moved, draws, spec, 0.0, 255.0, (1, 2)))
+    return _apply(images, _draw_batch(keys, views, spec, "pixels"), spec, (1, 2), limits=(0.0, 255.0))
 
 
 def augment_features(
@@ -181,18 +179,17 @@ def augment_features(
 ) -> np.ndarray:
     """Augment a batch of features; a row's result does not depend on the other rows.
 
-    Maps are moved as pixels are. Brightness and contrast follow FroFA (Bär et al. 2024, arXiv
-    2403.10519) in its default form: a feature's least and largest value, over positions and channels,
-    take the place of 0 and 255, one number is drawn for the whole feature, and the result is clipped to
-    that range. What FroFA draws and scales per channel (cFroFA, c2FroFA) is not offered. Contrast is
-    about the mean of each channel, as for pixels; of a vector, which FroFA does not treat, about the
-    mean of its elements.
+    Maps are moved as pixels are. Brightness and contrast follow FroFA (Bär et al. 2024, arXiv 2403.10519) in
+    its default form: a feature's least and largest value, over positions and channels, take the place of 0
+    and 255, and one number is drawn for the whole feature. What FroFA draws and scales per channel (cFroFA,
+    c2FroFA) is not offered. Contrast is about the mean of each channel, as for pixels; of a vector, which
+    FroFA does not treat, about the mean of its elements.
 
     Args:
         features: (n, h, w, channels) maps or (n, channels) vectors, any real dtype.
         keys: n keys.
         views: n numbers from 1, such as 1 + epoch.
-        spec: the ranges of the operations. Where all are neutral, nothing is drawn.
+        spec: the ranges of the operations.
 
     Returns:
         float32 of the same shape; `features` itself where that is float32 and nothing is to be done.
@@ -209,11 +206,8 @@ def augment_features(
             f"vectors have no positions to move, expected features of shape (n, h, w, channels), received "
             f"shape={features.shape}; set {', '.join(moving)}"
         )
-    maps = ops.cast(features if features.ndim == 4 else features[:, None, None], "float32")
-    moved = _move(maps, draws, spec)
-    low, high = (end(moved, axis=(1, 2, 3), keepdims=True) for end in (ops.min, ops.max))
-    axes = (1, 2) if features.ndim == 4 else (3,)
-    return np.asarray(_colour(moved, draws, spec, low, high, axes)).reshape(features.shape)
+    maps, axes = (features, (1, 2)) if features.ndim == 4 else (features[:, None, None], (3,))
+    return _apply(maps, draws, spec, axes).reshape(features.shape)
 
 
 def _draw_batch(
@@ -228,24 +222,23 @@ def _draw_batch(
     }
 
 
-def _move(images: Any, draws: dict[str, np.ndarray], spec: Augmentation) -> Any:
+def _apply(
+    images: np.ndarray,
+    draws: dict[str, np.ndarray],
+    spec: Augmentation,
+    axes: tuple[int, ...],
+    limits: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """Move, then colour between `limits`: by default each image's least and largest value."""
+    result, done = ops.cast(images, "float32"), {name: (OPERATIONS[name], u) for name, u in draws.items()}
     size = images.shape[1:3]
-    moving = {name: OPERATIONS[name].apply for name in draws if OPERATIONS[name].moves}
-    if not moving:
-        return images
-    matrices = [apply(draws[name], getattr(spec, name), *size) for name, apply in moving.items()]
-    return ops.image.affine_transform(
-        images,
-        reduce(np.matmul, matrices).reshape(-1, 9)[:, :8].astype(np.float32),
-        **{option: getattr(spec, option) for option in OF_MOVES},
-        data_format="channels_last",
-    )
-
-
-def _colour(
-    images: Any, draws: dict[str, np.ndarray], spec: Augmentation, low: Any, high: Any, axes: tuple[int, ...]
-) -> Any:
-    for name, u in draws.items():
-        if not OPERATIONS[name].moves:
-            images = OPERATIONS[name].apply(images, u, getattr(spec, name), low, high, axes)
-    return images
+    matrices = [each.apply(u, getattr(spec, name), *size) for name, (each, u) in done.items() if each.moves]
+    if matrices:
+        transforms = reduce(np.matmul, matrices).reshape(-1, 9)[:, :8].astype(np.float32)
+        how = {option: getattr(spec, option) for option in OF_MOVES}
+        result = ops.image.affine_transform(result, transforms, data_format="channels_last", **how)
+    low, high = limits or (end(result, axis=(1, 2, 3), keepdims=True) for end in (ops.min, ops.max))
+    for name, (each, u) in done.items():
+        if not each.moves:
+            result = each.apply(result, u, getattr(spec, name), low, high, axes)
+    return np.asarray(result)

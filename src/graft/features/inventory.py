@@ -1,6 +1,5 @@
 """The inventory of the cache, entries of the store and shards, and its problems; without TensorFlow."""
 
-import hashlib
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graft.features.format import Row, read_metadata, read_rows
-from graft.features.store import fingerprint_id, sha256_of
+from graft.features.store import digest, fingerprint_id
 
 HOW = ("fill_mode", "interpolation")  # of an augmentation: not worth a word in a table
 
@@ -98,7 +97,7 @@ def read_shards(folder: Path) -> Cached:
 def _read_files(folder: Path, verify: bool) -> list[CachedFile]:
     def read(path: Path) -> CachedFile:
         try:
-            sound = not verify or sha256_of(path) == path.stem
+            sound = not verify or digest(path) == path.stem
             rows = read_rows(path) if sound else []
         except (pa.ArrowException, OSError, KeyError):
             rows = []
@@ -154,16 +153,16 @@ def recorded_md5s(repo: Path, folder: str) -> dict[str, str]:
 
 def check_md5s(folder: Path, recorded: dict[str, str]) -> list[str]:
     """Compare the files of a folder with their recorded md5s; a sentence for each that differs."""
-    present = {file.name: _md5(file) for file in folder.glob("*")}
-    problems = []
-    for name in sorted(present.keys() | recorded.keys()):
-        if name not in present:
-            problems.append(f"{folder.name}/{name}: missing, though DVC recorded it")
-        elif name not in recorded:
-            problems.append(f"{folder.name}/{name}: not among the files that DVC recorded")
-        elif present[name] != recorded[name]:
-            problems.append(f"{folder.name}/{name}: its md5 is not the one that DVC recorded")
-    return problems
+    present = {file.name: digest(file, "md5") for file in folder.glob("*")}
+    both = present.keys() & recorded.keys()
+    wrong = {
+        "missing, though DVC recorded it": recorded.keys() - both,
+        "not among the files that DVC recorded": present.keys() - both,
+        "its md5 is not the one that DVC recorded": {
+            name for name in both if present[name] != recorded[name]
+        },
+    }
+    return [f"{folder.name}/{name}: {what}" for what, names in wrong.items() for name in sorted(names)]
 
 
 def check_rows(shards: Cached, wanted: Collection[Row]) -> list[str]:
@@ -181,8 +180,3 @@ def check_rows(shards: Cached, wanted: Collection[Row]) -> list[str]:
 
 def _explain(rows: Collection[Row], what: str) -> list[str]:
     return [f"{len(rows):,} rows {what}, such as key, view = {min(rows)}"] if rows else []
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()

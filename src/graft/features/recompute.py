@@ -22,10 +22,6 @@ VERSIONS = ("keras", "tensorflow")  # what another version changes is drift: mea
 TOLERANCES = {"float32": 2.0**-10, "bfloat16": 2.0**-5}
 
 
-class FingerprintError(ValueError):
-    """The features were made with other parameters than these."""
-
-
 @dataclass(frozen=True)
 class Drift:
     """How far cached features are from what the backbone gives now.
@@ -60,7 +56,7 @@ def measure_drift(images: Path, features: Mapping[Path, Embedding], n: int, seed
         seed: of their choice.
 
     Raises:
-        FingerprintError: if a folder carries another fingerprint; versions apart.
+        ValueError: if a folder carries another fingerprint; versions apart.
     """
     files = {folder: sorted(folder.glob("*.parquet")) for folder in features}
     differing = {
@@ -94,7 +90,7 @@ def _differing(folder: Path, shard: Path, embedding: Embedding) -> dict[str, str
     versions = {key: others.pop(key) for key in VERSIONS if key in others}
     if others:
         found = "".join(f"\n  {key}: {values}" for key, values in others.items())
-        raise FingerprintError(
+        raise ValueError(
             f"{folder.as_posix()} was made with another fingerprint than params.yaml gives now:{found}\n"
             "run `dvc repro` first, or go back to those parameters"
         )

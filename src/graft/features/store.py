@@ -29,10 +29,10 @@ def fingerprint_id(fingerprint: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
 
 
-def sha256_of(path: Path) -> str:
-    """Compute the sha256 of a file in hexadecimal: what an entry's name has to be."""
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """Compute a file's digest in hexadecimal: the sha256 of an entry has to be its name."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 class FeatureStore:
@@ -79,7 +79,7 @@ class FeatureStore:
             write_features(file, rows, features, self.fingerprint)
             with file.open("rb") as written:
                 os.fsync(written.fileno())
-            entry = file.replace(self._folder / f"{sha256_of(file)}.parquet")
+            entry = file.replace(self._folder / f"{digest(file)}.parquet")
         self._where.update({row: (entry, i) for i, row in enumerate(rows)})
 
     def get(self, rows: Sequence[Row]) -> np.ndarray:
@@ -93,7 +93,7 @@ class FeatureStore:
         return np.concatenate(list(parts.values()))[order]
 
     def _index(self, entry: Path) -> None:
-        if sha256_of(entry) != entry.stem:
+        if digest(entry) != entry.stem:
             print(f"feature store: {entry.name} is damaged (checksum differs); its images are embedded again")
             return
         self._where.update({row: (entry, i) for i, row in enumerate(read_rows(entry))})
