@@ -96,7 +96,7 @@ def backbone(row: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def features(
+def cached(
     params: Params,
     row: Any,
     images: Path,
@@ -104,14 +104,29 @@ def features(
     backbone: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """`data/features` of `images`, with `VIEWS` views of each training image."""
-    from graft.features.extraction import extract_features, make_fingerprint
+    """A folder with `features` and `views` of `images`, and the `store` that they are from."""
+    from graft.features.extraction import Embedding, extract
+    from graft.features.format import plain_rows, view_rows
+    from graft.features.views import ViewEmbedding
 
-    folder = tmp_path_factory.mktemp("features")
-    fingerprint = make_fingerprint(backbone, row, "random", "float32", params.augmentation)
-    output = folder / "features"
-    extract_features(images, manifest, backbone, fingerprint, VIEWS, folder / "store", None, output)
-    return output
+    folder = tmp_path_factory.mktemp("cached")
+    made, store = (backbone, row, "random", "float32"), folder / "store"
+    extract(images, plain_rows(manifest), Embedding(*made), store, None, folder / "features")
+    views = ViewEmbedding(*made, params.augmentation)
+    extract(images, view_rows(manifest, VIEWS), views, store, None, folder / "views")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def features(cached: Path) -> Path:
+    """`data/features` of `images`."""
+    return cached / "features"
+
+
+@pytest.fixture(scope="session")
+def views(cached: Path) -> Path:
+    """`data/views` of `images`: `VIEWS` of each training image."""
+    return cached / "views"
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +135,7 @@ def train(
     row: Any,
     images: Path,
     features: Path,
+    views: Path,
     manifest: pd.DataFrame,
     backbone: Any,
     tmp_path_factory: pytest.TempPathFactory,
@@ -138,10 +154,12 @@ def train(
         embed: Any = None,
         **changes: Any,
     ) -> Any:
-        places = {key: changes.pop(key) for key in ("features", "temporary", "live") if key in changes}
+        places = {
+            key: changes.pop(key) for key in ("features", "views", "temporary", "live") if key in changes
+        }
         run = Run(
             manifest,
-            **{"images": images, "features": features, "temporary": folder, **places},
+            **{"images": images, "features": features, "views": views, "temporary": folder, **places},
             backbone=folder / "backbone.keras",
         )
         block = getattr(params, method)

@@ -27,7 +27,7 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
     Args:
         block: head, training and the augmentation of features, which is drawn again for every epoch.
         params: ``backbone``, ``weights``, ``memory_limit`` (GB) and ``seeds`` of weights, dropout and order.
-        run: its features hold the views of the training images.
+        run: its views hold those of the training images.
         views: the number of views of each training image; 0: train on the plain images.
     """
     watch = Stopwatch()
@@ -36,7 +36,8 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
     scored = [(key, 0) for split in SCORED for key in rows[split]["key"]]
     keys = list(rows["train"]["key"])
     train = [(key, view) for view in range(views + 1) for key in keys]
-    array = load_features(run.features, scored + train, params.memory_limit, run.temporary / "features.npy")
+    folders = [run.features, run.views] if views else [run.features]
+    array = load_features(folders, scored + train, params.memory_limit, run.temporary / "features.npy")
 
     def inputs(epoch: int, chosen: np.ndarray) -> np.ndarray:
         view = 1 + epoch % views if views else 0

@@ -38,11 +38,11 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     Of the Cs in `GRID` the one with the lowest validation log loss is kept. Nothing is random, so there
     is one seed. The history has a row for each C that was tried.
     """
-    watch, block = Stopwatch(), params.linear
+    watch, block, run = Stopwatch(), params.linear, replace(run, live=None)  # it has no curve
     backbone: keras.Model = load_frozen(run.backbone)
     rows, labels = rows_by_split(run.manifest), class_numbers(run.manifest)
     keys = [(key, 0) for part in rows.values() for key in part["key"]]
-    array = load_features(run.features, keys, params.memory_limit, run.temporary / "features.npy")
+    array = load_features([run.features], keys, params.memory_limit, run.temporary / "features.npy")
     features = arrays_by_split(array, rows)
 
     def train_once(seed: int, curve: Curve | None) -> Trained:  # noqa: ARG001
