@@ -1,6 +1,7 @@
 """The charts that show scores: ROC curves and reliability, a panel a method."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,8 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from graft.evaluation.curves import mean_roc, roc_curves
-from graft.evaluation.metrics import calibration_error, decide, decode_rows, measure_roc_auc
-from graft.report.charts.style import WIDTH, look, number_ticks
+from graft.evaluation.metrics import (
+    calibration_bins,
+    calibration_error,
+    decode_rows,
+    measure_roc_auc,
+    predict_labels,
+)
+from graft.methods.registry import METHODS
+from graft.report.charts.style import make_figure, number_ticks
 from graft.report.charts.svg import GRID, Chart, drawing, to_svg
 from graft.report.words import percent
 
@@ -27,7 +35,7 @@ def roc(name: str, rows: Mapping[str, pd.DataFrame]) -> Chart:
     with drawing():
         figure, panels = _panels(len(rows), [1.0])
         for (axes,), (method, test) in zip(panels, rows.items(), strict=True):
-            _draw_roc(axes, roc_curves(test), look(method).colour)
+            _draw_roc(axes, roc_curves(test), METHODS[method].colour)
             axes.set_title(f"{method}: AUC {areas[method]:.3f}", loc="left")
         _label_outside(panels, "false positive rate", ["true positive rate"])
         classes = decode_rows(next(iter(rows.values())))[2]
@@ -79,7 +87,7 @@ def reliability_bins(confidences: np.ndarray, right: np.ndarray, bins: int) -> l
         One a bin, from 0 to 1. The mean of |accuracy - confidence| over the images is the
         calibration error.
     """
-    index = np.clip(np.ceil(confidences * bins).astype(np.intp) - 1, 0, bins - 1)
+    index = calibration_bins(confidences, bins)
     n, hits, sums = (np.bincount(index, weights, bins) for weights in (None, right, confidences))
     return [
         Bin(
@@ -101,7 +109,7 @@ def reliability(name: str, rows: Mapping[str, pd.DataFrame], bins: int) -> Chart
     with drawing():
         figure, panels = _panels(len(rows), [1.0, 0.35])
         for (above, below), (method, decided) in zip(panels, decisions.items(), strict=True):
-            _draw_reliability(above, below, reliability_bins(*decided, bins), look(method).colour)
+            _draw_reliability(above, below, reliability_bins(*decided, bins), METHODS[method].colour)
             above.set_title(f"{method}: ECE {percent(errors[method])} %", loc="left")
         _label_outside(panels, "confidence", ["accuracy", "images"])
         told = ", ".join(f"{method} {percent(error)} %" for method, error in errors.items())
@@ -110,9 +118,8 @@ def reliability(name: str, rows: Mapping[str, pd.DataFrame], bins: int) -> Chart
 
 
 def _decisions(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    truth, scores, _ = decode_rows(rows)
-    decided = decide(scores)
-    return scores[np.arange(len(truth)), decided], decided == truth
+    labels, confidences = predict_labels(rows)
+    return confidences, labels == rows["y_true"].to_numpy()
 
 
 def _draw_reliability(above: Axes, below: Axes, bins: Sequence[Bin], colour: str) -> None:
@@ -132,24 +139,13 @@ def _draw_reliability(above: Axes, below: Axes, bins: Sequence[Bin], colour: str
 
 def _panels(n: int, heights: Sequence[float]) -> tuple[Figure, list[list[Axes]]]:
     """A figure of n panels, two in a row; each is a stack of axes, their heights in shares of the width."""
-    across = min(n, 2)
-    down = -(-n // across)
-    left, right, above, below, gap, space = 0.48, 0.1, 0.25, 0.42, 0.4, 0.14
-    width = (WIDTH - left - right - gap) / 2 if across == 2 else 0.6 * WIDTH
-    stack = sum(heights) * width + space * (len(heights) - 1)
-    total = down * (stack + above + below)
-    figure = Figure((WIDTH, total))
-    panels = []
-    for i in range(n):
-        x, y = left + (i % across) * (width + gap), total - (i // across) * (stack + above + below) - above
-        axes: list[Axes] = []
-        for height in heights:
-            y -= height * width
-            box = x / WIDTH, y / total, width / WIDTH, height * width / total
-            axes.append(figure.add_axes(box, label=f"{i}-{len(axes)}"))
-            y -= space
-        panels.append(axes)
-    return figure, panels
+    down = -(-n // 2)
+    figure = make_figure(down * (0.7 + 1.8 * sum(heights)))
+    grid = figure.subplots(down * len(heights), 2, squeeze=False, height_ratios=[*heights] * down)
+    stacks = grid.reshape(down, len(heights), 2).swapaxes(1, 2).reshape(2 * down, len(heights)).tolist()
+    for axes in chain(*stacks[n:]):
+        axes.remove()
+    return figure, stacks[:n]
 
 
 def _label_outside(panels: Sequence[Sequence[Axes]], x: str, y: Sequence[str]) -> None:
