@@ -19,7 +19,7 @@ from graft.methods.registry import METHODS
 from graft.report.gallery import choose_gallery
 from graft.report.inputs import Inputs
 from graft.report.page import build_page
-from graft.report.provenance import Provenance
+from graft.report.provenance import NO_COMMIT, Provenance
 from helpers.comparison import TIMING, make_facts
 
 FLOWERS = ["daisy", "rose", "tulip"]
@@ -179,12 +179,12 @@ def many():
 
 @pytest.fixture(scope="session")
 def least():
-    """One method, no mistake, no second, no Grad-CAM, one seed, gray images of 28 pixels."""
+    """One method, no mistake, no second, no Grad-CAM, one seed, no commit, gray images of 28 pixels."""
     none = {"methods": [], "images": []}
     gray = make_inputs(FLOWERS, ["scratch"], 4, 0.0, lambda n: make_image(n, (28, 28), 1), none)
     clean = {"n_rejected": 0, "rejected_share": 0.0, "rejects": []}
     clean |= {"duplicates": 0, "duplicates_across_splits": 0, "duplicate_paths": []}
-    return build(replace(gray, timing={}, data=gray.data | clean))
+    return build(replace(gray, timing={}, data=gray.data | clean), provenance=NO_COMMIT)
 
 
 def write_inputs(inputs, root):
