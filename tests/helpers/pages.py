@@ -173,7 +173,7 @@ def page(inputs):
 def many():
     """Forty classes with all kinds of names, 300 mistakes and more, large images."""
     large = make_inputs(MANY, n_test=10, share_wrong=0.32, draw=lambda n: make_image(n, (200, 260)))
-    assert large.gallery.n_mistakes >= 300
+    assert large.gallery.counts["mistakes"] >= 300
     return large, build(large)
 
 

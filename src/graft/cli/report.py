@@ -25,15 +25,11 @@ def open_page(root: Annotated[Path, typer.Option(help="The repository's root.")]
     if is_outdated(page, root):
         try:
             write_page(root, load_params(PARAMS, root / "params.yaml"))
-        except FileNotFoundError as error:
-            _fail(f"{error}: run `dvc repro`, or `dvc pull` for the results of a teammate")
-        except ValueError as error:
-            _fail(str(error))
+        except (ValueError, FileNotFoundError) as error:
+            missing = isinstance(error, FileNotFoundError)
+            todo = ": run `dvc repro`, or `dvc pull` for the results of a teammate" if missing else ""
+            typer.echo(f"{error}{todo}", err=True)
+            raise typer.Exit(1) from None
     typer.echo(page.as_posix())
     if not webbrowser.open(page.resolve().as_uri()):
         typer.echo("no browser was found: open that file with one", err=True)
-
-
-def _fail(message: str) -> None:
-    typer.echo(message, err=True)
-    raise typer.Exit(1)

@@ -247,7 +247,7 @@ def calibration_error(confidences: np.ndarray, right: np.ndarray, bins: int) -> 
 
     Examples:
         >>> calibration_error(np.array([0.75, 1.0]), np.array([False, True]), bins=2)
-        0.125
+        0.375
     """
     index = calibration_bins(confidences, bins)
     return float(np.abs(np.bincount(index, weights=right - confidences)).sum() / len(right))

@@ -102,7 +102,7 @@ def welch_interval(first: Sequence[float], second: Sequence[float], confidence: 
     Examples:
         >>> low, high = welch_interval([0.79, 0.80, 0.81], [0.88, 0.91, 0.91], 0.95)
         >>> print(f"{low:.3f} {high:.3f}")
-        -0.136 -0.064
+        -0.135 -0.065
     """
     if len(set(first)) == len(set(second)) == 1:
         difference = mean(first) - mean(second)

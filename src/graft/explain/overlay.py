@@ -3,25 +3,14 @@
 from io import BytesIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageColor
 
 MAX_BYTES = 10_000
 OPACITY = 0.75  # where the heat is 1
 # matplotlib's `inferno` at nine equal steps: ever lighter, so that it is ordered without colours too,
 # and to the colour-blind.
-COLOURS = np.array(
-    [
-        (0, 0, 4),
-        (33, 12, 74),
-        (87, 16, 110),
-        (138, 34, 106),
-        (188, 55, 84),
-        (228, 90, 49),
-        (249, 142, 9),
-        (249, 203, 53),
-        (252, 255, 164),
-    ]
-)
+INFERNO = "#000004 #210c4a #57106e #8a226a #bc3754 #e45a31 #f98e09 #f9cb35 #fcffa4"
+COLOURS = np.array([ImageColor.getrgb(colour) for colour in INFERNO.split()])
 
 
 def draw_heat(image: np.ndarray, heat: np.ndarray, max_side: int = 128) -> bytes:

@@ -1,13 +1,12 @@
 """Measured seconds -> the cost of a method, once and for each training run, and from when on caching pays."""
 
 from collections.abc import Mapping
-from math import floor
+from math import floor, nan
 from typing import NamedTuple
 
 from graft.methods.registry import METHODS
 
 Timing = Mapping[str, Mapping[str, float]]
-Value = float | None
 
 EXTRACTIONS = {"plain": "extract_features", "views": "extract_views"}  # kind of features -> stage
 # The methods on cached features are compared with the one that embeds every image in each training run.
@@ -15,42 +14,30 @@ UNCACHED = next(name for name, method in METHODS.items() if method.has_backbone 
 
 
 class Cost(NamedTuple):
-    """The seconds of a method; None where unknown.
+    """The seconds of a method; NaN where unknown.
 
     Attributes:
         once: for what all its training runs share: the features. 0 for a method without.
         preparation: before the first epoch of one training run.
         training: from then on.
-        n_cached: how many features came from the cache. Their seconds are not in `once`, which then is
-            a lower bound.
-        n_features: how many features the extraction had to find or to compute.
+        at_least: the words `at least ` if features came from the cache: their seconds are not in `once`.
         untimed: the stages whose seconds are unknown.
     """
 
-    once: Value
-    preparation: Value
-    training: Value
-    n_cached: int = 0
-    n_features: int = 0
+    once: float
+    preparation: float
+    training: float
+    at_least: str = ""
     untimed: tuple[str, ...] = ()
 
     @property
-    def each(self) -> Value:
+    def each(self) -> float:
         """The seconds of one training run with all that it prepares."""
-        return _add(self.preparation, self.training)
+        return self.preparation + self.training
 
-    @property
-    def bound(self) -> str:
-        """The words before a number that rests on `once`: `at least `, or nothing."""
-        return "at least " if self.n_cached else ""
-
-    def after(self, runs: int) -> Value:
-        """The seconds that so many training runs have taken in all; None where unknown."""
-        return None if self.once is None or self.each is None else self.once + runs * self.each
-
-
-def _add(one: Value, other: Value) -> Value:
-    return None if one is None or other is None else one + other
+    def after(self, runs: int) -> float:
+        """The seconds that so many training runs have taken in all."""
+        return self.once + runs * self.each
 
 
 def measure_cost(name: str, timing: Timing) -> Cost:
@@ -60,19 +47,13 @@ def measure_cost(name: str, timing: Timing) -> Cost:
         name: of the method.
         timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
     """
-    train = f"train_{name}"
-    stages = [EXTRACTIONS[kind] for kind in METHODS[name].features]
-    untimed = tuple(stage for stage in (train, *stages) if stage not in timing)
-    known = [timing[stage] for stage in stages if stage in timing]
-    cached = sum(one["from_store"] + one["from_head"] for one in known)
-    training = timing.get(train, {})
+    train, extractions = f"train_{name}", [EXTRACTIONS[kind] for kind in METHODS[name].features]
     return Cost(
-        sum(one["seconds_embedding"] for one in known) if len(known) == len(stages) else None,
-        training.get("seconds_preparation"),
-        training.get("seconds_training"),
-        int(cached),
-        int(cached + sum(one["embedded"] for one in known)),
-        untimed,
+        sum((timing.get(stage, {}).get("seconds_embedding", nan) for stage in extractions), start=0.0),
+        timing.get(train, {}).get("seconds_preparation", nan),
+        timing.get(train, {}).get("seconds_training", nan),
+        "at least " * any(_count_cached(timing, stage) for stage in extractions),
+        tuple(stage for stage in (train, *extractions) if stage not in timing),
     )
 
 
@@ -81,37 +62,34 @@ def measure_costs(timing: Timing) -> dict[str, Cost]:
     return {name: measure_cost(name, timing) for name, method in METHODS.items() if method.has_backbone}
 
 
-def split_seconds(name: str, timing: Timing) -> tuple[Value, Value]:
-    """The seconds a method takes before its first epoch and from then on; None where unknown.
-
-    The first include the extraction of the features that the method uses.
-    """
-    cost = measure_cost(name, timing)
-    return _add(cost.once, cost.preparation), cost.training
+def _count_cached(timing: Timing, stage: str) -> int:
+    return int(sum(timing.get(stage, {}).get(origin, 0) for origin in ("from_store", "from_head")))
 
 
 def notes_on_cache(timing: Timing) -> list[str]:
-    """A sentence on the seconds that a table leaves out, if there are any."""
-    known = [timing[stage] for stage in EXTRACTIONS.values() if stage in timing]
-    n = int(sum(one["from_store"] + one["from_head"] for one in known))
-    return [f"{n:,} features came from the cache; their seconds are not in the table."] * (n > 0)
+    """A sentence on the seconds that are not counted, if there are any."""
+    cached = sum(_count_cached(timing, stage) for stage in EXTRACTIONS.values())
+    n = cached + sum(int(timing.get(stage, {}).get("embedded", 0)) for stage in EXTRACTIONS.values())
+    return [
+        f"{cached:,} of {n:,} features came from the cache; the seconds they once took are not counted, so "
+        "seconds with extraction are a lower bound."
+    ] * (cached > 0)
 
 
 def crossing(cached: Cost, other: Cost) -> int | None:
     """The number of training runs from which on `cached` has taken less time than `other`.
 
+    Args:
+        cached: a known cost.
+        other: a known cost of which nothing is paid once.
+
     Returns:
         At least 1; None if it never has.
-
-    Raises:
-        ValueError: if a cost is unknown, or `other` costs something once.
 
     Examples:
         >>> crossing(Cost(once=10.0, preparation=0.0, training=1.0), Cost(0.0, 1.0, 3.0))
         4
     """
-    if cached.once is None or cached.each is None or other.each is None or other.once != 0:
-        raise ValueError(f"expected known costs, the second without `once`, received {cached} and {other}")
     saved = other.each - cached.each
     return floor(cached.once / saved) + 1 if saved > 0 else None
 
@@ -131,50 +109,39 @@ def find_crossings(costs: Mapping[str, Cost]) -> dict[str, int]:
 
 def describe_cost(name: str, cost: Cost) -> str:
     """A method's cost in words: `two_stage: 5.0 s once, then 2.9 s for each training run.`"""
-    if cost.each is None:
+    if f"train_{name}" in cost.untimed:
         return f"{name}: unknown, because its training run was not timed."
     each = f"{with_unit(cost.each)} for each training run"
     if not METHODS[name].features:
         return f"{name}: {each}, in which every image is embedded again."
-    if cost.once is None:
+    if cost.untimed:
         return f"{name}: {each}; the extraction was not timed."
-    return f"{name}: {cost.bound}{with_unit(cost.once)} once, then {each}."
+    return f"{name}: {cost.at_least}{with_unit(cost.once)} once, then {each}."
 
 
 def describe_crossings(costs: Mapping[str, Cost]) -> list[str]:
-    """When each method on cached features begins to take less time than the one without, in words.
+    """A sentence on when each method on cached features begins to take less time than `UNCACHED`.
 
     Args:
         costs: as `measure_costs` gives them, or those of some methods.
-
-    Returns:
-        A sentence a method, none without `UNCACHED`; and one on the features whose seconds are not
-        known, if there are any.
     """
-    kept = {name: cost for name, cost in costs.items() if METHODS[name].features}
+    if UNCACHED not in costs:
+        return []
     crossings = find_crossings(costs)
-    lines = [
-        _describe_crossing(name, crossings.get(name), cost, costs[UNCACHED])
-        for name, cost in kept.items()
-        if UNCACHED in costs
+    return [
+        _describe_crossing(name, crossings.get(name), cost, [*cost.untimed, *costs[UNCACHED].untimed])
+        for name, cost in costs.items()
+        if METHODS[name].features
     ]
-    n, of = max(((cost.n_cached, cost.n_features) for cost in kept.values()), default=(0, 0))
-    lines += [
-        f"{n:,} of {of:,} features came from the cache; the seconds they once took are not counted, so what "
-        "is paid once is a lower bound."
-    ] * (n > 0)
-    return lines
 
 
-def _describe_crossing(name: str, n: int | None, cost: Cost, other: Cost) -> str:
-    untimed = [*cost.untimed, *other.untimed]
+def _describe_crossing(name: str, n: int | None, cost: Cost, untimed: list[str]) -> str:
     if untimed:
-        verb = "were" if len(untimed) > 1 else "was"
-        reason = f"{' and '.join(untimed)} {verb} not timed"
+        reason = f"{' and '.join(untimed)} {'were' if len(untimed) > 1 else 'was'} not timed"
         return f"It is unknown when {name} takes less time than {UNCACHED}, because {reason}."
     if n is None:
         return f"{name} never takes less time than {UNCACHED}, because one training run of it takes no less."
-    later = ", or a later one," if cost.n_cached else ","
+    later = ", or a later one," if cost.at_least else ","
     return f"From the {ordinal(n)} training run on{later} {name} has taken less time than {UNCACHED}."
 
 

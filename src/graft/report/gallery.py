@@ -13,14 +13,6 @@ MISTAKES, HESITANT, CLEAR, SAMPLES = 60, 16, 20, 60
 Predictions = Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]]
 
 
-class HeatMap(NamedTuple):
-    """A Grad-CAM: its file below `reports/explain`, and the class it explains with the model's score."""
-
-    file: str
-    label: str
-    score: float
-
-
 class Prediction(NamedTuple):
     """The prediction of one method for one image.
 
@@ -31,7 +23,8 @@ class Prediction(NamedTuple):
         right: whether that is the truth.
         n_wrong: how many of its seeds are wrong.
         n_seeds: how many it has.
-        heat_map: where it looked; None where that was not explained.
+        heat_map: the ``file`` below `reports/explain`, the ``class`` that it explains and the model's
+            ``score`` of that; None where that was not explained.
     """
 
     method: str
@@ -40,7 +33,7 @@ class Prediction(NamedTuple):
     right: bool
     n_wrong: int
     n_seeds: int
-    heat_map: HeatMap | None
+    heat_map: Mapping[str, Any] | None
 
 
 class Case(NamedTuple):
@@ -76,9 +69,7 @@ def list_cases(predictions: Predictions, manifest: pd.DataFrame, explained: Mapp
         explained: what stands in `reports/explain/index.json`.
     """
     heat_maps = {
-        (image["key"], method): HeatMap(one["file"], one["class"], one["score"])
-        for image in explained["images"]
-        for method, one in image["maps"].items()
+        (image["key"], method): one for image in explained["images"] for method, one in image["maps"].items()
     }
     by_method = {method: _reduce(frame, facts["seeds"]) for method, (frame, facts) in predictions.items()}
     test = manifest[manifest["split"] == "test"].sort_values("key")
@@ -98,7 +89,7 @@ def _reduce(frame: pd.DataFrame, seeds: Sequence[int]) -> dict[Any, dict[Any, An
 
 
 def _predict(
-    key: str, truth: str, method: str, row: Mapping[str, Any], heat_maps: Mapping[tuple[str, str], HeatMap]
+    key: str, truth: str, method: str, row: Mapping[str, Any], heat_maps: Mapping[tuple[str, str], Any]
 ) -> Prediction:
     label, score = row["predicted"], float(row["confidence"])
     seeds = int(row["n_wrong"]), int(row["n_seeds"])
@@ -114,20 +105,15 @@ class Gallery(NamedTuple):
         hesitant: hits, the least confident first.
         clear: a confident hit of each class, in class order.
         samples: class -> key and path of an image, of train where it has one.
-        n_mistakes: how many cases some method got wrong.
-        n_hard: how many of them all methods got wrong.
-        n_hesitant: how many hesitant hits were explained.
-        n_classes: how many classes there are.
+        counts: how many ``mistakes``, ``hesitant`` and ``samples`` there would be, and how many mistakes
+            are ``hard`` for all.
     """
 
     mistakes: list[Case]
     hesitant: list[Case]
     clear: list[Case]
     samples: dict[str, tuple[str, str]]
-    n_mistakes: int
-    n_hard: int
-    n_hesitant: int
-    n_classes: int
+    counts: dict[str, int]
 
     @property
     def cases(self) -> list[Case]:
@@ -143,7 +129,7 @@ class Gallery(NamedTuple):
     def maps(self) -> list[str]:
         """The files of their Grad-CAMs, sorted."""
         found = (one.heat_map for case in self.cases for one in case.predictions)
-        return sorted({heat_map.file for heat_map in found if heat_map})
+        return sorted({heat_map["file"] for heat_map in found if heat_map})
 
 
 def choose_gallery(predictions: Predictions, manifest: pd.DataFrame, explained: Mapping[str, Any]) -> Gallery:
@@ -159,15 +145,13 @@ def choose_gallery(predictions: Predictions, manifest: pd.DataFrame, explained: 
     mistakes.sort(key=lambda case: (not case.hard_for_all, -case.worst, case.key))
     hesitant = [case for case, _ in _explained(cases, explained, "hesitant")]
     samples = choose_samples(manifest)
+    counts = {"mistakes": len(mistakes), "hesitant": len(hesitant), "samples": len(samples)}
     return Gallery(
         mistakes[:MISTAKES],
         hesitant[:HESITANT],
         _clearest(_explained(cases, explained, "clear"))[:CLEAR],
         dict(list(samples.items())[:SAMPLES]),
-        len(mistakes),
-        sum(case.hard_for_all for case in mistakes),
-        len(hesitant),
-        len(samples),
+        counts | {"hard": sum(case.hard_for_all for case in mistakes)},
     )
 
 

@@ -12,36 +12,13 @@ from graft.config.evaluation import Metrics
 from graft.config.types import Text
 from graft.evaluation.metrics import measure_split
 from graft.evaluation.predictions import first_seed
-from graft.report.charts.classes import confusion, images_per_class, per_class
-from graft.report.charts.methods import (
-    accuracy_by_images,
-    accuracy_by_seconds,
-    cumulative_time,
-    learning_curves,
-)
-from graft.report.charts.scores import reliability, roc
+from graft.report import costs, tables, words
+from graft.report.charts import classes, methods, scores
 from graft.report.charts.svg import Chart
-from graft.report.costs import describe_cost, describe_crossings, measure_costs, notes_on_cache
 from graft.report.inputs import Inputs, read_inputs
 from graft.report.provenance import Provenance, describe_commit, name_dataset
-from graft.report.tables import (
-    Cell,
-    Column,
-    Table,
-    compare_methods,
-    count_images,
-    measure_classes,
-    measure_methods,
-)
+from graft.report.tables import Cell, Column, Table
 from graft.report.thumbnails import make_thumbnail
-from graft.report.words import (
-    TESTS,
-    describe_seeds,
-    describe_test,
-    explain_seeds,
-    most_confused,
-    warn_untrained,
-)
 
 PAGE = Path("reports/index.html")
 PARAMS = {"dataset": Text, "source": Text, "metrics": Metrics}
@@ -101,12 +78,12 @@ def build_page(inputs: Inputs, dataset: str, bins: int, provenance: Provenance) 
         keep_trailing_newline=True,
     )
     values = (
-        _head(inputs, dataset)
-        | _numbers(inputs)
+        {"dataset": dataset, "provenance": provenance, "percent": percent_sign, "manifest": inputs.manifest}
+        | _methods(inputs)
         | _classes(inputs, bins)
         | _images(inputs)
         | _data(inputs)
-        | {"provenance": provenance, "charts": _charts(inputs, bins), "percent": percent_sign}
+        | {"charts": _charts(inputs, bins)}
     )
     return environment.get_template("page.html.j2").render(values)
 
@@ -121,39 +98,23 @@ def percent_sign(value: float) -> str:
     return f"{min(round(100 * value), 99 if value < 1 else 100)}\N{NO-BREAK SPACE}%"
 
 
-def _head(inputs: Inputs, dataset: str) -> dict[str, Any]:
-    rows = inputs.comparison["methods"]
-    backbones = {row["backbone"]: row["weights"] for row in rows if row["backbone"] != "none"}
+def _methods(inputs: Inputs) -> dict[str, Any]:
+    comparison, timing = inputs.comparison, inputs.timing
+    rows, confidence = comparison["methods"], comparison["confidence"]
+    compared = {row["method"] for row in rows}
+    known = {method: cost for method, cost in costs.measure_costs(timing).items() if method in compared}
     several = any(row["n_seeds"] > 1 for row in rows)
-    methods = ", ".join(row["method"] for row in rows)
-    same = " on the same images and the same split" if len(rows) > 1 else ""
     return {
-        "title": f"Transfer learning on {dataset}",
-        "lead": f"{methods}{same}",
-        "warnings": warn_untrained(rows),
-        "dataset": dataset,
-        "n_images": len(inputs.manifest),
-        "n_classes": inputs.manifest["label"].nunique(),
-        "backbones": list(backbones.items()),
         "contents": {id: heading for id, heading in CONTENTS.items() if id != "seeds" or several},
-    }
-
-
-def _numbers(inputs: Inputs) -> dict[str, Any]:
-    comparison, confidence = inputs.comparison, inputs.comparison["confidence"]
-    rows = comparison["methods"]
-    methods = {row["method"] for row in rows}
-    costs = {name: cost for name, cost in measure_costs(inputs.timing).items() if name in methods}
-    caching = [describe_cost(name, cost) for name, cost in costs.items()] + describe_crossings(costs)
-    first = "Where a method has several seeds, its accuracy is that of the first, whose model is kept."
-    return {
-        "n_test": rows[0]["n_seen_test"],
-        "comparison": compare_methods(comparison, inputs.timing),
-        "notes": notes_on_cache(inputs.timing) + [first] * any(row["n_seeds"] > 1 for row in rows),
-        "tests": TESTS,
-        "verdicts": [f"{_unbroken(describe_test(pair, 1 - confidence))}." for pair in comparison["pairs"]],
-        "caching": caching or ["No method rests on a backbone, so there is nothing to cache."],
-        "seeds": {"intro": explain_seeds(confidence), "lines": describe_seeds(comparison)},
+        "methods": rows,
+        "warnings": words.warn_untrained(rows),
+        "backbones": {row["backbone"]: row["weights"] for row in rows if row["backbone"] != "none"},
+        "comparison": tables.compare_methods(comparison, timing),
+        "cached": costs.notes_on_cache(timing),
+        "tests": words.TESTS,
+        "verdicts": [_unbroken(words.describe_test(pair, 1 - confidence)) for pair in comparison["pairs"]],
+        "caching": [costs.describe_cost(*one) for one in known.items()] + costs.describe_crossings(known),
+        "seeds": {"intro": words.explain_seeds(confidence), "lines": words.describe_seeds(comparison)},
     }
 
 
@@ -165,12 +126,12 @@ def _unbroken(sentence: str) -> str:
 def _classes(inputs: Inputs, bins: int) -> dict[str, Any]:
     measured = {method: _measure_seeds(inputs, method, bins) for method in inputs.predictions}
     return {
-        "measured": measure_methods(measured),
+        "measured": tables.measure_methods(measured),
         "per_class": {
-            name: measure_classes(measured, quantity)
+            name: tables.measure_classes(measured, quantity)
             for quantity, name in (("precision", "Precision"), ("recall", "Recall"), ("f1", "F1"))
         },
-        "confusions": list(map(str, most_confused(inputs.metrics))),
+        "confusions": list(map(str, words.most_confused(inputs.metrics))),
     }
 
 
@@ -189,21 +150,23 @@ def _charts(inputs: Inputs, bins: int) -> dict[str, Sequence[tuple[Chart, str]]]
     best = {row["method"]: row["best_epoch"] for row in comparison["methods"]}
     groups: dict[str, list[tuple[Chart | None, str]]] = {
         "cost": [
-            (accuracy_by_images("images", comparison), "Images embedded"),
-            (accuracy_by_seconds("seconds", comparison, timing), "Seconds"),
+            (methods.accuracy_by_images("images", comparison), "Images embedded"),
+            (methods.accuracy_by_seconds("seconds", comparison, timing), "Seconds"),
         ],
-        "caching": [(cumulative_time("time", timing), "Time over the number of training runs")],
-        "curves": [(learning_curves("curves", inputs.histories, best), "Training and validation by epoch")],
+        "caching": [(methods.cumulative_time("time", timing), "Time over the number of training runs")],
+        "curves": [
+            (methods.learning_curves("curves", inputs.histories, best), "Training and validation by epoch")
+        ],
         "confusion": [
-            (confusion(f"confusion-{n}", m, one["test"]["confusion_matrix"], one["classes"]), m)
+            (classes.confusion(f"confusion-{n}", m, one["test"]["confusion_matrix"], one["classes"]), m)
             for n, (m, one) in enumerate(metrics.items(), 1)
         ],
-        "per_class": [(per_class("classes", metrics), "Precision, recall and F1 by class")],
+        "per_class": [(classes.per_class("classes", metrics), "Precision, recall and F1 by class")],
         "scores": [
-            (roc("roc", tests), "ROC: how many are found at how many false alarms"),
-            (reliability("reliability", tests, bins), "Reliability: how often a confidence is right"),
+            (scores.roc("roc", tests), "ROC: how many are found at how many false alarms"),
+            (scores.reliability("reliability", tests, bins), "Reliability: how often a confidence is right"),
         ],
-        "data": [(images_per_class("data", inputs.manifest), "Images by class and split")],
+        "data": [(classes.images_per_class("data", inputs.manifest), "Images by class and split")],
     }
     return {
         group: [(chart, caption) for chart, caption in charts if chart] for group, charts in groups.items()
@@ -216,37 +179,23 @@ def _first_test(frame: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _images(inputs: Inputs) -> dict[str, Any]:
-    gallery = inputs.gallery
-    n, of = gallery.n_mistakes, len(inputs.manifest[inputs.manifest["split"] == "test"])
     return {
-        "gallery": gallery,
+        "gallery": inputs.gallery,
         "images": {key: make_thumbnail(data) for key, data in inputs.images.items()},
         "maps": {file: make_thumbnail(data) for file, data in inputs.maps.items()},
-        "hard": [case for case in gallery.mistakes if case.hard_for_all],
-        "others": [case for case in gallery.mistakes if not case.hard_for_all],
-        "mistakes": (
-            f"{n:,} of {of:,} test images were classified wrong by at least one method, {gallery.n_hard:,} "
-            "by all of them. The most confident wrong predictions come first."
-        ),
     }
 
 
 def _data(inputs: Inputs) -> dict[str, Any]:
     data = inputs.data
-    rejects, duplicates = data["rejects"][:LISTED], data["duplicate_paths"][:LISTED]
-    across = data["duplicates_across_splits"]
     return {
         "data": data,
-        "counts": count_images(inputs.manifest),
-        "preparation": [
-            f"{data['n_read']:,} files were read.",
-            f"{data['n_rejected']:,} were rejected ({data['rejected_share']:.1%}).",
-            f"{data['duplicates']:,} had the bytes of another, {across:,} of them in another split.",
-        ],
-        "rejects": _list("file", rejects, "path", "reason"),
-        "duplicates": _list("kept", duplicates, "kept", "dropped"),
+        "counts": tables.count_images(inputs.manifest),
+        "rejects": _list(data["rejects"], "path", "reason"),
+        "duplicates": _list(data["duplicate_paths"], "kept", "dropped"),
     }
 
 
-def _list(header: str, rows: Sequence[Mapping[str, str]], name: str, other: str) -> Table:
-    return Table(header, [row[name] for row in rows], [Column(other, [Cell(row[other]) for row in rows])])
+def _list(rows: Sequence[Mapping[str, str]], name: str, other: str) -> Table:
+    cells = [Cell(row[other]) for row in rows[:LISTED]]
+    return Table(name, [row[name] for row in rows[:LISTED]], [Column(other, cells)])

@@ -1,13 +1,14 @@
 """Values -> tables: columns of text with the best marked, for the page and, if they fit, the terminal."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isnan
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from graft.config.types import SPLITS
-from graft.report.costs import Timing, Value, show_seconds, split_seconds
+from graft.report.costs import Timing, measure_cost, show_seconds
 from graft.report.words import percent
 
 Show = Callable[[float], str]
@@ -55,31 +56,25 @@ def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
     frame = {key: [row[key] for row in rows] for key in rows[0]}
     lows, highs = (map(percent, frame[f"test_accuracy_{end}"]) for end in ("low", "high"))
     intervals = [Cell(f"{low}-{high}") for low, high in zip(lows, highs, strict=True)]
-    seconds = [split_seconds(row["method"], timing) for row in rows]
+    by_seed = [comparison["test_accuracy_by_seed"][method] for method in frame["method"]]
+    costs = [measure_cost(method, timing) for method in frame["method"]]
+    prepare = [cost.once + cost.preparation for cost in costs]
     megabytes = [size / 1e6 for size in frame["model_bytes"]]
     columns = [
         Column("test accuracy, %", mark(frame["test_accuracy"], percent, max), "test\n%"),
         Column(f"{level} interval", intervals, f"{level}\ninterval"),
-        Column("mean ± sd of the seeds", _mark_seeds(frame)),
+        Column("mean ± sd of the seeds", _mark_means(by_seed, percent, max)),
         Column("validation accuracy, %", mark(frame["validation_accuracy"], percent, max), "valid.\n%"),
         Column("trainable parameters, M", mark(frame["trainable_params"], _millions, min), "train.\nM par."),
         Column("all parameters, M", mark(frame["total_params"], _millions, min), "all\nM par."),
         Column("model, MB", mark(megabytes, "{:.1f}".format, min), "model\nMB"),
         Column("images embedded", mark(frame["images_embedded"], "{:,}".format, min), "images\nembed."),
-        Column("seconds to prepare", mark([one for one, _ in seconds], show_seconds, min), "sec.\nprep."),
-        Column("seconds to train", mark([one for _, one in seconds], show_seconds, min), "sec.\ntrain"),
+        Column("seconds to prepare", mark(prepare, show_seconds, min), "sec.\nprep."),
+        Column("seconds to train", mark([cost.training for cost in costs], show_seconds, min), "sec.\ntrain"),
     ]
     if max(frame["n_seeds"]) == 1:
         del columns[2]
     return Table("method", frame["method"], columns)
-
-
-def _mark_seeds(frame: Mapping[str, Sequence[Any]]) -> list[Cell]:
-    cells = mark(frame["test_accuracy_mean"], percent, max)
-    return [
-        Cell("one seed") if sd is None else cell._replace(text=f"{cell.text} ± {percent(sd)}")
-        for cell, sd in zip(cells, frame["test_accuracy_std"], strict=True)
-    ]
 
 
 def measure_methods(measured: Measured) -> Table:
@@ -140,15 +135,15 @@ def _mark_means(values: Sequence[Sequence[float]], show: Show, best: Best) -> li
     ]
 
 
-def mark(values: Sequence[Value], show: Show, best: Best) -> list[Cell]:
-    """Each value as text, the best marked as it is shown: equal texts are equally good.
+def mark(values: Sequence[float], show: Show, best: Best) -> list[Cell]:
+    """Each value as text, NaN as "-", and the best marked as it is shown: equal texts are equally good.
 
     Examples:
-        >>> mark([0.9404, 0.9396, None, 0.5], percent, max)[1:3]
+        >>> mark([0.9404, 0.9396, float("nan"), 0.5], percent, max)[1:3]
         [Cell(text='94.0', best=True), Cell(text='-', best=False)]
     """
-    texts = ["-" if value is None else show(value) for value in values]
-    known = [value for value in values if value is not None]
+    texts = ["-" if isnan(value) else show(value) for value in values]
+    known = [value for value in values if not isnan(value)]
     winner = show(best(known)) if len(set(texts) - {"-"}) > 1 else None
     return [Cell(text, text == winner) for text in texts]
 

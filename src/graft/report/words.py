@@ -32,23 +32,15 @@ def warn_untrained(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def better_method(pair: Row, significance: float) -> str | None:
-    """The method that a paired test finds better, by its Holm-adjusted p-value; None: neither.
-
-    Args:
-        pair: a row of `graft.evaluation.compare.compare_pairs`.
-        significance: the largest p-value that does not count, in (0, 1).
-    """
-    if pair["p_value_holm"] >= significance:
-        return None
-    return str(pair["first"] if pair["n_first_only"] > pair["n_second_only"] else pair["second"])
-
-
 def describe_test(pair: Row, significance: float) -> str:
     """A paired test as a sentence, judged by its Holm-adjusted p-value.
 
     For example `inline is better than two_stage on 14 images and worse on 9: no significant
     difference, p = 0.40 (0.81 after Holm's adjustment)`. The method that is right more often comes first.
+
+    Args:
+        pair: a row of `graft.evaluation.compare.compare_pairs`.
+        significance: the smallest p-value that does not count, in (0, 1).
     """
     sides = [(pair["n_first_only"], pair["first"]), (pair["n_second_only"], pair["second"])]
     (more, one), (less, other) = sides if sides[0][0] >= sides[1][0] else reversed(sides)
@@ -59,7 +51,7 @@ def describe_test(pair: Row, significance: float) -> str:
         said = f"{one} and {other} are each better on {more:,} {images}"
     else:
         said = f"{one} is better than {other} on {more:,} {images} and worse on {less:,}"
-    verdict = "no" if better_method(pair, significance) is None else "a"
+    verdict = "a" if pair["p_value_holm"] < significance else "no"
     p, holm = (_p_value(pair[name]) for name in ("p_value", "p_value_holm"))
     adjusted = "" if p == holm else f" ({holm.removeprefix('= ')} after Holm's adjustment)"
     return f"{said}: {verdict} significant difference, p {p}{adjusted}"

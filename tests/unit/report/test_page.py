@@ -148,9 +148,9 @@ def test_mistakes_beyond_those_shown_are_counted(many):
     assert len(gallery.mistakes) == MISTAKES
     assert len(gallery.hesitant) == HESITANT
     words = Parsed(page).words
-    assert f"{gallery.n_mistakes:,} of 400 test images were classified wrong" in words
-    assert f"{gallery.n_mistakes - MISTAKES:,} more mistakes are not shown." in words
-    assert f"{gallery.n_hesitant - HESITANT:,} more hesitant hits are not shown." in words
+    assert f"{gallery.counts['mistakes']:,} of 400 test images were classified wrong" in words
+    assert f"{gallery.counts['mistakes'] - MISTAKES:,} more mistakes are not shown." in words
+    assert f"{gallery.counts['hesitant'] - HESITANT:,} more hesitant hits are not shown." in words
 
 
 def test_a_grad_cam_says_what_it_explains(page):
@@ -189,7 +189,7 @@ def test_mistakes_are_all_there_those_hard_for_all_first_then_by_confidence(seed
     gallery = choose_gallery(predictions, manifest, {"methods": [], "images": []})
     ranks = [(not case.hard_for_all, -case.worst) for case in gallery.mistakes]
     assert ranks == sorted(ranks)
-    assert gallery.n_hard == sum(case.hard_for_all for case in gallery.mistakes)
+    assert gallery.counts["hard"] == sum(case.hard_for_all for case in gallery.mistakes)
     wrong = {}
     for method, (frame, _) in predictions.items():
         for row in frame[(frame["split"] == "test")].to_dict("records"):
@@ -209,7 +209,7 @@ def test_a_sample_is_of_train_and_there_is_one_a_class():
     manifest = make_manifest([f"{n:03d}" for n in range(SAMPLES + 5)], 2)
     only = choose_gallery({}, manifest[manifest["split"] != "train"], {"images": []}).samples
     samples = choose_gallery({}, manifest.sample(frac=1, random_state=0), {"images": []})
-    assert (len(samples.samples), samples.n_classes) == (SAMPLES, SAMPLES + 5)
+    assert (len(samples.samples), samples.counts["samples"]) == (SAMPLES, SAMPLES + 5)
     by_key = manifest.set_index("key")
     assert {by_key.loc[key, "split"] for key, _ in samples.samples.values()} == {"train"}
     assert {by_key.loc[key, "split"] for key, _ in only.values()} == {"validation"}

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from rich.cells import cell_len
 
 from graft.config.types import SPLITS
@@ -27,6 +27,7 @@ WIDEST = 9.2  # inches: what an A4 page holds at one unit a CSS pixel
 # Of a cell with one image of many, and of one with all of its row: the first is seen, and on the last
 # text is readable, on light and dark pages.
 FAINT, FULL = 0.1, 0.7
+COLOURS = LinearSegmentedColormap.from_list("shares", [(BLUE, FAINT), (BLUE, FULL)])
 
 
 def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Chart:
@@ -65,20 +66,13 @@ def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: 
         return Chart(to_svg(figure, name), _confusion_alt(method, counts, classes))
 
 
-def _colour(share: float) -> tuple[str, float]:
-    return BLUE, FAINT + (FULL - FAINT) * share
-
-
 def _draw_cells(axes: Axes, shares: np.ndarray) -> None:
-    n = len(shares)
+    edges = np.arange(len(shares) + 1) - 0.5
+    grid: dict[str, Any] = {"edgecolors": GRID, "linewidth": 0.6 if len(shares) <= TEXT_UP_TO else 0.3}
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    lines, width = np.arange(n + 1) - 0.5, 0.6 if n <= TEXT_UP_TO else 0.3
-    axes.hlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=width, clip_on=False)
-    axes.vlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=width, clip_on=False)
-    squares = [Rectangle((column - 0.5, row - 0.5), 1, 1) for row, column in np.argwhere(shares)]
-    colours = [_colour(share) for share in shares[shares > 0]]
-    axes.add_collection(PatchCollection(squares, facecolors=colours, linewidths=0))
+    cells = np.ma.masked_equal(shares, 0)
+    axes.pcolormesh(edges, edges, cells, cmap=COLOURS, vmin=0, vmax=1, clip_on=False, **grid)
 
 
 def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, inches: float) -> None:
@@ -93,7 +87,7 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, inches: flo
 
 
 def _key() -> list[Patch]:
-    return [Patch(color=_colour(share), label=f"{100 * share:.0f} %") for share in np.linspace(0.2, 1, 5)]
+    return [Patch(color=COLOURS(share), label=f"{100 * share:.0f} %") for share in np.linspace(0.2, 1, 5)]
 
 
 def _confusion_alt(method: str, counts: np.ndarray, classes: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """The charts that compare whole methods: accuracy against cost, time, learning curves."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
@@ -9,27 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from graft.methods.registry import METHODS
-from graft.report.charts.style import (
-    RING,
-    legend_entry,
-    make_figure,
-    number_ticks,
-    percent_ticks,
-    plain_entry,
-    scale_accuracy,
-    scale_cost,
-)
+from graft.report import costs
+from graft.report.charts import style
 from graft.report.charts.svg import Chart, drawing, to_svg
-from graft.report.costs import (
-    UNCACHED,
-    Cost,
-    Timing,
-    find_crossings,
-    measure_cost,
-    measure_costs,
-    ordinal,
-    with_unit,
-)
+from graft.report.costs import Cost, Timing, ordinal, with_unit
 from graft.report.words import percent
 
 Values = Mapping[str, Any]
@@ -59,25 +42,22 @@ def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart 
         None where no method was timed. A method that was not is left out, and named in `Chart.alt`; one
         whose features came from the cache in part is marked: it takes at least so long.
     """
-    methods = [row["method"] for row in comparison["methods"]]
-    points = {}
-    for method in methods:
-        cost = measure_cost(method, timing)
-        seconds = cost.after(1)
-        if seconds is not None:
-            points[method] = seconds, f"in {cost.bound}{with_unit(seconds)}", _note(cost)
+    measured = {row["method"]: costs.measure_cost(row["method"], timing) for row in comparison["methods"]}
+    points = {
+        method: (cost.after(1), f"in {cost.at_least}{with_unit(cost.after(1))}", _note(cost))
+        for method, cost in measured.items()
+        if not cost.untimed
+    }
     if not points:
         return None
     chart = _accuracy_by_cost(name, comparison, points, "seconds for one training run, with extraction")
-    return chart._replace(alt=chart.alt + _left_out(set(methods) - set(points)))
+    missing = [method for method in measured if method not in points]
+    left_out = f" Not timed, so left out: {', '.join(missing)}." if missing else ""
+    return chart._replace(alt=chart.alt + left_out)
 
 
 def _note(cost: Cost) -> str:
-    return " (at least)" if cost.bound else ""
-
-
-def _left_out(methods: Collection[str]) -> str:
-    return f" Not timed, so left out: {', '.join(m for m in METHODS if m in methods)}." if methods else ""
+    return " (at least)" if cost.at_least else ""
 
 
 def _accuracy_by_cost(
@@ -86,20 +66,22 @@ def _accuracy_by_cost(
     """A chart of `points`: method -> its place on the x-axis, that in words, and a note for the legend."""
     by_seed = {method: comparison["test_accuracy_by_seed"][method] for method in points}
     with drawing():
-        entries = [legend_entry(method, note, linestyle="none") for method, (_, _, note) in points.items()]
+        entries = [
+            style.legend_entry(method, note, linestyle="none") for method, (_, _, note) in points.items()
+        ]
         dot: dict[str, Any] = {"marker": "o", "linestyle": "none"}
         entries += [
-            plain_entry("one seed", markersize=4, **dot),
-            plain_entry("mean of its seeds", **RING, **dot),
+            style.plain_entry("one seed", markersize=4, **dot),
+            style.plain_entry("mean of its seeds", **style.RING, **dot),
         ]
-        figure = make_figure(2.75, entries)
+        figure = style.make_figure(2.75, entries)
         axes = figure.subplots()
         for method, accuracies in by_seed.items():
             x, marker, colour = points[method][0], METHODS[method].marker, METHODS[method].colour
             axes.plot([x] * len(accuracies), accuracies, marker, color=colour, markersize=4)
-            axes.plot([x], [mean(accuracies)], marker, color=colour, **RING)
-        scale_cost(axes, [x for x, _, _ in points.values()])
-        scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
+            axes.plot([x], [mean(accuracies)], marker, color=colour, **style.RING)
+        style.scale_cost(axes, [x for x, _, _ in points.values()])
+        style.scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
         axes.set(xlabel=label, ylabel="test accuracy, %")
         told = [f"{method} {_spread(by_seed[method])} {said}" for method, (_, said, _) in points.items()]
         return Chart(to_svg(figure, name), f"Test accuracy over {label}: {'; '.join(told)}.")
@@ -123,28 +105,31 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
         timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
 
     Returns:
-        None where no cost is known. A method whose cost is not is left out, and named in `Chart.alt`.
+        None where no cost is known; a method whose cost is unknown is left out.
     """
-    costs = measure_costs(timing)
-    known = {method: cost for method, cost in costs.items() if not cost.untimed}
+    measured = costs.measure_costs(timing)
+    known = {method: cost for method, cost in measured.items() if not cost.untimed}
     if not known:
         return None
-    crossings = find_crossings(known)
+    crossings = costs.find_crossings(known)
     last = max(5, *(round(1.5 * n) for n in crossings.values() if n <= 40), 0)
-    unit, seconds = _time_unit(max(cost.after(last) or 0 for cost in known.values()))
+    unit, seconds = _time_unit(max(cost.after(last) for cost in known.values()))
     with drawing():
-        figure = make_figure(2.85, [legend_entry(method, _note(cost)) for method, cost in known.items()])
+        figure = style.make_figure(
+            2.85, [style.legend_entry(method, _note(cost)) for method, cost in known.items()]
+        )
         axes = figure.subplots()
         axes.set(xlabel="training runs", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
         for method, cost in known.items():
-            _draw_times(axes, method, [(cost.after(n) or 0) / seconds for n in range(last + 1)])
+            _draw_times(axes, method, [cost.after(n) / seconds for n in range(last + 1)])
         axes.set_ylim(bottom=0)
         for method, n in crossings.items():
             if n <= last:
-                _mark_crossing(axes, n, (known[method].after(n) or 0) / seconds)
+                _mark_crossing(axes, n, known[method].after(n) / seconds)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_formatter(number_ticks())
-        return Chart(to_svg(figure, name), _time_alt(known, crossings) + _left_out(set(costs) - set(known)))
+        axes.yaxis.set_major_formatter(style.number_ticks())
+        told = [costs.describe_cost(*one) for one in measured.items()] + costs.describe_crossings(measured)
+        return Chart(to_svg(figure, name), f"Time in all over the number of training runs. {' '.join(told)}")
 
 
 def _draw_times(axes: Axes, name: str, times: Sequence[float]) -> None:
@@ -158,20 +143,9 @@ def _time_unit(most: float) -> tuple[str, float]:
 
 
 def _mark_crossing(axes: Axes, n: int, time: float) -> None:
-    axes.plot([n], [time], "o", color="black", **RING | {"markersize": 11, "markeredgewidth": 1})
+    axes.plot([n], [time], "o", color="black", **style.RING | {"markersize": 11, "markeredgewidth": 1})
     below = time > 0.15 * axes.get_ylim()[1]  # else there is no room between it and the axis
     axes.annotate(ordinal(n), (n, time), (5, -12 if below else 8), textcoords="offset points")
-
-
-def _time_alt(known: Mapping[str, Cost], crossings: Mapping[str, int]) -> str:
-    parts = []
-    for method, cost in known.items():
-        part = f"{method} {cost.bound}{with_unit(cost.once or 0)} once and {with_unit(cost.each or 0)} each"
-        if method in crossings:
-            later = " or a later one" if cost.n_cached else ""
-            part += f", less than {UNCACHED} from the {ordinal(crossings[method])} training run{later} on"
-        parts.append(part)
-    return f"Time in all over the number of training runs: {'; '.join(parts)}."
 
 
 def learning_curves(
@@ -195,10 +169,10 @@ def learning_curves(
             )
     with drawing():
         dashed: dict[str, Any] = {"linestyle": DASHED, "linewidth": 1}
-        entries = [legend_entry(method, linestyle="-") for method in histories]
-        entries += [plain_entry("training", **dashed), plain_entry("validation")]
-        entries += [plain_entry("chosen epoch", marker="o", linestyle="none", **RING)]
-        figure = make_figure(4.2, entries)
+        entries = [style.legend_entry(method, linestyle="-") for method in histories]
+        entries += [style.plain_entry("training", **dashed), style.plain_entry("validation")]
+        entries += [style.plain_entry("chosen epoch", marker="o", linestyle="none", **style.RING)]
+        figure = style.make_figure(4.2, entries)
         accuracy, loss = figure.subplots(2, sharex=True)
         for method, history in histories.items():
             _draw_curve(accuracy, "accuracy", history, method, best_epochs[method])
@@ -207,8 +181,8 @@ def learning_curves(
         room = max(0.3, 0.04 * last)
         accuracy.set_ylabel("accuracy, %")
         loss.set(xlabel="epoch", ylabel="loss", xlim=(1 - room, last + room))
-        accuracy.yaxis.set_major_formatter(percent_ticks())
-        loss.yaxis.set_major_formatter(number_ticks())
+        accuracy.yaxis.set_major_formatter(style.percent_ticks())
+        loss.yaxis.set_major_formatter(style.number_ticks())
         loss.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         parts = [_curve_alt(method, history, best_epochs[method]) for method, history in histories.items()]
         return Chart(to_svg(figure, name), f"Learning curves over the epochs: {'; '.join(parts)}.")
@@ -220,7 +194,7 @@ def _draw_curve(axes: Axes, quantity: str, history: pd.DataFrame, method: str, b
     marks: dict[str, Any] = {"marker": marker, "markevery": max(1, len(epochs) // 6), "markersize": 3.5}
     axes.plot(epochs, history[f"val_{quantity}"], color=colour, **marks)
     chosen = history[epochs == best]
-    axes.plot(chosen["epoch"], chosen[f"val_{quantity}"], marker, color=colour, **RING)
+    axes.plot(chosen["epoch"], chosen[f"val_{quantity}"], marker, color=colour, **style.RING)
 
 
 def _curve_alt(method: str, history: pd.DataFrame, best: int) -> str:
