@@ -415,8 +415,8 @@ def test_the_bins_are_those_of_the_calibration_error(images, bins):
 def test_the_panels_name_auc_and_calibration_error():
     rows = make_rows(["daisy", "rose", "tulip"], 0.6)
     measured = measure_split(rows, 0.95, 10)
-    assert f"two_stage: AUC {measured['roc_auc']:.3f}" in texts(draw("usual", "roc"))
-    assert f"two_stage: ECE {100 * measured['ece']:.1f} %" in texts(draw("usual", "reliability"))
+    assert f"{METHODS[0]}: AUC {measured['roc_auc']:.3f}" in texts(draw("usual", "roc"))
+    assert f"{METHODS[0]}: ECE {100 * measured['ece']:.1f} %" in texts(draw("usual", "reliability"))
     assert "against the rest" in draw("usual", "roc").alt
     assert "ROC curves of dog, on test" in draw("alone", "roc").alt
 

@@ -168,13 +168,10 @@ def images_per_class(name: str, manifest: pd.DataFrame) -> Chart:
         figure, (axes,) = _rows(shorten(classes), 0.24, 1, entries)
         left = np.zeros(len(classes))
         for split, shade in shades.items():
-            axes.barh(range(len(classes)), counts[split], 0.62, left, facecolor=shade, **edge)
+            bars = axes.barh(range(len(classes)), counts[split], 0.62, left, facecolor=shade, **edge)
             left += counts[split].to_numpy()
-        for row, text in enumerate(texts):
-            axes.annotate(text, (left[row], row), (4, 0), va="center", textcoords="offset points")
-        width = WIDTH - 0.3 - LETTER * max(map(cell_len, shorten(classes)))
-        text_share = LETTER * max(map(len, texts)) / width
-        axes.set(xlabel="images", xlim=(0, max(left) / max(0.3, 1 - text_share)))
+        axes.bar_label(bars, texts, padding=4)
+        axes.set(xlabel="images", xlim=(0, 1.02 * max(left)))
         axes.xaxis.set_major_formatter(number_ticks())
         return Chart(to_svg(figure, name), _images_alt(counts))
 
