@@ -1,6 +1,7 @@
 """Linear: a logistic regression on the cached features, the baseline that every head must beat."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 from types import SimpleNamespace
