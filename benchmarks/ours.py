@@ -24,9 +24,6 @@ from graft.data.split import make_manifest
 from graft.features.extraction import extract_features, make_fingerprint
 from graft.features.format import read_features, shard_files, write_features
 from graft.features.store import FeatureStore
-from graft.methods import inline as inline_method
-from graft.methods import two_stage
-from graft.methods.run import Run
 from graft.models.backbones import build_backbone, make_embedder
 from machine import matmul
 

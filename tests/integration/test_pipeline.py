@@ -216,7 +216,7 @@ class TestStatus:
             if dep["path"] == "data/manifest.csv":
                 dep["md5"] = "0" * 32
         (clone / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
-        assert self.status(clone)[0] == {"train_inline": "data/manifest.csv made anew since"}
+        assert self.status(clone)[0] == {"train_inline": "data/manifest.csv comes from a different run"}
 
     def test_a_stage_that_was_never_run_makes_it_stale(self, clone, lock):
         del lock["stages"]["report"]

@@ -330,7 +330,7 @@ def test_a_damaged_cache_damages_no_remote(repo, tmp_path):
 
 @pytest.mark.parametrize("path", ["params.yaml", "many/0"])
 def test_a_lock_that_a_clone_would_run_again_is_no_proof(repo, tmp_path, path):
-    """A parameter that is gone; a part of a directory that was made anew since."""
+    """A parameter that is gone; a part of a directory that was comes from a different run."""
     if path == "many/0":
         part = "  part:\n    cmd: cp many/0 part\n    deps: [many/0]\n    outs: [part]\n"
         (repo / "dvc.yaml").write_text(DVC_YAML + part)
@@ -342,7 +342,7 @@ def test_a_lock_that_a_clone_would_run_again_is_no_proof(repo, tmp_path, path):
     Local(tmp_path / "remote").configure(repo)
     commit(repo)
     said = share(repo, "push", fails=True)
-    assert ("part: many/0 made anew since" if path == "many/0" else "make: seed deleted") in said
+    assert ("part: many/0 comes from a different run" if path == "many/0" else "make: seed deleted") in said
 
 
 def test_a_list_is_not_pushed_before_its_files(repo, tmp_path):
