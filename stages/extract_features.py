@@ -38,4 +38,5 @@ if __name__ == "__main__":
         repo=Path(),
         output=Path("data/features"),
     )
-    write_timing(Path(), "extract_features", counts | {"seconds": perf_counter() - started})
+    seconds = {"seconds": perf_counter() - started}
+    write_timing(Path(), "extract_features", counts | seconds, ["data/features"])

@@ -15,5 +15,6 @@ if __name__ == "__main__":
     name = name_dataset(params.dataset, params.source)
     page = build_page(read_inputs(Path()), name, params.metrics.calibration_bins, describe_commit(Path()))
     file = Path("reports/index.html")
+    file.parent.mkdir(exist_ok=True)
     file.write_text(page, encoding="utf-8", newline="\n")
     print(f"report: {file.as_posix()}, {file.stat().st_size / 1e6:.1f} MB")

@@ -20,11 +20,11 @@ if __name__ == "__main__":
         images=Path("data/images"),
         features=Path("data/features"),
         backbone=Path("models/backbone.keras"),
-        scratch=Path(".graft/scratch"),
+        temporary=Path(".graft/temporary"),
         live=Path("models") / name / "live",
     )
     outcome = method.train(load_params(method.PARAMS), run)
     facts = {"method": name, **outcome.facts, **write_model(outcome, Path("models") / name)}
-    predictions = Path("predictions") / f"{name}.parquet"
-    write_predictions(predictions, outcome.rows, outcome.scores, outcome.classes, facts)
-    write_timing(Path(), f"train_{name}", outcome.timing)
+    predictions = f"predictions/{name}.parquet"
+    write_predictions(Path(predictions), outcome.rows, outcome.scores, outcome.classes, facts)
+    write_timing(Path(), f"train_{name}", outcome.timing, [predictions, f"models/{name}/model.keras"])

@@ -58,10 +58,17 @@ def read_params(path: str | Path) -> dict[str, Any]:
         ParamsError: if it is not YAML, or not a mapping.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return parse_yaml(Path(path).read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
         raise ParamsError(f"params.yaml is not YAML: {error}") from None
-    return values or {}
+
+
+def parse_yaml(text: str) -> dict[str, Any]:
+    """Parse the text of a params.yaml; as `read_params`."""
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ParamsError(f"params.yaml is not YAML: {error}") from None
 
 
 def explain_errors(error: ValidationError, schema: Any, prefix: Sequence[str] = ()) -> list[str]:

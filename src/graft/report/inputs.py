@@ -13,6 +13,7 @@ from graft.data.manifest import read_manifest
 from graft.evaluation.compare import METHODS
 from graft.evaluation.predictions import read_predictions
 from graft.report.gallery import Gallery, Predictions, choose_gallery
+from graft.utils.timing import read_timings
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Inputs:
         comparison: `metrics/comparison.json`.
         metrics: method -> `metrics/<method>.json`.
         data: `metrics/data.json`.
-        timing: stage -> `metrics/timing/<stage>.json`, of those that are there.
+        timing: stage -> durations and counts, of those that are of these outputs.
         histories: method -> `models/<method>/history.csv`, one row an epoch.
         predictions: method -> frame and facts of `predictions/<method>.parquet`.
         manifest: `data/manifest.csv`.
@@ -58,12 +59,11 @@ def read_inputs(root: Path, methods: Sequence[str] = METHODS) -> Inputs:
     predictions = {m: read_predictions(root / "predictions" / f"{m}.parquet") for m in methods}
     manifest = read_manifest(root / "data/manifest.csv")
     gallery = choose_gallery(predictions, manifest, _read(root / "reports/explain/index.json"))
-    timing = sorted((root / "metrics/timing").glob("*.json"))
     return Inputs(
         comparison=_read(root / "metrics/comparison.json"),
         metrics={method: _read(root / f"metrics/{method}.json") for method in methods},
         data=_read(root / "metrics/data.json"),
-        timing={file.stem: _read(file) for file in timing},
+        timing=read_timings(root),
         histories={method: pd.read_csv(root / f"models/{method}/history.csv") for method in methods},
         predictions=predictions,
         manifest=manifest,
