@@ -96,7 +96,8 @@ def test_a_person_s_work_is_left_and_named(repo):
     run_an_experiment(repo)
     (repo / "source").write_text("not added yet")
     said = back(repo)
-    assert "not touched, and not as committed: count.py, source.dvc\n" in said
+    assert "not touched, and not as committed: count.py\n" in said
+    assert "not touched, and not as committed: source.dvc\n" in said
     assert (repo / "count.py").read_text() == COUNT + "# edited\n"
     assert (repo / "source").read_text() == "not added yet"
     assert (repo / "note.txt").exists()

@@ -72,6 +72,7 @@ def test_a_second_repro_does_nothing(repo):
     assert run(repo, "git", "status", "--porcelain") == ""
 
 
+@pytest.mark.long
 def test_forced_runs_write_the_same_bytes(repo):
     before = hashes(repo)
     assert len(before) > 30
@@ -87,6 +88,7 @@ def extract(repo):
     return extraction(repo)
 
 
+@pytest.mark.long
 def test_without_the_store_the_features_of_head_do_and_without_those_the_backbone(repo, tmp_path):
     before = hashes(repo)
     shutil.rmtree(repo / ".graft")
@@ -100,6 +102,7 @@ def test_without_the_store_the_features_of_head_do_and_without_those_the_backbon
     assert hashes(repo) == before
 
 
+@pytest.mark.long
 def test_more_views_embed_only_the_new_and_another_backbone_and_back_nothing(repo):
     edit(repo, {"features.views": 2})
     assert extract(repo) == (N_TRAIN, N_IMAGES + N_TRAIN, 0)
@@ -109,6 +112,7 @@ def test_more_views_embed_only_the_new_and_another_backbone_and_back_nothing(rep
     assert extract(repo) == (0, N_IMAGES + 2 * N_TRAIN, 0)
 
 
+@pytest.mark.long
 def test_a_teammate_who_adds_ten_images_embeds_only_those(repo, tmp_path):
     """From a fresh clone with an empty cache: the rest comes from the remote."""
     dvc(repo, "remote", "add", "--default", "team", str(tmp_path / "remote"))
@@ -123,6 +127,7 @@ def test_a_teammate_who_adds_ten_images_embeds_only_those(repo, tmp_path):
     assert extraction(clone) == (len(new - old), 0, len(new & old))
 
 
+@pytest.mark.long
 def test_an_experiment_trains_one_head_shows_and_is_taken_back_without_training(repo, tmp_path):
     before = hashes(repo)
     output = dvc(repo, "exp", "run", "--set-param", "two_stage.head.dropout=0.25", "--name", "quarter")
@@ -147,7 +152,7 @@ def test_an_experiment_trains_one_head_shows_and_is_taken_back_without_training(
             assert f'"filename": "{method}/live/plots/metrics/{curve}.tsv"' in page
         assert f'"filename": "{method}/roc.csv"' in page
 
-    assert "out of the cache: models/two_stage/" in run(repo, "graft", "back")
+    assert "as committed again: models/two_stage/" in run(repo, "graft", "back")
     assert run(repo, "git", "status", "--porcelain") == ""
     assert executed(dvc(repo, "repro")) == []
     assert hashes(repo) == before
@@ -231,18 +236,19 @@ class TestStatus:
         assert "Traceback" not in output
 
 
+@pytest.mark.long
 def test_an_unknown_key_stops_before_any_work(repo):
     before = hashes(repo)
     edit(repo, {"split.fraction": 0.5})
     output = dvc(repo, "repro", fails=True)
     assert "split.fraction: unknown key; remove it or correct its name (received 0.5; legal here: " in output
     assert executed(output) == ["split"]
-    run(repo, "git", "checkout", "params.yaml")
-    dvc(repo, "checkout")
+    run(repo, "graft", "back")
     assert hashes(repo) == before
     assert "Key 'fraction' is not in struct" in dvc(repo, "exp", "run", "-S", "split.fraction=1", fails=True)
 
 
+@pytest.mark.long
 def test_a_folder_of_ones_own_outside_the_repository(repo, tmp_path):
     folder = make_folder(tmp_path / "my photos")
     edit(repo, {"dataset": "folder", "source": str(folder)})
@@ -299,6 +305,7 @@ def test_bad_images_stop_the_stage_and_leave_nothing_half_written(repo, tmp_path
     assert not (tmp_path / "rose").exists()
 
 
+@pytest.mark.long
 def test_after_a_failure_the_old_parameters_bring_everything_back(repo, tmp_path):
     before = hashes(repo)
     folder = make_folder(tmp_path / "photos")

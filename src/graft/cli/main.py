@@ -95,18 +95,20 @@ def status(root: Root = Path()) -> None:
 def back(root: Root = Path()) -> None:
     """Return params.yaml, dvc.lock, metrics/ and the outputs to the last commit's, out of DVC's cache."""
     from graft.sharing.restore import restore
+    from graft.utils.git import git
 
     with opened(root) as repo:
-        restored = restore(repo)
-    for name in restored.files:
-        typer.echo(f"as committed again: {name}")
-    if restored.outputs:
-        typer.echo(f"out of the cache: {', '.join(restored.outputs)}")
-    if restored.left:
-        typer.echo(f"not touched, and not as committed: {', '.join(restored.left)}")
-    if restored.missing:
-        for output, stage in restored.missing.items():
-            typer.echo(f"not in the cache: {output} of {stage}")
+        changed, missing = restore(repo)
+        left = git(root, "diff", "--name-only", "--relative", "HEAD").splitlines()
+    said = {
+        "as committed again": changed,
+        "not touched, and not as committed": left,
+        "not in the cache": missing,
+    }
+    for what, names in said.items():
+        for name in names:
+            typer.echo(f"{what}: {name}")
+    if missing:
         _fail("`graft share pull` fetches these, or `dvc repro` computes them")
     typer.echo("parameters, lock, metrics and outputs are those of HEAD")
 

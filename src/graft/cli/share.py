@@ -1,15 +1,11 @@
 """`graft share`: give a team what was computed, and prove that a fresh clone computes nothing."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from graft.cli.repository import Root, opened
-
-if TYPE_CHECKING:
-    from graft.sharing.clone_check import Proof
-    from graft.sharing.transfer import Transferred
 
 Name = Annotated[str | None, typer.Option("--remote", help="A DVC remote; else the default one.")]
 Verify = Annotated[
@@ -23,14 +19,13 @@ app = typer.Typer(no_args_is_help=True, help="Share what was computed, so that n
 def push(remote: Name = None, root: Root = Path(), verify: Verify = False) -> None:
     """Push the data of all commits and of the work tree, and the run-cache; then prove as `status` does."""
     from graft.sharing.clone_check import prove
-    from graft.sharing.remote import open_remote, require_writable
+    from graft.sharing.remote import open_remote
     from graft.sharing.transfer import push_everything
 
     with opened(root) as repo:
         target = open_remote(repo, remote)
-        require_writable(target)
-        typer.echo(f"pushed {_count(push_everything(repo, target, verify))} to {target.describe()}")
-        _report(prove(repo, target, verify), "run `dvc repro`, commit, and `graft share push` again")
+        typer.echo(f"pushed {push_everything(repo, target, verify)} to {target}")
+        _report(root, prove(repo, target, verify), "run `dvc repro`, commit, and `graft share push` again")
 
 
 @app.command()
@@ -40,7 +35,7 @@ def status(remote: Name = None, root: Root = Path(), verify: Verify = False) -> 
     from graft.sharing.remote import open_remote
 
     with opened(root) as repo:
-        _report(prove(repo, open_remote(repo, remote), verify), "run `graft share push`")
+        _report(root, prove(repo, open_remote(repo, remote), verify), "run `graft share push`")
 
 
 @app.command()
@@ -51,7 +46,7 @@ def pull(remote: Name = None, root: Root = Path()) -> None:
 
     with opened(root) as repo:
         source = open_remote(repo, remote)
-        typer.echo(f"pulled {_count(pull_everything(repo, source))} from {source.describe()}")
+        typer.echo(f"pulled {pull_everything(repo, source)} from {source}")
     with opened(root) as repo:
         changed = [stage.rpartition(":")[2] for stage in repo.status()]
     typer.echo(
@@ -59,18 +54,15 @@ def pull(remote: Name = None, root: Root = Path()) -> None:
     )
 
 
-def _report(proof: "Proof", remedy: str) -> None:
-    for advice in proof.advice:
+def _report(root: Path, missing: list[tuple[str, str]], remedy: str) -> None:
+    from graft.sharing.clone_check import advise
+
+    for advice in advise(root):
         typer.echo(f"note: {advice}")
-    if not proof.missing:
+    if not missing:
         typer.echo("a fresh clone of HEAD has nothing to compute")
         return
-    for stage in dict.fromkeys(stage for stage, _ in proof.missing):
-        typer.echo(f"{stage}: {', '.join(why for each, why in proof.missing if each == stage)}")
+    for stage in dict.fromkeys(stage for stage, _ in missing):
+        typer.echo(f"{stage}: {', '.join(why for each, why in missing if each == stage)}")
     typer.echo(f"a fresh clone of HEAD would have to compute these: {remedy}", err=True)
     raise typer.Exit(1)
-
-
-def _count(transferred: "Transferred") -> str:
-    size = f"{transferred.size / 1e6:,.1f} MB"
-    return f"{transferred.objects:,} objects ({size}) and {transferred.runs:,} run-cache records"

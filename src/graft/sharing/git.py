@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from dvc.repo import Repo
 
 from graft.sharing.remote import ShareError
-from graft.utils.git import GitError, git
+from graft.utils.git import git
 
 REFS = ["--branches", "--tags", "--remotes", "HEAD"]
 DVC_FILES = ["*dvc.yaml", "*dvc.lock", "*.dvc"]
@@ -38,16 +38,10 @@ def list_commits(folder: Path) -> list[str]:
     Raises:
         ShareError: in a partial clone (`--filter`), where DVC waits forever for what Git has not fetched.
     """
-    if _is_partial(folder) and "\n?" in git(folder, "rev-list", "--objects", "--missing=print", *REFS):
+    partial = ".partialclonefilter=" in git(folder, "config", "--list")
+    if partial and "\n?" in git(folder, "rev-list", "--objects", "--missing=print", *REFS):
         raise ShareError(
             "a partial clone, whose older commits DVC cannot read: `git config --unset "
             "remote.origin.partialclonefilter`, `git fetch --refetch`"
         )
     return git(folder, "rev-list", "--full-history", *REFS, "--", *DVC_FILES).split()
-
-
-def _is_partial(folder: Path) -> bool:
-    try:
-        return bool(git(folder, "config", "--get-regexp", r"^remote\..*\.(promisor|partialclonefilter)$"))
-    except GitError:  # none is set
-        return False

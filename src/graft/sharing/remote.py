@@ -1,9 +1,7 @@
 """The team's remote: is there one, is it the same for everybody, can it be written."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from dvc.config import Config
@@ -20,36 +18,17 @@ SHOWN = 3
 AGAIN = "nothing here has changed; run it again when that is mended"
 
 
-@dataclass(frozen=True)
-class Remote:
-    """A DVC remote.
-
-    Attributes:
-        name: in .dvc/config.
-        is_default: whether it was opened as the default one.
-        store: what is on it.
-    """
-
-    name: str
-    is_default: bool
-    store: Store
-
-    def describe(self) -> str:
-        return f"remote {self.name!r} ({self.store.fs.unstrip_protocol(self.store.path)})"
-
-
 class ShareError(Exception):
     """Something is wrong with sharing; the text says what, and the command that mends it."""
 
 
-def open_remote(repo: Repo, name: str | None) -> Remote:
+def open_remote(repo: Repo, name: str | None) -> Store:
     """Open the remote of that name, else the default one.
 
     Raises:
         ShareError: if there is none, if its address means another place in each clone, or if DVC cannot
             speak to its kind.
     """
-    is_default = not name
     name = name.lower() if name else repo.config["core"].get("remote")  # DVC's names are lower case
     remotes = repo.config["remote"]
     if not name:
@@ -77,28 +56,15 @@ def open_remote(repo: Repo, name: str | None) -> Remote:
         raise ShareError(
             f"remote {name!r} is version_aware, worktree or HTTP, without a run-cache: use `dvc push`"
         )
-    return Remote(name, is_default, Store(remote.fs, remote.path))
+    return Store(name, remote.fs, remote.path)
 
 
 def open_cache(repo: Repo) -> Store:
     """The local cache, which several repositories may share."""
-    return Store(LocalFileSystem(), repo.cache.local_cache_dir)
+    return Store("", LocalFileSystem(), repo.cache.local_cache_dir)
 
 
-def require_writable(remote: Remote) -> None:
-    """Raise ShareError if the remote is a folder of this machine into which nothing can be written."""
-    if remote.store.fs.protocol != "local":
-        return
-    path = next(each for each in (Path(remote.store.path, "x").parents) if each.exists())
-    if not (path.is_dir() and os.access(path, os.W_OK | os.X_OK)):
-        what = "you may not write into it" if path.is_dir() else "it is no folder"
-        raise ShareError(
-            f"remote {remote.name!r}, {remote.store.path}: cannot write to {path}: {what}; mend that, "
-            f"or use another: `{ADD} --force {remote.name} {ANY}`"
-        )
-
-
-def find_uncommitted(remote: Remote, mine: Repo, clone: Repo) -> str | None:
+def find_uncommitted(remote: Store, mine: Repo, clone: Repo) -> str | None:
     """Say what a clone lacks to find the remote; None where it lacks nothing."""
     name = remote.name
     ours, theirs = (Config(repo.dvc_dir).load_one("repo") for repo in (mine, clone))
@@ -108,22 +74,22 @@ def find_uncommitted(remote: Remote, mine: Repo, clone: Repo) -> str | None:
         value = theirs["remote"][name].get(key)
         if ours["remote"].get(name, {}).get(key) != value:
             return f"your {key} of the remote {name!r} is not committed; in the commit it is {value}"
-    if remote.is_default and theirs["core"].get("remote") != name:
+    if ours["core"].get("remote") == name != theirs["core"].get("remote"):
         return f"the committed .dvc/config does not name {name!r} as the default"
     return None
 
 
 @contextmanager
-def talking_to(remote: Remote) -> Iterator[None]:
+def talking_to(remote: Store) -> Iterator[None]:
     """Turn what any kind of remote may raise into a ShareError."""
     try:
         # One request, before as many as there are objects wait for an answer.
-        remote.store.fs.exists(remote.store.path)
+        remote.fs.exists(remote.path)
         yield
     except ShareError:
         raise
     except Exception as error:  # of the file system, boto, asyncssh, ...
-        raise ShareError(f"{remote.describe()}: {reason(error)}; {AGAIN}") from error
+        raise ShareError(f"{remote}: {reason(error)}; {AGAIN}") from error
 
 
 def reason(error: BaseException) -> str:

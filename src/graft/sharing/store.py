@@ -26,31 +26,38 @@ T = TypeVar("T")
 Failed = dict[str, Exception]  # name -> why it was not copied
 
 
+class DamagedError(Exception):
+    """A file is not what its name, a hash, says."""
+
+
 @dataclass(frozen=True)
 class Store:
-    """A place of objects.
-
-    A file in it has a name, such as ``files/md5/ab/cdef``, which is the same in all stores.
+    """A place of files, whose names, such as ``files/md5/ab/cdef``, are the same in all stores.
 
     Attributes:
+        name: of the remote; empty for the local cache.
         fs: DVC's file system, which has fsspec's methods.
         path: the folder in it.
     """
 
+    name: str
     fs: Any
     path: str
+
+    def __str__(self) -> str:
+        return f"remote {self.name!r} ({self.fs.unstrip_protocol(self.path)})"
 
     def place(self, name: str) -> str:
         return str(self.fs.join(self.path, *name.split("/")))
 
     def list_runs(self) -> list[str]:
         """Name the records of the run-cache."""
-        if not self.fs.exists(self.place("runs")):
-            return []
-        return ["/".join(self.fs.parts(each)[-4:]) for each in self.fs.find(self.place("runs"))]
+        folder = self.place("runs")
+        found = self.fs.find(folder) if self.fs.exists(folder) else ()
+        return ["/".join(self.fs.parts(each)[-4:]) for each in found]
 
     def get_sizes(self, names: Iterable[str]) -> dict[str, int | None]:
-        """Bytes of each file, None where there is none."""
+        """Name -> bytes, None where there is no such file."""
 
         def size(name: str) -> int | None:
             try:
@@ -61,31 +68,9 @@ class Store:
         return self._map(size, names)
 
     def find_damaged(self, names: Iterable[str]) -> set[str]:
-        """Read files in full: those whose bytes are not what their name says."""
-
-        def is_damaged(name: str) -> bool:
-            return not is_intact(self.fs, self.place(name), name)
-
-        return {name for name, damaged in self._map(is_damaged, names).items() if damaged}
-
-    def read_list(self, name: str) -> dict[str, str] | None:
-        """Path below a directory -> md5, out of its list; None where it is not there, or damaged."""
-        try:
-            content = self.fs.cat_file(self.place(name))
-        except FileNotFoundError:
-            return None
-        if object_name(f"{md5(content).hexdigest()}.dir") != name:
-            return None
-        return {each["relpath"]: each["md5"] for each in json.loads(content)}
-
-    def _map(self, function: Callable[[str], T], names: Iterable[str]) -> dict[str, T]:
-        names = list(names)
-        with ThreadPoolExecutor(self.fs.jobs) as executor:
-            try:
-                return dict(zip(names, executor.map(function, names), strict=True))
-            except BaseException:
-                executor.shutdown(cancel_futures=True)
-                raise
+        """Read files in full, and name those whose bytes are not what their name says."""
+        intact = self._map(lambda name: is_intact(self.fs, self.place(name), name), names)
+        return {name for name, is_so in intact.items() if not is_so}
 
     def put(self, cache: "Store", names: Iterable[str], what: str) -> Failed:
         """Copy files of the local cache to here, over what is here of them. `what` names the progress."""
@@ -94,25 +79,25 @@ class Store:
             place = self.place(name)
             self.fs.makedirs(self.fs.parent(place), exist_ok=True)
             self.fs.put_file(cache.place(name), place)
-            self._protect(name)
+            if self.fs.protocol == "local":
+                _protect(Path(place))
 
         return self._copy(copy, names, what)
 
-    def get(self, remote: "Store", names: Iterable[str], what: str) -> Failed:
-        """Copy files of a remote to here, the local cache, where nothing damaged arrives."""
-        Path(self.path).mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=self.path, prefix="graft-") as folder:
+    def get(self, cache: "Store", names: Iterable[str], what: str) -> Failed:
+        """Copy files from here to the local cache, where nothing damaged arrives."""
+        Path(cache.path).mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=cache.path, prefix="graft-") as folder:
 
             def copy(name: str) -> None:
-                arrived, place = Path(folder, name.replace("/", "-")), Path(self.place(name))
-                remote.fs.get_file(remote.place(name), str(arrived))
-                if not is_intact(self.fs, str(arrived), name):
+                arrived, place = Path(folder, name.replace("/", "-")), Path(cache.place(name))
+                self.fs.get_file(self.place(name), str(arrived))
+                if not is_intact(cache.fs, str(arrived), name):
                     raise DamagedError(name)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                arrived.replace(place)
-                self._protect(name)
+                _protect(arrived.replace(place))
 
-            return remote._copy(copy, names, what)
+            return self._copy(copy, names, what)
 
     def _copy(self, copy: Callable[[str], None], names: Iterable[str], what: str) -> Failed:
         def attempt(name: str) -> Exception | None:
@@ -122,19 +107,24 @@ class Store:
                 return error
             return None
 
+        return {name: error for name, error in self._map(attempt, names, what).items() if error}
+
+    def _map(self, function: Callable[[str], T], names: Iterable[str], what: str = "") -> dict[str, T]:
         names = list(names)
         with ThreadPoolExecutor(self.fs.jobs) as executor:
-            results = track(executor.map(attempt, names), what, len(names), "files") if names else ()
-            return {name: error for name, error in zip(names, results, strict=True) if error is not None}
+            try:
+                results: Iterable[T] = executor.map(function, names)
+                shown = track(results, what, len(names), "files") if what and names else results
+                return dict(zip(names, shown, strict=True))
+            except BaseException:
+                executor.shutdown(cancel_futures=True)
+                raise
 
-    def _protect(self, name: str) -> None:
-        """Make an object in a folder read-only: DVC then takes it for intact."""
-        if self.fs.protocol == "local" and name.startswith("files/"):
-            Path(self.place(name)).chmod(0o444)
 
-
-class DamagedError(Exception):
-    """A file is not what its name, a hash, says."""
+def _protect(path: Path) -> None:
+    """Make an object read-only: DVC then takes it for intact. Records of the run-cache are not."""
+    if "runs" not in path.parts[-4:]:
+        path.chmod(0o444)
 
 
 def object_name(digest: str) -> str:
@@ -171,18 +161,14 @@ def _is_intact_run(content: bytes, digest: str) -> bool:
 
 
 def list_objects(out: Output, *stores: Store) -> dict[str, str]:
-    """Name -> path of an output's objects, its list included.
+    """Path -> name of an output's objects; a directory's own path is that of its list.
 
-    Of a directory whose list is in none of the stores only the list is known.
+    Of a directory whose list is intact in none of the stores, only the list is known.
     """
-    name, path = object_name(out.hash_info.value), str(out)
-    objects = {name: path}
-    if is_list(name):
-        for inside, digest in (read_list(name, *stores) or {}).items():
-            objects[object_name(digest)] = PurePosixPath(path, inside).as_posix()
-    return objects
-
-
-def read_list(name: str, *stores: Store) -> dict[str, str] | None:
-    """Path -> md5, out of the first store that has the list intact; None where none has."""
-    return next((found for store in stores if (found := store.read_list(name)) is not None), None)
+    path, name = str(out), object_name(out.hash_info.value)
+    for store in stores if is_list(name) else ():
+        if store.get_sizes([name])[name] is not None and not store.find_damaged([name]):
+            files = json.loads(store.fs.cat_file(store.place(name)))
+            inside = {PurePosixPath(path, each["relpath"]).as_posix(): each["md5"] for each in files}
+            return {path: name} | {each: object_name(digest) for each, digest in inside.items()}
+    return {path: name}

@@ -1,6 +1,6 @@
 """Everything to the remote, and everything from it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -9,18 +9,11 @@ from dvc.output import Output
 from dvc.repo import Repo
 
 from graft.sharing.git import cloned, list_commits
-from graft.sharing.remote import AGAIN, Remote, ShareError, open_cache, reason, shorten, talking_to
+from graft.sharing.remote import AGAIN, ShareError, open_cache, reason, shorten, talking_to
 from graft.sharing.store import DamagedError, Failed, Store, is_list, list_objects
 
 
-@dataclass(frozen=True)
-class Transferred:
-    objects: int
-    size: int  # bytes
-    runs: int  # records of the run-cache
-
-
-def push_everything(repo: Repo, remote: Remote, verify: bool) -> Transferred:
+def push_everything(repo: Repo, remote: Store, verify: bool) -> str:
     """Push what the work tree and all commits name, and the run-cache; what is damaged there, once more.
 
     An object is pushed where the remote lacks it or has it in another size, and only if this cache's
@@ -32,55 +25,61 @@ def push_everything(repo: Repo, remote: Remote, verify: bool) -> Transferred:
         remote: of `repo`.
         verify: also read what is there in full, and push again what has another md5.
 
+    Returns:
+        How much was pushed, in words.
+
     Raises:
         ShareError: if something could not be pushed.
     """
-    cache, store = open_cache(repo), remote.store
-    outs = [list_objects(out, cache) for out in _outs_of_all_commits(repo)]
-    sizes = cache.get_sizes({name for out in outs for name in out})
+    cache = open_cache(repo)
+    outs = [{*list_objects(out, cache).values()} for out in _outs_of_all_commits(repo)]
+    sizes = cache.get_sizes(set[str]().union(*outs))
     here = {name: size for name, size in sizes.items() if size is not None}
     with talking_to(remote):
-        there = store.get_sizes(sizes)
+        there = remote.get_sizes(sizes)
         todo = {name for name in here if there[name] != here[name]}
-        todo |= store.find_damaged(here.keys() - todo) if verify else set()
+        todo |= remote.find_damaged(here.keys() - todo) if verify else set()
         damaged = cache.find_damaged(todo)
         lost = damaged | {name for name in sizes if name not in here and there[name] is None}
-        todo -= damaged | {name for out in outs if lost & out.keys() for name in out if is_list(name)}
-        for lists in (False, True):
-            names = sorted(name for name in todo if is_list(name) == lists)
-            _raise_failed(remote, store.put(cache, names, "Pushing"), len(names))
-        runs = _find_missing_runs(cache, store)
-        _raise_failed(remote, store.put(cache, runs, "Pushing the run-cache"), len(runs))
+        todo -= damaged | {name for out in outs if lost & out for name in out if is_list(name)}
+        runs = _find_missing_runs(cache, remote)
+        lists = {name for name in todo if is_list(name)}
+        for part in (sorted(todo - lists), sorted(lists), runs):
+            _raise_failed(remote, remote.put(cache, part, "Pushing"), len(part))
     if damaged:
         places = [cache.place(name) for name in sorted(damaged)]
         raise ShareError(
             f"damaged in the local cache, so not pushed: {shorten(places)}; delete them there and "
             "`dvc repro` or `graft share pull`, then push again"
         )
-    return Transferred(len(todo), sum(here[name] for name in todo), len(runs))
+    return _count((here[name] for name in todo), runs)
 
 
-def pull_everything(repo: Repo, remote: Remote) -> Transferred:
+def pull_everything(repo: Repo, remote: Store) -> str:
     """Fetch what the work tree's dvc.lock and .dvc files name, and the run-cache, and check it out.
 
     Only what has the right md5 arrives.
 
+    Returns:
+        How much was fetched, in words.
+
     Raises:
         ShareError: if something is not on the remote, damaged there, or could not be fetched or checked out.
     """
-    cache, store = open_cache(repo), remote.store
+    cache = open_cache(repo)
+    fetched: list[str] = []
+    failed: Failed = {}
     with talking_to(remote):
-        outs = cached_outs(repo)
-        fetched: list[str] = []
-        failed: Failed = {}
         for lists in (True, False):  # the lists say which files there are
-            paths = {name: path for out in outs for name, path in list_objects(out, cache).items()}
+            paths = {
+                name: path for out in cached_outs(repo) for path, name in list_objects(out, cache).items()
+            }
             sizes = cache.get_sizes(name for name in paths if is_list(name) == lists)
             absent = [name for name, size in sizes.items() if size is None]
-            failed |= cache.get(store, absent, "Fetching")
+            failed |= remote.get(cache, absent, "Fetching")
             fetched += [name for name in absent if name not in failed]
-        runs = _find_missing_runs(store, cache)
-        failed_runs = cache.get(store, runs, "Fetching the run-cache")
+        runs = _find_missing_runs(remote, cache)
+        failed_runs = remote.get(cache, runs, "Fetching the run-cache")
     try:
         repo.checkout(allow_missing=bool(failed))
     except DvcException as error:
@@ -89,8 +88,7 @@ def pull_everything(repo: Repo, remote: Remote) -> Transferred:
     if failed:
         _raise_incomplete(remote, failed, paths)
     _raise_failed(remote, failed_runs, len(runs))
-    n_bytes = sum(size or 0 for size in cache.get_sizes(fetched).values())
-    return Transferred(len(fetched), n_bytes, len(runs))
+    return _count(cache.get_sizes(fetched).values(), runs)
 
 
 def cached_outs(repo: Repo) -> list[Output]:
@@ -103,7 +101,7 @@ def cached_outs(repo: Repo) -> list[Output]:
     ]
 
 
-def _outs_of_all_commits(repo: Repo) -> list[Output]:
+def _outs_of_all_commits(repo: Repo) -> Iterable[Output]:
     """The outputs of the work tree and of every commit, each content once.
 
     `dvc push --all-commits` would pass over the commits from before the remote was committed.
@@ -115,7 +113,7 @@ def _outs_of_all_commits(repo: Repo) -> list[Output]:
                 outs.update({out.hash_info.value: out for out in cached_outs(clone)})
             except DvcException:  # a commit of another time, which this DVC cannot read
                 continue
-    return [*outs.values()]
+    return outs.values()
 
 
 def _find_missing_runs(source: Store, target: Store) -> list[str]:
@@ -126,28 +124,30 @@ def _find_missing_runs(source: Store, target: Store) -> list[str]:
     return sorted(missing - source.find_damaged(missing))
 
 
-def _raise_failed(remote: Remote, failed: Failed, n: int) -> None:
+def _count(sizes: Iterable[int | None], runs: list[str]) -> str:
+    known = [size or 0 for size in sizes]
+    return f"{len(known):,} objects ({sum(known) / 1e6:,.1f} MB) and {len(runs):,} run-cache records"
+
+
+def _raise_failed(remote: Store, failed: Failed, n: int) -> None:
     if failed:
         why = reason(next(iter(failed.values())))
-        raise ShareError(f"{remote.describe()}: {len(failed):,} of {n:,} files failed: {why}; {AGAIN}")
+        raise ShareError(f"{remote}: {len(failed):,} of {n:,} files failed: {why}; {AGAIN}")
 
 
-def _raise_incomplete(remote: Remote, failed: Failed, paths: dict[str, str]) -> NoReturn:
+def _raise_incomplete(remote: Store, failed: Failed, paths: dict[str, str]) -> NoReturn:
     """Say what is lacking and whose it is to mend."""
-    absent = [paths[name] for name, why in failed.items() if isinstance(why, FileNotFoundError)]
-    damaged = [
-        f"{paths[name]} (object {''.join(name.split('/')[2:])})"
+    said = [
+        f"{paths[name]}, object {name[len('files/md5/') :].replace('/', '')}: {_explain(why)}"
         for name, why in failed.items()
-        if isinstance(why, DamagedError)
     ]
-    other = [why for why in failed.values() if not isinstance(why, FileNotFoundError | DamagedError)]
-    said = [f"{remote.describe()}: what could be fetched is here; not these:"]
-    if damaged:
-        said.append(f"damaged on the remote: {shorten(damaged)}: whoever has it: `graft share push --verify`")
-    if absent:
-        said.append(f"not on the remote: {shorten(absent)}: whoever has it: `graft share push`")
-    if other:
-        said.append(f"{len(other):,} objects failed: {reason(other[0])}; run it again when that is mended")
-    if damaged or absent:
-        said.append("or compute it here: `dvc repro`")
-    raise ShareError("\n".join(said))
+    raise ShareError(
+        f"{remote}: what could be fetched is here, but not {shorten(said)}; whoever has it runs "
+        "`graft share push --verify`; or compute it here: `dvc repro`"
+    )
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "not on the remote"
+    return "damaged on the remote" if isinstance(error, DamagedError) else reason(error)
