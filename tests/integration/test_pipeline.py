@@ -82,6 +82,17 @@ def test_forced_runs_write_the_same_bytes(repo):
     assert extraction(repo) == (0, N_IMAGES + N_TRAIN, 0)
 
 
+@pytest.mark.long
+def test_a_fresh_clone_without_any_data_computes_the_same_lock(repo, tmp_path):
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "--quiet", str(repo), str(clone))
+    assert sorted(executed(dvc(clone, "repro"))) == sorted(STAGES)
+    assert run(clone, "git", "status", "--porcelain") == ""
+    assert (clone / "dvc.lock").read_bytes() == (repo / "dvc.lock").read_bytes()
+    assert hashes(clone) == hashes(repo)
+    assert (clone / "reports/index.html").exists()
+
+
 def extract(repo):
     """Run the extractions, whatever DVC has of them."""
     assert executed(dvc(repo, "repro", "--force", "--single-item", *EXTRACTIONS)) == EXTRACTIONS

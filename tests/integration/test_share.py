@@ -173,12 +173,15 @@ def test_a_full_remote(repo, remote):
 @pytest.mark.parametrize(
     ("set_up", "message"),
     [
-        ([], "no remote is configured: `dvc remote add --default team "),
-        (["team", "../remote"], "is a relative path, which is another place for each of the team"),
+        ([], "no default remote is configured (known: none): `dvc remote add --default team "),
+        (
+            ["team", "../remote"],
+            "is a relative path or in a home folder, which is another place for each of the team",
+        ),
         (["--local", "team", "{}/remote"], "the remote 'team' is not in the committed .dvc/config"),
         (
             ["team", "{}/repo/make.py/x"],
-            "files failed: [Errno 20] Not a directory: ",
+            "[Errno 20] Not a directory: ",
         ),
     ],
 )
@@ -251,7 +254,7 @@ def test_every_commit_and_an_applied_experiment_are_pushed(repo, tmp_path):
     dvc(repo, "exp", "run", "--temp", "--name", "three", "--set-param", "seed=3")
     dvc(repo, "exp", "apply", "three")
     said = share(repo, "push")
-    assert "without your changes of dvc.lock, params.yaml" in said
+    assert "without your changes of dvc.lock, metrics/count.json, params.yaml" in said
     applied = objects_of(repo)
     assert len(side - main) == len(applied - main) == N + 1 + 1
     assert set(remote.objects()) == main | side | applied

@@ -99,7 +99,7 @@ def back(root: Root = Path()) -> None:
 
     with opened(root) as repo:
         changed, missing = restore(repo)
-        left = git(root, "diff", "--name-only", "--relative", "HEAD").splitlines()
+        left = git(Path(repo.root_dir), "diff", "--name-only", "--relative", "HEAD").splitlines()
     said = {
         "as committed again": changed,
         "not touched, and not as committed": left,

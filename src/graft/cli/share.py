@@ -25,7 +25,11 @@ def push(remote: Name = None, root: Root = Path(), verify: Verify = False) -> No
     with opened(root) as repo:
         target = open_remote(repo, remote)
         typer.echo(f"pushed {push_everything(repo, target, verify)} to {target}")
-        _report(root, prove(repo, target, verify), "run `dvc repro`, commit, and `graft share push` again")
+        _report(
+            Path(repo.root_dir),
+            prove(repo, target, verify),
+            "run `dvc repro`, commit, and `graft share push` again",
+        )
 
 
 @app.command()
@@ -35,7 +39,7 @@ def status(remote: Name = None, root: Root = Path(), verify: Verify = False) -> 
     from graft.sharing.remote import open_remote
 
     with opened(root) as repo:
-        _report(root, prove(repo, open_remote(repo, remote), verify), "run `graft share push`")
+        _report(Path(repo.root_dir), prove(repo, open_remote(repo, remote), verify), "run `graft share push`")
 
 
 @app.command()

@@ -32,12 +32,13 @@ def prove(repo: Repo, remote: Store, verify: bool) -> list[Lack]:
     Raises:
         ShareError: if the remote does not answer.
     """
-    with cloned(repo) as clone, talking_to(remote):
+    with cloned(repo) as clone:
         uncommitted = find_uncommitted(remote, repo, clone)
         missing = [("dvc", uncommitted)] if uncommitted else []
         missing += [(stage, reason) for stage, why in stale_stages(clone).items() for reason in why]
         missing += _absent(clone, remote)
-        return [*missing, *_not_on_remote(clone, open_cache(repo), remote, verify)]
+        with talking_to(remote):
+            return [*missing, *_not_on_remote(clone, open_cache(repo), remote, verify)]
 
 
 def _absent(clone: Repo, remote: Store) -> Iterator[Lack]:

@@ -1,4 +1,4 @@
-"""The team's remote: is there one, is it the same for everybody, can it be written."""
+"""The team's remote: is there one, and is it the same for everybody."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,22 +31,18 @@ def open_remote(repo: Repo, name: str | None) -> Store:
     """
     name = name.lower() if name else repo.config["core"].get("remote")  # DVC's names are lower case
     remotes = repo.config["remote"]
-    if not name:
-        known = (
-            f"; or make one of {', '.join(remotes)} the default: `dvc remote default NAME`" if remotes else ""
-        )
-        raise ShareError(f"no remote is configured: `{ADD} team {ANY}`, `git commit .dvc/config`{known}")
     if name not in remotes:
+        known = ", ".join(remotes) or "none"
         raise ShareError(
-            f"remote={name!r} is not configured (known: {', '.join(remotes) or 'none'}): `{ADD} {name} {ANY}`"
+            f"{f'remote={name!r} is not' if name else 'no default remote is'} configured (known: {known}): "
+            f"`{ADD} {name or 'team'} {ANY}`, `git commit .dvc/config`"
         )
     url = remotes[name]["url"]
     if isinstance(url, RelPath) or url.startswith("~"):
-        kind = "a relative path" if isinstance(url, RelPath) else "in a home folder"
-        absolute = Path(url).expanduser()
         raise ShareError(
-            f"remote {name!r} is {kind}, which is another place for each of the team; expected an absolute "
-            f"path: `{ADD} --force {name} {absolute}`, `git commit .dvc/config`"
+            f"remote {name!r} is a relative path or in a home folder, which is another place for each of the "
+            f"team; expected an absolute path: `{ADD} --force {name} {Path(url).expanduser()}`, "
+            "`git commit .dvc/config`"
         )
     try:
         remote = repo.cloud.get_remote(name)

@@ -136,10 +136,6 @@ def object_name(digest: str) -> str:
     return f"files/md5/{digest[:2]}/{digest[2:]}"
 
 
-def is_list(name: str) -> bool:
-    return name.endswith(".dir")
-
-
 def is_intact(fs: Any, path: str, name: str) -> bool:
     """Compare the bytes of a file with its name, which holds a hash of them."""
     if name.startswith("runs/"):
@@ -166,7 +162,7 @@ def list_objects(out: Output, *stores: Store) -> dict[str, str]:
     Of a directory whose list is intact in none of the stores, only the list is known.
     """
     path, name = str(out), object_name(out.hash_info.value)
-    for store in stores if is_list(name) else ():
+    for store in stores if name.endswith(".dir") else ():
         if store.get_sizes([name])[name] is not None and not store.find_damaged([name]):
             files = json.loads(store.fs.cat_file(store.place(name)))
             inside = {PurePosixPath(path, each["relpath"]).as_posix(): each["md5"] for each in files}

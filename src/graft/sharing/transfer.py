@@ -10,7 +10,7 @@ from dvc.repo import Repo
 
 from graft.sharing.git import cloned, list_commits
 from graft.sharing.remote import AGAIN, ShareError, open_cache, reason, shorten, talking_to
-from graft.sharing.store import DamagedError, Failed, Store, is_list, list_objects
+from graft.sharing.store import DamagedError, Failed, Store, list_objects
 
 
 def push_everything(repo: Repo, remote: Store, verify: bool) -> str:
@@ -41,9 +41,9 @@ def push_everything(repo: Repo, remote: Store, verify: bool) -> str:
         todo |= remote.find_damaged(here.keys() - todo) if verify else set()
         damaged = cache.find_damaged(todo)
         lost = damaged | {name for name in sizes if name not in here and there[name] is None}
-        todo -= damaged | {name for out in outs if lost & out for name in out if is_list(name)}
+        todo -= damaged | {name for out in outs if lost & out for name in out if name.endswith(".dir")}
         runs = _find_missing_runs(cache, remote)
-        lists = {name for name in todo if is_list(name)}
+        lists = {name for name in todo if name.endswith(".dir")}
         for part in (sorted(todo - lists), sorted(lists), runs):
             _raise_failed(remote, remote.put(cache, part, "Pushing"), len(part))
     if damaged:
@@ -74,7 +74,7 @@ def pull_everything(repo: Repo, remote: Store) -> str:
             paths = {
                 name: path for out in cached_outs(repo) for path, name in list_objects(out, cache).items()
             }
-            sizes = cache.get_sizes(name for name in paths if is_list(name) == lists)
+            sizes = cache.get_sizes(name for name in paths if name.endswith(".dir") == lists)
             absent = [name for name, size in sizes.items() if size is None]
             failed |= remote.get(cache, absent, "Fetching")
             fetched += [name for name in absent if name not in failed]
