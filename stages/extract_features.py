@@ -9,7 +9,7 @@ from graft.config.load import load_params
 from graft.config.types import Natural, Seed, Text
 from graft.data.manifest import read_manifest
 from graft.features.extraction import extract_features, make_fingerprint
-from graft.models.backbones import build_pair
+from graft.models.backbones import Backbone
 from graft.models.serialization import save_model
 from graft.utils.timing import write_timing
 
@@ -26,7 +26,8 @@ if __name__ == "__main__":
             "augmentation": Augmentation,
         }
     )
-    exact, backbone = build_pair(params.row, params.weights, params.seed, params.precision)
+    described = Backbone(params.backbone, params.row, params.weights, params.seed)
+    exact, backbone = described.build_pair(params.precision)
     save_model(exact, Path("models/backbone.keras"))
     counts = extract_features(
         Path("data/images"),

@@ -72,6 +72,15 @@ class Training(Block):
         return self
 
 
+class Linear(Block):
+    """The logistic regression on cached features."""
+
+    pooling: Literal["flatten", "avg", "max"]
+    normalise: Literal["l2", "standardise", "none"]
+    C: Positive | None
+    class_weight: Literal["balanced"] | None
+
+
 class HeadMethod(Training):
     """A method that trains a head on a backbone."""
 
