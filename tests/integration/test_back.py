@@ -1,6 +1,7 @@
 """`graft back`: from whatever a run left, to what HEAD has."""
 
 import hashlib
+import os
 
 import pytest
 
@@ -52,6 +53,19 @@ def interrupt_a_stage(repo):
     (repo / "count.txt").write_text("half")
 
 
+def hide_a_change_from_git(repo):
+    """As DVC may leave params.yaml: of the size and the time that Git has recorded."""
+    for name, value in {"core.trustctime": "false", "core.checkStat": "minimal"}.items():
+        run(repo, "git", "config", name, value)
+    long_ago = (1_000_000_000, 1_000_000_000)
+    os.utime(repo / "params.yaml", long_ago)
+    run(repo, "git", "update-index", "--refresh")
+    (repo / "params.yaml").write_text("seed: 2\n")
+    dvc(repo, "repro")
+    os.utime(repo / "params.yaml", long_ago)
+    assert "params.yaml" not in run(repo, "git", "status", "--porcelain")
+
+
 @pytest.mark.parametrize(
     "leave",
     [
@@ -61,6 +75,7 @@ def interrupt_a_stage(repo):
         stage_everything,
         delete_everything,
         interrupt_a_stage,
+        hide_a_change_from_git,
     ],
 )
 def test_from_whatever_a_run_left_it_returns_to_head(repo, leave):
