@@ -31,4 +31,5 @@ if __name__ == "__main__":
     save_model(exact, BACKBONE)
     embedding = Embedding(model, params.row, params.weights, params.precision)
     counts = extract(IMAGES, plain_rows(read_manifest(MANIFEST)), embedding, STORE, Path(), FEATURES)
-    write_timing(Path(), "extract_features", counts | {"seconds": perf_counter() - started})
+    seconds = {"seconds": perf_counter() - started}
+    write_timing(Path(), "extract_features", counts | seconds, [FEATURES.as_posix()])

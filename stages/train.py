@@ -27,6 +27,6 @@ if __name__ == "__main__":
     )
     outcome = method.train(load_params(method.PARAMS), run)
     facts = {"method": name, **outcome.facts, **write_model(outcome, Path("models") / name)}
-    predictions = Path("predictions") / f"{name}.parquet"
-    write_predictions(predictions, outcome.rows, outcome.scores, outcome.classes, facts)
-    write_timing(Path(), f"train_{name}", outcome.timing)
+    predictions = f"predictions/{name}.parquet"
+    write_predictions(Path(predictions), outcome.rows, outcome.scores, outcome.classes, facts)
+    write_timing(Path(), f"train_{name}", outcome.timing, [predictions, f"models/{name}/model.keras"])

@@ -13,6 +13,7 @@ from dvc.utils.serialize import load_yaml
 
 from helpers.repository import AFTER_A_HEAD, METHODS, ROOT, commit, dvc, edit, executed, run
 
+pytestmark = pytest.mark.long
 PAGE = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
 QUEUE = "Sweep: the queue"  # runs in a clone of its own
 NO_GRAFT = """

@@ -53,12 +53,14 @@ def test_a_folder_is_called_by_its_own_name():
     assert name_dataset("demo", "photos") == "demo"
 
 
-def test_without_a_commit_or_git_no_command_is_promised(work, tmp_path):
+def test_without_a_commit_or_git_no_command_is_promised(work, tmp_path, monkeypatch):
     bare = tmp_path / "bare"
     bare.mkdir()
     shutil.copy(ROOT / "params.yaml", bare)
     for folder in (work, bare):
         assert describe_commit(folder) == NO_COMMIT
+    monkeypatch.setenv("PATH", str(bare))
+    assert describe_commit(work) == NO_COMMIT
 
 
 def test_the_commit_its_date_and_the_command_that_rebuilds_it(work):
@@ -81,6 +83,6 @@ def test_what_differs_from_the_commit_is_set_or_named(work):
     notes = " ".join(found.notes)
     assert "2 values of params.yaml differ from that commit." in notes
     assert "Code that is not in that commit was in use: stages/x.py, stages/é.py." in notes
-    assert "the same photos" in notes
+    assert "the same images" in notes
     assert "“/path/to” stands for a folder" in notes
     assert "/home/me" not in f"{found}"
