@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import ScalarEvent
 
 CHOSEN_ROW = "backbones.${backbone}"  # as dvc.yaml names it, too
 MAX_CHARACTERS = 4096  # of one value: the longest path; Python reads no number of more than 4,300 digits
@@ -117,6 +118,8 @@ class _Composer(Composer):
             fault = f"the anchor or alias {event.anchor!r}, which makes DVC lose a -S: write its value out"
         elif getattr(event, "tag", None) is not None:
             fault = f"the tag {event.tag}: remove it"
+        elif parent is not None and index is None and not isinstance(event, ScalarEvent):
+            fault = "a key that is a list or a block: expected text"
         elif len(getattr(event, "value", "")) > MAX_CHARACTERS:
             fault = f"a value of {len(event.value)} characters, expected at most {MAX_CHARACTERS}"
         if fault:

@@ -220,6 +220,7 @@ BOMB = "a: &a [0, 0]\n" + "".join(
         ("a: 1\nb: {<<: *x}\n", "line 2: found the anchor or alias 'x'"),
         (BOMB, "line 1: found the anchor or alias 'a'"),
         ("seed: !!bool x\n", "line 1: found the tag tag:yaml.org,2002:bool: remove it"),
+        ("? - :", "line 1: found a key that is a list or a block: expected text"),
         ("seed: 2026-99-99\n", "cannot be read as YAML 1.2: month must be in 1..12; correct it there$"),
         ("seed: " + "9" * 5000, "line 1: found a value of 5000 characters, expected at most 4096; correct"),
         ("seed: 0x" + "f" * 5000, "line 1: found a value of 5002 characters, expected at most 4096; correct"),
@@ -231,7 +232,7 @@ BOMB = "a: &a [0, 0]\n" + "".join(
         ("seed\n", "expected `key: value` lines, received a str; restore it from Git$"),
     ],
 )
-def test_a_file_that_is_not_plain_yaml_is_answered_in_one_sentence(
+def test_a_file_that_is_not_plain_yaml_is_refused_in_one_sentence(
     tmp_path: Path, text: str, message: str
 ) -> None:
     file = tmp_path / "params.yaml"
@@ -252,7 +253,7 @@ def test_a_file_that_is_not_there_or_not_utf_8(tmp_path: Path) -> None:
 
 
 @given(st.text(st.sampled_from("ab01:,-[]{}&*!|>'\"#%@`?~.\n\t \\\0é"), max_size=30))
-def test_whatever_stands_in_the_file_the_answer_is_values_or_a_sentence(text: str) -> None:
+def test_any_text_gives_values_or_a_sentence(text: str) -> None:
     try:
         parse_params(parse_yaml(text))
     except ParamsError as error:
@@ -328,7 +329,7 @@ def test_fractions_that_sum_to_1_in_decimal_are_valid(cut: list[int]) -> None:
 def test_every_hyper_parameter_is_explained() -> None:
     """A comment beside or above a key, a key of the same name in another block, or its block.
 
-    What stands deeper, in the list of layers, are arguments of Keras.
+    Deeper keys, in the list of layers, are arguments of Keras.
     """
     explained: set[str] = set()
     keys: list[tuple[str, tuple[str, ...]]] = []
@@ -355,7 +356,7 @@ def test_every_hyper_parameter_is_explained() -> None:
         ),
         (
             {"scratch.patience": 3, "scratch.schedule.name": "reduce_on_plateau"},
-            "scratch: patience=3 .* schedule.patience=3 .* set patience to more",
+            "scratch: patience=3 stops training before schedule.patience=3 could .* set patience to more",
         ),
         (
             {"inline.fine_tune.blocks": ["block5"], "inline.fine_tune.layers": 3},

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graft.data.download import ATTEMPTS, DownloadError, download
-from helpers.servers import BODY, Answer, published, send, serve
+from helpers.servers import BODY, Response, published, send, serve
 
 cut = send(BODY[:5000], length=len(BODY))
 
@@ -30,9 +30,9 @@ def get(url: str, tmp_path: Path) -> Path:
     return download(published(url), tmp_path / "raw", tmp_path / "cache")
 
 
-@pytest.mark.parametrize("answer", [send(), send(pieces=500)], ids=["good", "slow"])
-def test_the_file_arrives_and_is_kept_for_the_next_time(tmp_path: Path, answer: Answer) -> None:
-    with serve(answer) as (url, requests):
+@pytest.mark.parametrize("response", [send(), send(pieces=500)], ids=["good", "slow"])
+def test_the_file_arrives_and_is_kept_for_the_next_time(tmp_path: Path, response: Response) -> None:
+    with serve(response) as (url, requests):
         path = get(url, tmp_path)
     assert path == tmp_path / "raw" / "photos.zip"
     assert path.read_bytes() == BODY
@@ -50,7 +50,7 @@ def test_a_file_put_there_by_hand_is_used(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("failures", [[cut], [send(status=503)], [cut, send(status=500)]])
 def test_transient_failures_are_tried_again_after_a_pause(
-    tmp_path: Path, failures: list[Answer], pauses: list[float]
+    tmp_path: Path, failures: list[Response], pauses: list[float]
 ) -> None:
     with serve(*failures, send()) as (url, requests):
         assert get(url, tmp_path).read_bytes() == BODY
@@ -62,7 +62,7 @@ def test_transient_failures_are_tried_again_after_a_pause(
 # pooch leaves the connection of a broken transfer to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
-    ("answer", "attempts", "received"),
+    ("response", "attempts", "received"),
     [
         (cut, ATTEMPTS, "no complete response"),
         (send(BODY[:5000]), 1, r"5000 bytes \(truncated, or another file\)"),
@@ -73,9 +73,9 @@ def test_transient_failures_are_tried_again_after_a_pause(
     ids=["cut", "short", "corrupt", "missing", "broken"],
 )
 def test_a_failure_is_explained_leaves_nothing_and_can_be_repeated(
-    tmp_path: Path, answer: Answer, attempts: int, received: str
+    tmp_path: Path, response: Response, attempts: int, received: str
 ) -> None:
-    with serve(*[answer] * attempts, send()) as (url, requests):
+    with serve(*[response] * attempts, send()) as (url, requests):
         with pytest.raises(DownloadError) as caught:
             get(url, tmp_path)
         assert len(requests) == attempts
@@ -89,7 +89,7 @@ def test_a_failure_is_explained_leaves_nothing_and_can_be_repeated(
     caught.match(rf"put the file by hand at {target}$")
 
 
-def test_nobody_answers(tmp_path: Path) -> None:
+def test_no_server_responds(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound, but not listening
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/photos.zip"

@@ -39,28 +39,13 @@ SOURCE = tuple(
     for name, md5, size in FILES
 )
 CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
 SPLITS = {"train": "train", "test": "t10k"}
 SIZE = 28
 
 
-def fetch(
-    raw: Path,
-    source: Path,  # noqa: ARG001
-    cache: Path,
-    params: Any,  # noqa: ARG001
-    archives: Sequence[Source] = SOURCE,
-) -> None:
+def fetch(raw: Path, source: Path, cache: Path, params: Any, archives: Sequence[Source] = SOURCE) -> None:  # noqa: ARG001
     """Download the four files to ``raw``."""
     for archive in archives:
         download(archive, raw, cache / "fashion_mnist")  # the files of MNIST have the same names
