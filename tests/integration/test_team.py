@@ -33,7 +33,7 @@ PAGE = (ROOT / "docs/team.md").read_text(encoding="utf-8")
 CLONE = "git clone <this repository> graft"
 # The other stages of a whole `dvc repro` on other photos: test_pipeline.py.
 ONLY_FEATURES = {
-    "dvc repro --pull": "dvc repro --pull extract_features extract_views",
+    "dvc repro --pull": "dvc repro --pull extract_features",
     "graft share push": "graft share push || true",
 }
 
@@ -79,7 +79,7 @@ def built(tmp_path_factory):
 
     run(repo, "git", "switch", "--quiet", "--create", "ann")
     add_photos(repo / "pets", range(20, 25))
-    commit_photos(repo, "extract_features", "extract_views")
+    commit_photos(repo, "extract_features")
     built = SimpleNamespace(repo=repo, rows=rows, rows_of_ann=feature_rows(repo))
     run(repo, "git", "switch", "--quiet", "main")
     dvc(repo, "checkout", "--quiet")
@@ -222,11 +222,10 @@ def test_5_a_merge_embeds_nothing_twice(team, built, ben):
 @pytest.mark.parametrize("team", ["local"], indirect=True)
 def test_5_nor_does_a_merge_that_was_committed_first(team, built, ben):
     commands, _ = section(5)
-    place = commands.index("dvc repro --pull")
+    repro = commands.index("dvc repro --pull")
     repo = clone(team, "commits", branch="not-merged")
-    committed_first = [*commands[:place], *commands[place + 1 : place + 3], commands[place]]
-    repro = "dvc repro --pull --no-run-cache extract_features extract_views"
-    afresh = {"dvc repro --pull": repro, "git switch ann": ""}
+    committed_first = [*commands[:repro], *commands[repro + 1 : repro + 3], commands[repro]]
+    afresh = {"dvc repro --pull": "dvc repro --pull --no-run-cache extract_features", "git switch ann": ""}
     check_merge(built, ben, repo, tell(repo, committed_first, afresh))
 
 

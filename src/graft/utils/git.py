@@ -4,23 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
-# In a hook Git sets these (`git rev-parse --local-env-vars`), and `git clone` would write its index over
-# the person's.
-OF_A_REPOSITORY = {
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_WORK_TREE",
-}
+# In a hook Git sets others, such as GIT_INDEX_FILE: `git clone` would write its index over the person's.
+KEPT = ("GIT_ASKPASS", "GIT_CONFIG_", "GIT_DISCOVERY_", "GIT_EXEC_PATH", "GIT_SSH", "GIT_SSL_")
 
 
 class GitError(Exception):
@@ -40,7 +25,7 @@ def git(folder: Path, *arguments: str) -> str:
     Raises:
         GitError: if Git is not installed, or the command fails.
     """
-    environment = {name: value for name, value in os.environ.items() if name not in OF_A_REPOSITORY}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(KEPT)}
     command = ["git", "-C", str(folder), "-c", "core.quotePath=false", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, env=environment)
