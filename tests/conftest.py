@@ -1,4 +1,4 @@
-"""What the tests of the TensorFlow side share: a tiny data set, a tiny backbone, the methods trained once.
+"""What the tests of the TensorFlow side share: a tiny dataset, a tiny backbone, the methods trained once.
 
 TensorFlow is imported in the fixtures, so that the other tests start without it.
 """
@@ -11,16 +11,22 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 from filelock import FileLock
 
+from graft.config.load import read_params
 from graft.methods.params import Params, parse_params
 from graft.methods.registry import METHODS
 from helpers import repository
 from helpers.outcomes import write_outcome
 from helpers.repository import ROOT, VIEWS
 
-pytest_plugins = ["helpers.browser", "helpers.pages", "helpers.remotes", "helpers.work_trees"]
+pytest_plugins = [
+    "helpers.browser",
+    "helpers.pages",
+    "helpers.remotes",
+    "helpers.two_stages",
+    "helpers.work_trees",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def params() -> Params:
     """params.yaml at the size of a test: VGG16 at 32 pixels, cut after its second block."""
-    values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values: dict[str, Any] = read_params(ROOT / "params.yaml")
     row = {"layer": "block2_pool", "image_size": 32, "batch_size": 8}
     head = {
         "pooling": "avg",
@@ -96,7 +102,7 @@ def backbone(row: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def features(
+def cached(
     params: Params,
     row: Any,
     images: Path,
@@ -104,14 +110,29 @@ def features(
     backbone: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """`data/features` of `images`, with `VIEWS` views of each training image."""
-    from graft.features.extraction import extract_features, make_fingerprint
+    """A folder with `features` and `views` of `images`, and the `store` that they are from."""
+    from graft.features.extraction import Embedding, extract
+    from graft.features.format import plain_rows, view_rows
+    from graft.features.views import ViewEmbedding
 
-    folder = tmp_path_factory.mktemp("features")
-    fingerprint = make_fingerprint(backbone, row, "random", "float32", params.augmentation)
-    output = folder / "features"
-    extract_features(images, manifest, backbone, fingerprint, VIEWS, folder / "store", None, output)
-    return output
+    folder = tmp_path_factory.mktemp("cached")
+    made, store = (backbone, row, "random", "float32"), folder / "store"
+    extract(images, plain_rows(manifest), Embedding(*made), store, None, folder / "features")
+    views = ViewEmbedding(*made, params.augmentation)
+    extract(images, view_rows(manifest, VIEWS), views, store, None, folder / "views")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def features(cached: Path) -> Path:
+    """`data/features` of `images`."""
+    return cached / "features"
+
+
+@pytest.fixture(scope="session")
+def views(cached: Path) -> Path:
+    """`data/views` of `images`: `VIEWS` of each training image."""
+    return cached / "views"
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +141,7 @@ def train(
     row: Any,
     images: Path,
     features: Path,
+    views: Path,
     manifest: pd.DataFrame,
     backbone: Any,
     tmp_path_factory: pytest.TempPathFactory,
@@ -138,10 +160,12 @@ def train(
         embed: Any = None,
         **changes: Any,
     ) -> Any:
-        places = {key: changes.pop(key) for key in ("features", "temporary", "live") if key in changes}
+        places = {
+            key: changes.pop(key) for key in ("features", "views", "temporary", "live") if key in changes
+        }
         run = Run(
             manifest,
-            **{"images": images, "features": features, "temporary": folder, **places},
+            **{"images": images, "features": features, "views": views, "temporary": folder, **places},
             backbone=folder / "backbone.keras",
         )
         block = getattr(params, method)

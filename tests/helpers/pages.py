@@ -20,6 +20,7 @@ from graft.report.gallery import choose_gallery
 from graft.report.inputs import Inputs
 from graft.report.page import build_page
 from graft.report.provenance import NO_COMMIT, Provenance
+from graft.utils.timing import write_timing
 from helpers.comparison import TIMING, make_facts
 
 FLOWERS = ["daisy", "rose", "tulip"]
@@ -202,7 +203,6 @@ def write_inputs(inputs, root):
     images.to_parquet(root / "data/images/0.parquet")
     files = {f"metrics/{method}.json": values for method, values in inputs.metrics.items()}
     files |= {"metrics/comparison.json": inputs.comparison, "metrics/data.json": inputs.data}
-    files |= {f"metrics/timing/{stage}.json": values for stage, values in inputs.timing.items()}
     files["reports/explain/index.json"] = explain(inputs.predictions, inputs.manifest)
     for name, values in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -210,3 +210,5 @@ def write_inputs(inputs, root):
     for name, data in inputs.maps.items():
         (root / "reports/explain" / name).parent.mkdir(exist_ok=True)
         (root / "reports/explain" / name).write_bytes(data)
+    for stage, values in inputs.timing.items():
+        write_timing(root, stage, values, ["data/manifest.csv"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.data_sets import serve_data_sets, write_kaggle
+from helpers.datasets import serve_datasets, write_kaggle
 from helpers.repository import ROOT, commit, dvc, environment, make_folder, run
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "experiments/README.md")]
@@ -73,10 +73,10 @@ def script(page):
 
 @pytest.fixture(scope="module")
 def origin(copy_of_built, tmp_path_factory):
-    """What the pages clone: a built repository, whose data sets are tiny."""
-    with serve_data_sets(copy_of_built, tmp_path_factory.mktemp("published") / "files"):
+    """What the pages clone: a built repository, whose datasets are tiny."""
+    with serve_datasets(copy_of_built, tmp_path_factory.mktemp("published") / "files"):
         dvc(copy_of_built, "repro", "--quiet")
-        commit(copy_of_built, "tiny data sets")
+        commit(copy_of_built, "tiny datasets")
         yield copy_of_built
 
 

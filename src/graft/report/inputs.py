@@ -14,6 +14,7 @@ from graft.methods.registry import METHODS
 from graft.report.costs import Timing
 from graft.report.gallery import Gallery, Predictions, choose_gallery
 from graft.utils.files import read_json
+from graft.utils.timing import read_timings
 
 SHOWN = (
     "params.yaml",
@@ -34,7 +35,7 @@ class Inputs:
         comparison: `metrics/comparison.json`.
         metrics: method -> `metrics/<method>.json`.
         data: `metrics/data.json`.
-        timing: stage -> `metrics/timing/<stage>.json`, of those that are there.
+        timing: stage -> durations and counts, of those that are of these outputs.
         histories: method -> `models/<method>/history.csv`, one row an epoch.
         predictions: method -> frame and facts of `predictions/<method>.parquet`.
         manifest: `data/manifest.csv`.
@@ -72,7 +73,7 @@ def read_inputs(root: Path) -> Inputs:
         comparison=read_json(root / "metrics/comparison.json"),
         metrics={method: read_json(root / f"metrics/{method}.json") for method in METHODS},
         data=read_json(root / "metrics/data.json"),
-        timing={file.stem: read_json(file) for file in sorted((root / "metrics/timing").glob("*.json"))},
+        timing=read_timings(root),
         histories={method: pd.read_csv(root / f"models/{method}/history.csv") for method in METHODS},
         predictions=predictions,
         manifest=manifest,

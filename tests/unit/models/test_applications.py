@@ -9,17 +9,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 from keras.src.applications import imagenet_utils
 
 from graft.config.features import BackboneRow
+from graft.config.load import read_params
 from graft.models.backbones import BackboneError, build_backbone, from_pixels, make_embedder, outline
 from graft.models.freezing import STATISTICS, unfreeze
 from graft.models.serialization import count_parameters, deployable, load_frozen, save_model
 from helpers.repository import ROOT
 
 FILE = ROOT / "params.yaml"
-VALUES = yaml.safe_load(FILE.read_text(encoding="utf-8"))["backbones"]
+VALUES = read_params(FILE)["backbones"]
 ROWS = {name: BackboneRow.model_validate(values) for name, values in VALUES.items()}
 FIRST = {row.preprocessing: name for name, row in reversed(ROWS.items())}.values()  # of each module
 CHANNELS = {
