@@ -1,4 +1,4 @@
-"""A page in the system's Chromium, with the network off, and what may be wrong with it.
+"""A page in the system's Chromium, with the network off, and the faults that it may have.
 
 A test module that imports the fixtures gets `open_page`:
 
@@ -157,7 +157,7 @@ def scroll_inside(page):
 
 
 def faults_of_access(page):
-    """What axe-core calls serious or critical: "rule: why: element"."""
+    """Faults that axe-core calls serious or critical: "rule: why: element"."""
     found = page.evaluate("axe.run({resultTypes: ['violations']}).then((r) => r.violations)")
     return [
         f"{rule['id']}: {node['failureSummary']}: {node['html'][:100]}"

@@ -64,7 +64,7 @@ def make_facts(method, **changes):
 
 
 def make_metrics(*accuracies):
-    """What `evaluate` gives for the test accuracies of so many seeds."""
+    """Metrics as `evaluate` gives them, for the test accuracies of so many seeds."""
     split = {"accuracy": accuracies[0], "accuracy_low": accuracies[0] - 0.1, "log_loss": 0.5}
     split["accuracy_high"] = accuracies[0] + 0.1
     measured = {n: {"test": split | {"accuracy": a}, "validation": split} for n, a in enumerate(accuracies)}

@@ -96,7 +96,7 @@ def unfold(tab, is_open):
     tab.evaluate("open => document.querySelectorAll('details').forEach((e) => { e.open = open })", is_open)
 
 
-def test_it_loads_without_a_word_and_shows_each_section_and_picture(opened):
+def test_it_loads_without_a_word_and_shows_each_section_and_image(opened):
     headings = [heading.inner_text() for heading in opened.locator("h2:visible").all()]
     several = CONTENTS["seeds"] in headings
     assert headings == [*CONTENTS.values()][: None if several else -1]

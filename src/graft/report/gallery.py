@@ -46,7 +46,7 @@ class Case(NamedTuple):
 
     @property
     def n_wrong(self) -> int:
-        """How many methods are wrong."""
+        """The number of methods that are wrong."""
         return sum(not one.right for one in self.predictions)
 
     @property

@@ -62,7 +62,7 @@ def _p_value(p: float) -> str:
 
 
 def explain_seeds(confidence: float) -> str:
-    """How to read `describe_seeds`."""
+    """The introduction to `describe_seeds`."""
     return (
         "Test accuracy, mean ± sd. The difference of two methods is that of their means in percentage "
         f"points, with its {100 * confidence:g} % interval (Welch, Bonferroni); one seed has none."

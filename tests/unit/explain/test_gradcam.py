@@ -99,15 +99,15 @@ def by_hand(layers: Layers, image: np.ndarray) -> tuple[np.ndarray, int, float]:
         kernel, bias = (tf.convert_to_tensor(weight) for weight in layers[8].weights)
         logits = (tf.matmul(vector, kernel) + bias)[0]
         if len(logits) == 1:
-            answer = int(logits[0] >= 0)
-            score = logits[0] if answer else -logits[0]
+            number = int(logits[0] >= 0)
+            score = logits[0] if number else -logits[0]
             probability = tf.sigmoid(score)
         else:
-            answer = int(tf.argmax(logits))
-            score, probability = logits[answer], tf.nn.softmax(logits)[answer]
+            number = int(tf.argmax(logits))
+            score, probability = logits[number], tf.nn.softmax(logits)[number]
     alpha = tf.reduce_mean(tape.gradient(score, maps), axis=(1, 2))
     heat = tf.nn.relu(tf.einsum("nhwk,nk->hw", maps, alpha)).numpy()
-    return heat / (heat.max() or 1), answer, float(probability)
+    return heat / (heat.max() or 1), number, float(probability)
 
 
 @pytest.mark.parametrize("nest", NESTINGS)

@@ -1,4 +1,4 @@
-"""What the stage writes: a map of each example by each method, and the index that tells what they show."""
+"""The output of the stage: a map of each example by each method, and an index of them."""
 
 import json
 from hashlib import sha256

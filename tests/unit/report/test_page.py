@@ -79,7 +79,7 @@ def test_it_needs_no_other_file_and_no_script(any_page):
     assert "viewport" in {attrs.get("name") for attrs in parsed.all("meta")}
 
 
-def test_pictures_have_texts_and_tables_headers(any_page):
+def test_images_have_texts_and_tables_headers(any_page):
     parsed = Parsed(any_page)
     assert parsed.all("img")
     for attrs in parsed.all("img"):

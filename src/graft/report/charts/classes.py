@@ -152,7 +152,7 @@ def _per_class_alt(tables: Mapping[str, pd.DataFrame]) -> str:
 
 
 def images_per_class(name: str, manifest: pd.DataFrame) -> Chart:
-    """How many images of each class are in train, validation and test.
+    """The number of images of each class in train, validation and test.
 
     Args:
         manifest: frame with the columns ``label`` and ``split``.
