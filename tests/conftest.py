@@ -20,7 +20,13 @@ from helpers import repository
 from helpers.outcomes import write_outcome
 from helpers.repository import ROOT, VIEWS
 
-pytest_plugins = ["helpers.browser", "helpers.pages", "helpers.remotes", "helpers.work_trees"]
+pytest_plugins = [
+    "helpers.browser",
+    "helpers.doctests",
+    "helpers.pages",
+    "helpers.remotes",
+    "helpers.work_trees",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
