@@ -20,7 +20,7 @@ if __name__ == "__main__":
         images=Path("data/images"),
         features=Path("data/features"),
         backbone=Path("models/backbone.keras"),
-        scratch=Path(".graft/scratch"),
+        temporary=Path(".graft/scratch"),
         live=Path("models") / name / "live",
     )
     outcome = method.train(load_params(method.PARAMS), run)
