@@ -39,7 +39,7 @@ def write_flowers(folder):
 
 def point_to(repo, module, folder, address):
     """Let a data set of the repository be downloaded from a server of `folder`, with its checksums."""
-    file = repo / "src/graft/datasets" / f"{module.__name__.rsplit('.', 1)[1]}.py"
+    file = repo / "src/graft/data/datasets" / f"{module.__name__.rsplit('.', 1)[1]}.py"
     text = file.read_text(encoding="utf-8")
     sources = module.SOURCE if isinstance(module.SOURCE, tuple) else (module.SOURCE,)
     for source in sources:
