@@ -22,8 +22,8 @@ from graft.data.ingest import prepare
 from graft.data.manifest import COLUMNS
 from graft.data.sharding import count_shards, shard_name
 from graft.data.split import make_manifest
-from graft.features.extraction import extract_features, make_fingerprint
-from graft.features.format import read_features, shard_files, write_features
+from graft.features.extraction import Embedding, extract
+from graft.features.format import plain_rows, read_features, shard_files, write_features
 from graft.features.store import FeatureStore
 from graft.methods import inline as inline_method
 from graft.methods import two_stage
@@ -64,8 +64,8 @@ def extraction(
         precision: of the backbone.
     """
     backbone = _backbone(row, weights, precision)
-    fingerprint = make_fingerprint(backbone, BackboneRow(**row), weights, precision, AUGMENTATION)
-    return lambda: _extract(Path(work), _pack(pictures, work, "fractions"), backbone, fingerprint)
+    embedding = Embedding(backbone, BackboneRow(**row), weights, precision)
+    return lambda: _extract(Path(work), _pack(pictures, work, "fractions"), embedding)
 
 
 def share(pictures: str, work: str, row: dict[str, Any], size: int) -> Timed:
@@ -78,7 +78,7 @@ def share(pictures: str, work: str, row: dict[str, Any], size: int) -> Timed:
         size: rows = columns of the matrices.
     """
     backbone, product = _backbone(row), matmul(size, "float32")
-    fingerprint = make_fingerprint(backbone, BackboneRow(**row), "random", "float32", AUGMENTATION)
+    embedding = Embedding(backbone, BackboneRow(**row), "random", "float32")
     manifest = _pack(pictures, work, "fractions")
 
     def rate() -> float:
@@ -86,8 +86,8 @@ def share(pictures: str, work: str, row: dict[str, Any], size: int) -> Timed:
         return product()["gflop"] / (perf_counter() - started)
 
     def run() -> dict[str, float]:
-        before, extracted, after = rate(), _extract(Path(work), manifest, backbone, fingerprint), rate()
-        reached = extracted["gflop"] / extracted["seconds_plain"]
+        before, extracted, after = rate(), _extract(Path(work), manifest, embedding), rate()
+        reached = extracted["gflop"] / extracted["seconds_embedding"]
         return {"matmul": (before + after) / 2, "reached": reached, **extracted}
 
     return run
@@ -106,16 +106,16 @@ def increment(
         n_new: how many of them are left out.
     """
     backbone = _backbone(row)
-    fingerprint = make_fingerprint(backbone, BackboneRow(**row), "random", "float32", AUGMENTATION)
+    embedding = Embedding(backbone, BackboneRow(**row), "random", "float32")
     manifest = _pack(pictures, work, "fractions")
     if known:
-        store, old = FeatureStore(Path(work, "store"), fingerprint), set(manifest["key"][n_new:])
+        store, old = FeatureStore(Path(work, "store"), embedding.fingerprint), set(manifest["key"][n_new:])
         for rows, features in map(read_features, shard_files(Path(known))):
             kept = [i for i, (key, _) in enumerate(rows) if key in old]
             for start in range(0, len(kept), row["batch_size"]):
                 batch = kept[start : start + row["batch_size"]]
                 store.put([rows[i] for i in batch], features[batch])
-    return lambda: _extract(Path(work), manifest, backbone, fingerprint)
+    return lambda: _extract(Path(work), manifest, embedding)
 
 
 def inline(pictures: str, work: str, row: dict[str, Any], precision: Precision, epochs: int) -> Timed:
@@ -177,15 +177,16 @@ def _pack(pictures: str, work: str, strategy: str) -> pd.DataFrame:
     return make_manifest(pd.read_parquet(images, columns=COLUMNS), split, seed=0)
 
 
-def _extract(
-    work: Path, manifest: pd.DataFrame, backbone: keras.Model, fingerprint: dict[str, Any]
-) -> dict[str, float]:
+def _extract(work: Path, manifest: pd.DataFrame, embedding: Embedding) -> dict[str, float]:
     output = work / "features"
-    counts = extract_features(
-        work / "images", manifest, backbone, fingerprint, 0, store=work / "store", repo=None, output=output
-    )
+    counts = extract(work / "images", plain_rows(manifest), embedding, work / "store", None, output)
     n_bytes = sum(file.stat().st_size for file in shard_files(output))
-    return {**counts, "images": len(manifest), "gflop": len(manifest) * _gflop(backbone), "bytes": n_bytes}
+    return {
+        **counts,
+        "images": len(manifest),
+        "gflop": len(manifest) * _gflop(embedding.model),
+        "bytes": n_bytes,
+    }
 
 
 def _gflop(backbone: keras.Model) -> float:
@@ -196,7 +197,7 @@ def _gflop(backbone: keras.Model) -> float:
 
 
 def _run(work: Path, manifest: pd.DataFrame) -> Run:
-    folders = {name: work / name for name in ("images", "features", "temporary")}
+    folders = {name: work / name for name in ("images", "features", "views", "temporary")}
     return Run(manifest, backbone=work / "backbone.keras", **folders)
 
 

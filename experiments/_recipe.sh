@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 if ! git diff --quiet HEAD -- params.yaml; then
     echo "params.yaml differs from the last commit, which a recipe starts from:" >&2
-    echo "commit it, or drop the change with \`git restore --staged --worktree params.yaml\`" >&2
+    echo "commit it, or drop the change with \`graft back\`" >&2
     exit 1
 fi
 # `touch`: after an experiment that was refused, DVC leaves Git blind to the change.

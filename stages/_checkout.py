@@ -1,4 +1,4 @@
-"""Put this checkout's `src` first on the path, and let errors of ours end in one message.
+"""Put this checkout's `src` first on the path, and let errors of the user or the system end in one message.
 
 The stages of a clone, or of `dvc exp run --temp`, then run the code that lies beside them and
 that `dvc.lock` records, whichever checkout the environment was installed from.
@@ -14,10 +14,13 @@ sys.path.insert(0, str(SRC))
 
 
 def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print what graft's own code refuses without a traceback; anything else as Python does."""
+    """Print what graft or the system refuses, and Ctrl-C, without a traceback; anything else with it."""
     *_, (frame, _) = traceback.walk_tb(trace)
-    if isinstance(error, ValueError | OSError) and frame.f_code.co_filename.startswith(str(SRC)):
+    refused = isinstance(error, ValueError | OSError) and frame.f_code.co_filename.startswith(str(SRC))
+    if refused or (isinstance(error, OSError) and error.strerror):
         print(f"error: {error}", file=sys.stderr)
+    elif isinstance(error, KeyboardInterrupt):
+        print("interrupted: run it again, and it starts from the last finished stage", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 

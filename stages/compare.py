@@ -1,20 +1,19 @@
 """Compare the methods on the same test images; `graft table` prints the result."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
 import _checkout  # noqa: F401  (first: this checkout's src)
-from graft.evaluation.compare import METHODS, compare
+from graft.evaluation.compare import compare
 from graft.evaluation.predictions import read_predictions
-from graft.utils.files import write_json
+from graft.methods.registry import METHODS
+from graft.utils.files import read_json, write_json
 
 if __name__ == "__main__":
     folder = Path("metrics")
     predictions = {method: read_predictions(Path("predictions") / f"{method}.parquet") for method in METHODS}
-    metrics = {method: json.loads((folder / f"{method}.json").read_text("utf-8")) for method in METHODS}
-    comparison = compare(predictions, metrics)
+    comparison = compare(predictions, {method: read_json(folder / f"{method}.json") for method in METHODS})
     write_json(comparison, folder / "comparison.json")
     rows = pd.DataFrame(comparison["methods"])
     rows.to_csv(folder / "comparison.csv", index=False, lineterminator="\n")

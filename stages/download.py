@@ -5,10 +5,10 @@ from pathlib import Path
 import _checkout  # noqa: F401  (first: this checkout's src)
 from graft.config.data import Demo
 from graft.config.load import load_params
+from graft.config.paths import DOWNLOADS, RAW
 from graft.config.types import Seed, Text
 from graft.data.datasets import load_dataset
 
 if __name__ == "__main__":
     params = load_params({"seed": Seed, "dataset": Text, "source": Text, "demo": Demo})
-    dataset = load_dataset(params.dataset)
-    dataset.fetch(Path("data/raw"), Path(params.source), Path(".graft/downloads"), params)
+    load_dataset(params.dataset).fetch(RAW, Path(params.source), DOWNLOADS, params)

@@ -10,7 +10,7 @@ from graft.data.manifest import read_manifest
 from graft.evaluation.curves import write_plots
 from graft.evaluation.metrics import evaluate
 from graft.evaluation.predictions import first_seed, read_predictions
-from graft.evaluation.seeds import shorten
+from graft.evaluation.seeds import pick_headline
 from graft.utils.files import write_json
 
 if __name__ == "__main__":
@@ -22,7 +22,7 @@ if __name__ == "__main__":
     kept = first_seed(predictions, facts)
     write_plots(kept[kept["split"] == "test"], Path("metrics/plots") / method)
     write_json(metrics, Path("metrics") / f"{method}.json")
-    write_json({method: shorten(metrics)}, Path("metrics/summary") / f"{method}.json")
+    write_json({method: pick_headline(metrics)}, Path("metrics/summary") / f"{method}.json")
     test, seeds = metrics["test"], metrics["seeds"]
     print(f"evaluate: {method}: {metrics['n_seen']['test']} test images, accuracy {test['accuracy']:.1%}")
     if seeds["n"] > 1:

@@ -1,15 +1,17 @@
-"""Embed each image once, and its augmented views, and write the features as Parquet shards."""
+"""Embed each image once, and write the features as Parquet shards."""
 
 from pathlib import Path
 from time import perf_counter
 
 import _checkout  # noqa: F401
-from graft.config.features import Augmentation, BackboneRow, Precision
+from graft.config.features import BackboneRow, Precision
 from graft.config.load import load_params
-from graft.config.types import Natural, Seed, Text
+from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, STORE
+from graft.config.types import Seed, Text
 from graft.data.manifest import read_manifest
-from graft.features.extraction import extract_features, make_fingerprint
-from graft.models.backbones import build_pair
+from graft.features.extraction import Embedding, extract
+from graft.features.format import plain_rows
+from graft.models.backbones import Backbone
 from graft.models.serialization import save_model
 from graft.utils.timing import write_timing
 
@@ -21,21 +23,13 @@ if __name__ == "__main__":
             "backbone": Text,
             "backbones.${backbone}": BackboneRow,
             "weights": Text,
-            "features.views": Natural,
             "features.precision": Precision,
-            "augmentation": Augmentation,
         }
     )
-    exact, backbone = build_pair(params.row, params.weights, params.seed, params.precision)
-    save_model(exact, Path("models/backbone.keras"))
-    counts = extract_features(
-        Path("data/images"),
-        read_manifest(Path("data/manifest.csv")),
-        backbone,
-        make_fingerprint(backbone, params.row, params.weights, params.precision, params.augmentation),
-        params.views,
-        store=Path(".graft/features"),
-        repo=Path(),
-        output=Path("data/features"),
-    )
-    write_timing(Path(), "extract_features", counts | {"seconds": perf_counter() - started})
+    backbone = Backbone(params.backbone, params.row, params.weights, params.seed)
+    exact, model = backbone.build_pair(params.precision)
+    save_model(exact, BACKBONE)
+    embedding = Embedding(model, params.row, params.weights, params.precision)
+    counts = extract(IMAGES, plain_rows(read_manifest(MANIFEST)), embedding, STORE, Path(), FEATURES)
+    seconds = {"seconds": perf_counter() - started}
+    write_timing(Path(), "extract_features", counts | seconds, [FEATURES.as_posix()])

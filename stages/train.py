@@ -6,6 +6,7 @@ from pathlib import Path
 
 import _checkout  # noqa: F401
 from graft.config.load import load_params
+from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, TEMPORARY, VIEWS
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import write_predictions
 from graft.methods.outcome import write_model
@@ -16,15 +17,16 @@ if __name__ == "__main__":
     (name,) = sys.argv[1:]
     method = import_module(f"graft.methods.{name}")
     run = Run(
-        read_manifest(Path("data/manifest.csv")),
-        images=Path("data/images"),
-        features=Path("data/features"),
-        backbone=Path("models/backbone.keras"),
-        temporary=Path(".graft/scratch"),
+        read_manifest(MANIFEST),
+        images=IMAGES,
+        features=FEATURES,
+        views=VIEWS,
+        backbone=BACKBONE,
+        temporary=TEMPORARY,
         live=Path("models") / name / "live",
     )
     outcome = method.train(load_params(method.PARAMS), run)
     facts = {"method": name, **outcome.facts, **write_model(outcome, Path("models") / name)}
-    predictions = Path("predictions") / f"{name}.parquet"
-    write_predictions(predictions, outcome.rows, outcome.scores, outcome.classes, facts)
-    write_timing(Path(), f"train_{name}", outcome.timing)
+    predictions = f"predictions/{name}.parquet"
+    write_predictions(Path(predictions), outcome.rows, outcome.scores, outcome.classes, facts)
+    write_timing(Path(), f"train_{name}", outcome.timing, [predictions, f"models/{name}/model.keras"])

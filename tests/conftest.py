@@ -1,4 +1,4 @@
-"""What the tests of the TensorFlow side share: a tiny data set, a tiny backbone, the methods trained once.
+"""What the tests of the TensorFlow side share: a tiny dataset, a tiny backbone, the methods trained once.
 
 TensorFlow is imported in the fixtures, so that the other tests start without it.
 """
@@ -12,9 +12,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 from filelock import FileLock
 
+from graft.config.load import read_params
+from graft.config.training import HeadMethod
 from graft.methods.params import Params, parse_params
 from graft.methods.registry import METHODS
 from helpers import repository
@@ -27,6 +28,7 @@ pytest_plugins = [
     "helpers.doctests",
     "helpers.pages",
     "helpers.remotes",
+    "helpers.two_stages",
     "helpers.work_trees",
 ]
 
@@ -43,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def params() -> Params:
     """params.yaml at the size of a test: VGG16 at 32 pixels, cut after its second block."""
-    values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    values: dict[str, Any] = read_params(ROOT / "params.yaml")
     row = {"layer": "block2_pool", "image_size": 32, "batch_size": 8}
     head = {
         "pooling": "avg",
@@ -58,8 +60,9 @@ def params() -> Params:
     values["backbone"] = "vgg16"
     values["backbones"]["vgg16"] |= row
     values["features"]["views"] = VIEWS
-    for method in ("two_stage", "two_stage_views", "inline"):
-        values[method] |= training
+    for name, method in METHODS.items():
+        if issubclass(method.load_schema(), HeadMethod):
+            values[name] |= training
     layers = [
         {"Rescaling": {"scale": 1 / 255}},
         {"Conv2D": {"filters": 4, "kernel_size": 3, "activation": "relu"}},
@@ -130,18 +133,31 @@ def backbone(row: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def features(
-    params: Params, row: Any, images: Path, manifest: pd.DataFrame, backbone: Any, once: Once
-) -> Path:
-    """`data/features` of `images`, with `VIEWS` views of each training image."""
-    from graft.features.extraction import extract_features, make_fingerprint
+def cached(params: Params, row: Any, images: Path, manifest: pd.DataFrame, backbone: Any, once: Once) -> Path:
+    """A folder with `features` and `views` of `images`, and the `store` that they are from."""
+    from graft.features.extraction import Embedding, extract
+    from graft.features.format import plain_rows, view_rows
+    from graft.features.views import ViewEmbedding
 
     def fill(folder: Path) -> None:
-        fingerprint = make_fingerprint(backbone, row, "random", "float32", params.augmentation)
-        output = folder / "features"
-        extract_features(images, manifest, backbone, fingerprint, VIEWS, folder / "store", None, output)
+        made, store = (backbone, row, "random", "float32"), folder / "store"
+        extract(images, plain_rows(manifest), Embedding(*made), store, None, folder / "features")
+        views = ViewEmbedding(*made, params.augmentation)
+        extract(images, view_rows(manifest, VIEWS), views, store, None, folder / "views")
 
-    return once("extracted", fill) / "features"
+    return once("cached", fill)
+
+
+@pytest.fixture(scope="session")
+def features(cached: Path) -> Path:
+    """`data/features` of `images`."""
+    return cached / "features"
+
+
+@pytest.fixture(scope="session")
+def views(cached: Path) -> Path:
+    """`data/views` of `images`: `VIEWS` of each training image."""
+    return cached / "views"
 
 
 @pytest.fixture(scope="session")
@@ -150,6 +166,7 @@ def train(
     row: Any,
     images: Path,
     features: Path,
+    views: Path,
     manifest: pd.DataFrame,
     backbone: Any,
     tmp_path_factory: pytest.TempPathFactory,
@@ -168,10 +185,12 @@ def train(
         embed: Any = None,
         **changes: Any,
     ) -> Any:
-        places = {key: changes.pop(key) for key in ("features", "temporary", "live") if key in changes}
+        places = {
+            key: changes.pop(key) for key in ("features", "views", "temporary", "live") if key in changes
+        }
         run = Run(
             manifest,
-            **{"images": images, "features": features, "temporary": folder, **places},
+            **{"images": images, "features": features, "views": views, "temporary": folder, **places},
             backbone=folder / "backbone.keras",
         )
         block = getattr(params, method)

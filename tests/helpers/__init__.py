@@ -1,1 +1,1 @@
-"""What tests share: servers, repositories, files of every kind."""
+"""Shared by the tests: servers, repositories, files of every kind."""

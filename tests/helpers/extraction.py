@@ -25,7 +25,7 @@ import graft
 from graft.config.features import Augmentation, BackboneRow
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["graft.features.extraction"])
+CONTEXT.set_forkserver_preload(["graft.features.views"])
 SOURCES = f"{Path(graft.__file__).parent}{os.sep}"
 Line = tuple[str, int]  # of graft: (file, number)
 FILES = "files", 0  # stands for the calls that open, create, rename or remove a file
@@ -43,7 +43,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Job:
-    """What an extraction is given."""
+    """What an extraction is given: `views` of each training image; 0: of each image the plain one."""
 
     images: Path
     manifest: pd.DataFrame
@@ -91,12 +91,17 @@ class Report:
 
 def extract(job: Job, backbone: Any) -> dict[str, float]:
     """Extract in this process."""
-    from graft.features.extraction import extract_features, make_fingerprint
+    from graft.features.extraction import Embedding
+    from graft.features.extraction import extract as run
+    from graft.features.format import plain_rows, view_rows
+    from graft.features.views import ViewEmbedding
 
-    fingerprint = make_fingerprint(backbone, job.row, "random", "float32", job.augmentation)
-    return extract_features(
-        job.images, job.manifest, backbone, fingerprint, job.views, job.store, None, job.output
-    )
+    made = backbone, job.row, "random", "float32"
+    if job.views:
+        rows, embedding = view_rows(job.manifest, job.views), ViewEmbedding(*made, job.augmentation)
+    else:
+        rows, embedding = plain_rows(job.manifest), Embedding(*made)
+    return run(job.images, rows, embedding, job.store, None, job.output)
 
 
 def _main(job: Job, moment: Moment | None, together: Any, reports: Connection) -> None:

@@ -1,4 +1,4 @@
-"""What the page is made of, for random predictions, and pages of it."""
+"""The values that the page is made of, for random predictions, and pages of them."""
 
 import json
 from dataclasses import replace
@@ -12,27 +12,21 @@ import pytest
 from PIL import Image
 
 from graft.data.manifest import write_manifest
-from graft.evaluation.compare import METHODS, compare
+from graft.evaluation.compare import compare
 from graft.evaluation.metrics import evaluate
 from graft.evaluation.predictions import SCORE, write_predictions
+from graft.methods.registry import METHODS
 from graft.report.gallery import choose_gallery
 from graft.report.inputs import Inputs
 from graft.report.page import build_page
-from graft.report.provenance import Provenance
+from graft.report.provenance import NO_COMMIT, Provenance
+from graft.utils.timing import write_timing
 from helpers.comparison import TIMING, make_facts
 
 FLOWERS = ["daisy", "rose", "tulip"]
-
-
 LONG = ("a_very_long_class_name_" * 3)[:60]
-
-
 NAMES = ["<b>x", '"quoted"', "it's & <script>alert(1)</script>", LONG, "写真", "ورد", "$x^2$ {{ 7 * 7 }}"]
-
-
 MANY = sorted(NAMES + [f"class {n:02d}" for n in range(40 - len(NAMES))])
-
-
 COMMIT = Provenance("0123456789ab", "2026-11-23T12:00:00+00:00", "git switch --detach 0 && make repro", ())
 
 
@@ -42,8 +36,8 @@ def encode(pixels, kind="JPEG"):
     return file.getvalue()
 
 
-def photo(seed, size=(48, 64), channels=3):
-    """A picture like a photo: smooth areas and noise."""
+def make_image(seed, size=(48, 64), channels=3):
+    """Pixels like a photograph's: smooth areas and noise."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (4, 4, channels), dtype=np.uint8).squeeze()
     smooth = np.asarray(Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)).astype(int)
@@ -76,7 +70,7 @@ def predict(manifest, classes, rng, share_wrong, seeds):
 def explain(predictions, manifest):
     """An index.json: every test image explained for the methods with a backbone, a third for each reason."""
     test = manifest[manifest["split"] == "test"].sort_values("key")
-    methods = [method for method in predictions if method != "scratch"]
+    methods = [method for method in predictions if METHODS[method].has_backbone]
     reasons = ["mistake", "hesitant", "clear"]
     return {
         "methods": methods,
@@ -92,12 +86,12 @@ def explain(predictions, manifest):
     }
 
 
-def make_inputs(classes, methods=METHODS, n_test=4, share_wrong=0.3, picture=photo, explained=None):
-    """What the stages would have written for random predictions; the methods on features have two seeds."""
+def make_inputs(classes, methods=tuple(METHODS), n_test=4, share_wrong=0.3, draw=make_image, explained=None):
+    """Random predictions as stages would have written them; the methods on features have two seeds."""
     manifest, rng = make_manifest(classes, n_test), np.random.default_rng(0)
     predictions = {}
     for method in methods:
-        own = [0, 1] if method.startswith("two_stage") else [0]
+        own = [0, 1] if METHODS[method].features else [0]
         facts = make_facts(method, seeds=own, n_seen_train=3 * len(classes), best_epoch=2, epochs=2)
         predictions[method] = (predict(manifest, classes, rng, share_wrong, own), facts)
     metrics = {method: evaluate(*predicted, manifest, 0.95, 15) for method, predicted in predictions.items()}
@@ -120,8 +114,8 @@ def make_inputs(classes, methods=METHODS, n_test=4, share_wrong=0.3, picture=pho
         predictions=predictions,
         manifest=manifest,
         gallery=gallery,
-        images={key: encode(picture(n)) for n, key in enumerate(gallery.keys)},
-        maps={file: encode(picture(n), "PNG") for n, file in enumerate(gallery.maps)},
+        images={key: encode(draw(n)) for n, key in enumerate(gallery.keys)},
+        maps={file: encode(draw(n), "PNG") for n, file in enumerate(gallery.maps)},
     )
 
 
@@ -166,32 +160,32 @@ def build(inputs, **changes):
     return build_page(inputs, **given)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def inputs():
     return make_inputs(FLOWERS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def page(inputs):
     return build(inputs)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def many():
-    """Forty classes with all kinds of names, 300 mistakes and more, large photos."""
-    large = make_inputs(MANY, n_test=10, share_wrong=0.32, picture=lambda n: photo(n, (200, 260)))
-    assert large.gallery.n_mistakes >= 300
+    """Forty classes with all kinds of names, 300 mistakes and more, large images."""
+    large = make_inputs(MANY, n_test=10, share_wrong=0.32, draw=lambda n: make_image(n, (200, 260)))
+    assert large.gallery.counts["mistakes"] >= 300
     return large, build(large)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def least():
-    """One method, no mistake, no second, no Grad-CAM, one seed, gray pictures of 28 pixels."""
+    """One method, no mistake, no second, no Grad-CAM, one seed, no commit, gray images of 28 pixels."""
     none = {"methods": [], "images": []}
-    gray = make_inputs(FLOWERS, ["scratch"], 4, 0.0, lambda n: photo(n, (28, 28), 1), none)
+    gray = make_inputs(FLOWERS, ["scratch"], 4, 0.0, lambda n: make_image(n, (28, 28), 1), none)
     clean = {"n_rejected": 0, "rejected_share": 0.0, "rejects": []}
     clean |= {"duplicates": 0, "duplicates_across_splits": 0, "duplicate_paths": []}
-    return build(replace(gray, timing={}, data=gray.data | clean))
+    return build(replace(gray, timing={}, data=gray.data | clean), provenance=NO_COMMIT)
 
 
 def write_inputs(inputs, root):
@@ -209,7 +203,6 @@ def write_inputs(inputs, root):
     images.to_parquet(root / "data/images/0.parquet")
     files = {f"metrics/{method}.json": values for method, values in inputs.metrics.items()}
     files |= {"metrics/comparison.json": inputs.comparison, "metrics/data.json": inputs.data}
-    files |= {f"metrics/timing/{stage}.json": values for stage, values in inputs.timing.items()}
     files["reports/explain/index.json"] = explain(inputs.predictions, inputs.manifest)
     for name, values in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -217,3 +210,5 @@ def write_inputs(inputs, root):
     for name, data in inputs.maps.items():
         (root / "reports/explain" / name).parent.mkdir(exist_ok=True)
         (root / "reports/explain" / name).write_bytes(data)
+    for stage, values in inputs.timing.items():
+        write_timing(root, stage, values, ["data/manifest.csv"])

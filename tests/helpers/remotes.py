@@ -1,11 +1,7 @@
 """DVC remotes that really are some: a folder, an SSH server and an S3 server, both on loopback.
 
-A test module that imports the fixtures gets `remote`, once for each of the three:
-
-    from helpers.remotes import loopback, remote, s3_server, ssh_server  # noqa: F401
-
-The servers are started once a session; every test has a folder or a bucket of its own. Clients reach a
-server over a `Line`, so that a test can cut it.
+`remote` is a fixture that comes once for each of the three. The servers are started once a session; every
+test has a folder or a bucket of its own. Clients reach a server over a `Line`, so that a test can cut it.
 """
 
 import getpass
@@ -368,7 +364,10 @@ def make_remote(request, folder):
     return S3(request.getfixturevalue("s3_server"))
 
 
-@pytest.fixture(params=["local", "ssh", "s3"])
+LONG = pytest.mark.long
+
+
+@pytest.fixture(params=["local", pytest.param("ssh", marks=LONG), pytest.param("s3", marks=LONG)])
 def remote(request, tmp_path):
     made = make_remote(request, tmp_path / "remote")
     yield made

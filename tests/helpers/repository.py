@@ -12,23 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
+from dvc.utils.serialize import dump_yaml, load_yaml
 from PIL import Image
+
+from graft.config.load import read_params
+from graft.methods import registry
 
 ROOT = Path(__file__).parents[2]
 VIEWS = 3
-METHODS = ["two_stage", "two_stage_views", "inline", "scratch"]
+PARAMS = read_params(ROOT / "params.yaml")
+GRAPH = load_yaml(ROOT / "dvc.yaml")["stages"]
 STAGES = [
-    "download",
-    "prepare",
-    "split",
-    "extract_features",
-    *(f"train_{method}" for method in METHODS),
-    *(f"evaluate@{method}" for method in METHODS),
-    "compare",
-    "explain",
-    "report",
+    f"{name}@{item}" if item else name for name, stage in GRAPH.items() for item in stage.get("foreach", [""])
 ]
+EXTRACTIONS = [stage for stage in STAGES if stage.startswith("extract_")]
+METHODS = [*registry.METHODS]
 AFTER_A_HEAD = ["train_two_stage", "evaluate@two_stage", "compare", "explain", "report"]
 SMALL = {
     "demo": {"images_per_class": 12, "image_size": 48},
@@ -36,8 +34,8 @@ SMALL = {
     "backbones.vgg16.layer": "block2_pool",
     "backbones.vgg16.image_size": 32,
     "features.views": 1,
-    **{f"{method}.epochs": 1 for method in METHODS},
-    **{f"{method}.head.dense": [8] for method in METHODS[:3]},
+    **{f"{method}.epochs": 1 for method in METHODS if "epochs" in PARAMS[method]},
+    **{f"{method}.head.dense": [8] for method in METHODS if "head" in PARAMS[method]},
     "scratch.image_size": 16,
     "scratch.layers": [{"Rescaling": {"scale": 0.004}}, {"Flatten": {}}],
 }
@@ -86,18 +84,18 @@ def executed(output):
 def edit(repo, values):
     """Set values of params.yaml, {dotted key: value}."""
     file = repo / "params.yaml"
-    params = yaml.safe_load(file.read_text())
+    params = read_params(file)
     for key, value in values.items():
         *blocks, last = key.split(".")
         block = params
         for name in blocks:
             block = block[name]
         block[last] = value
-    file.write_text(yaml.safe_dump(params, sort_keys=False))
+    dump_yaml(file, params)
 
 
 def hashes(repo):
-    """sha256 of every output but the timing, and the page, which shows it."""
+    """sha256 of every output."""
     tops = ("data", "metrics", "models", "predictions", "reports/explain")
     files = (f for top in tops for f in (repo / top).rglob("*"))
     return {
@@ -108,9 +106,10 @@ def hashes(repo):
 
 
 def extraction(repo):
-    """How many features the last extraction embedded, and took from the store and from HEAD."""
-    counts = json.loads((repo / "metrics/timing/extract_features.json").read_text())
-    return counts["embedded"], counts["from_store"], counts["from_head"]
+    """How many features the last extractions embedded, and took from the store and from HEAD."""
+    files = (repo / f"metrics/timing/{stage}.json" for stage in EXTRACTIONS)
+    counts = [json.loads(file.read_text())["values"] for file in files]
+    return tuple(sum(each[name] for each in counts) for name in ("embedded", "from_store", "from_head"))
 
 
 def feature_rows(repo):

@@ -1,4 +1,4 @@
-"""An HTTP server on the loopback that answers as it is told."""
+"""An HTTP server on the loopback that sends prepared responses."""
 
 import hashlib
 import threading
@@ -11,7 +11,7 @@ from graft.data.download import Source
 BODY = bytes(range(256)) * 400
 
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
+Response = Callable[[BaseHTTPRequestHandler], None]
 
 
 def published(url: str, body: bytes = BODY, algorithm: str = "sha256") -> Source:
@@ -20,14 +20,14 @@ def published(url: str, body: bytes = BODY, algorithm: str = "sha256") -> Source
 
 
 @contextmanager
-def serve(*answers: Answer) -> Iterator[tuple[str, list[str]]]:
-    """A server that gives one answer after the other, and the last for ever: its URL and the requests."""
+def serve(*responses: Response) -> Iterator[tuple[str, list[str]]]:
+    """Serve one response after the other, the last one repeatedly: the URL and the requests so far."""
     requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             requests.append(self.path)
-            answers[min(len(requests), len(answers)) - 1](self)
+            responses[min(len(requests), len(responses)) - 1](self)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -43,8 +43,8 @@ def serve(*answers: Answer) -> Iterator[tuple[str, list[str]]]:
         thread.join()
 
 
-def send(body: bytes = BODY, length: int | None = None, status: int = 200, pieces: int = 1) -> Answer:
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+def send(body: bytes = BODY, length: int | None = None, status: int = 200, pieces: int = 1) -> Response:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(body) if length is None else length))
         handler.end_headers()
@@ -52,4 +52,4 @@ def send(body: bytes = BODY, length: int | None = None, status: int = 200, piece
             handler.wfile.write(body[i * len(body) // pieces : (i + 1) * len(body) // pieces])
             handler.wfile.flush()
 
-    return answer
+    return respond

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from graft.config.data import SplitParams
+from graft.config.load import read_params
 from graft.config.types import SPLITS
 from helpers.repository import ROOT
 
-DEFAULTS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["split"]
+DEFAULTS = read_params(ROOT / "params.yaml")["split"]
 
 
 def split_params(**changes: Any) -> SplitParams:

@@ -10,7 +10,10 @@ from helpers.repository import ROOT, run
 @pytest.fixture
 def work(tmp_path):
     """A Git repository with params.yaml and a stage, without a commit."""
-    folder = tmp_path / "work"
+    return lay_work_tree(tmp_path / "work")
+
+
+def lay_work_tree(folder):
     (folder / "stages").mkdir(parents=True)
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "stages/x.py").write_text("")

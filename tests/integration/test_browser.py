@@ -2,6 +2,7 @@
 
 import pytest
 
+from graft.report.inputs import read_inputs
 from graft.report.page import CONTENTS
 from helpers.browser import (
     DESKTOP,
@@ -15,6 +16,7 @@ from helpers.browser import (
     scroll_inside,
     show,
 )
+from helpers.pages import build
 from helpers.repository import picture
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
@@ -79,13 +81,12 @@ def test_a_fault_is_seen(of_text, name):
 
 @pytest.fixture(params=["page", "many", "least", "built"])
 def opened(request, open_page, tmp_path):
-    """Three pages of test_report and the one that `dvc repro` wrote, with all unfolded that unfolds."""
+    """Three pages of random predictions and one of what `dvc repro` wrote, with all unfolded that unfolds."""
     made = request.getfixturevalue(request.param)
-    file = tmp_path / "page.html"
     if request.param == "built":
-        file = made.repo / "reports/index.html"
-    else:
-        file.write_text(made[1] if request.param == "many" else made, encoding="utf-8")
+        made = build(read_inputs(made.repo))
+    file = tmp_path / "page.html"
+    file.write_text(made[1] if request.param == "many" else made, encoding="utf-8")
     tab = open_page(file)
     unfold(tab, True)
     return tab

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from helpers.data_sets import serve_data_sets, write_kaggle
+from helpers.datasets import serve_datasets, write_kaggle
 from helpers.repository import ROOT, commit, dvc, environment, make_folder, run
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "experiments/README.md")]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
-QUICK = ROOT / "CONTRIBUTING.md"  # which needs no data sets
+QUICK = ROOT / "CONTRIBUTING.md"  # which needs no datasets
 OWN_TEST = {
     "team.md": "tests/integration/test_team.py",
     "experiments.md": "tests/integration/test_experiments.py",
@@ -77,11 +77,11 @@ def script(page):
 
 
 @pytest.fixture(scope="module")
-def origin_with_data_sets(copy_of_built, tmp_path_factory):
-    """What the pages clone: a built repository, whose data sets are tiny."""
-    with serve_data_sets(copy_of_built, tmp_path_factory.mktemp("published") / "files"):
+def origin_with_datasets(copy_of_built, tmp_path_factory):
+    """What the pages clone: a built repository, whose datasets are tiny."""
+    with serve_datasets(copy_of_built, tmp_path_factory.mktemp("published") / "files"):
         dvc(copy_of_built, "repro", "--quiet")
-        commit(copy_of_built, "tiny data sets")
+        commit(copy_of_built, "tiny datasets")
         yield copy_of_built
 
 
@@ -119,7 +119,7 @@ def reader(origin, tmp_path, monkeypatch):
     [
         pytest.param(QUICK, "copy_of_built"),
         *(
-            pytest.param(page, "origin_with_data_sets", marks=pytest.mark.long)
+            pytest.param(page, "origin_with_datasets", marks=pytest.mark.long)
             for page in PAGES
             if page != QUICK and page.name not in OWN_TEST and commands_to_run(page)
         ),

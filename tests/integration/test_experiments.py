@@ -9,10 +9,11 @@ from io import StringIO
 import pandas as pd
 import psutil
 import pytest
-import yaml
+from dvc.utils.serialize import load_yaml
 
 from helpers.repository import AFTER_A_HEAD, METHODS, ROOT, commit, dvc, edit, executed, run
 
+pytestmark = pytest.mark.long
 PAGE = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
 QUEUE = "Sweep: the queue"  # runs in a clone of its own
 NO_GRAFT = """
@@ -177,7 +178,7 @@ def test_the_artifact_opens_without_graft(page):
 
 
 def test_the_artifacts_are_the_deployable_files():
-    graph = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    graph = load_yaml(ROOT / "dvc.yaml")
     files = {name: f"models/{name}/model.keras" for name in METHODS}
     assert {name.replace("-", "_"): each["path"] for name, each in graph["artifacts"].items()} == files
     for method, file in files.items():
@@ -225,7 +226,7 @@ def test_the_readme_shows_the_page_s_table():
 
 def report(repo):
     """What the CI's report says in a repository."""
-    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    workflow = load_yaml(ROOT / ".github/workflows/ci.yml")
     (script,) = (step["run"] for step in workflow["jobs"]["demo"]["steps"] if step.get("name") == "Report")
     summary = repo.parent / "summary.md"
     run(repo, "env", f"GITHUB_STEP_SUMMARY={summary}", "bash", "-e", "-c", script)

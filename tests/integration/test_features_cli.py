@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from dvc.utils.serialize import dump_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -22,11 +22,12 @@ from graft.cli.main import app
 from graft.data.manifest import write_manifest
 from graft.features.format import read_features, read_metadata, write_features
 from graft.features.inventory import Cached, CachedFile
-from graft.features.store import FeatureStore, fingerprint_id, plain_fingerprint
+from graft.features.store import FeatureStore, fingerprint_id
 from helpers.repository import VIEWS, dvc, edit, run
 
 N_IMAGES, N_TRAIN, SHAPE = 40, 20, (8, 8, 128)
-N_ROWS = N_IMAGES + N_TRAIN * VIEWS
+N_VIEWS = N_TRAIN * VIEWS
+N_ROWS = N_IMAGES + N_VIEWS
 TOLERANCE = 2.0**-10
 
 
@@ -40,14 +41,15 @@ def _user(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def root(params, images, features, manifest, tmp_path):
-    """A work tree after its extraction: params.yaml, data/ and the store; neither Git nor DVC."""
+def root(params, images, cached, manifest, tmp_path):
+    """A work tree after its extractions: params.yaml, data/ and the store; neither Git nor DVC."""
     root = tmp_path / "work tree"
     shutil.copytree(images, root / "data/images")
-    shutil.copytree(features, root / "data/features")
-    shutil.copytree(features.parent / "store", root / ".graft/features")
+    for name in ("features", "views"):
+        shutil.copytree(cached / name, root / "data" / name)
+    shutil.copytree(cached / "store", root / ".graft/features")
     write_manifest(manifest, root / "data/manifest.csv")
-    (root / "params.yaml").write_text(yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False))
+    dump_yaml(root / "params.yaml", params.model_dump(mode="json"))
     return root
 
 
@@ -87,33 +89,35 @@ def entry_of(root):
 
 
 class TestInfo:
-    def test_the_store_and_the_shards_as_json(self, root, features):
-        fingerprint = read_metadata(features / "0.parquet")["fingerprint"]
+    def test_the_store_and_the_shards_as_json(self, root):
         report = json.loads(graft(root, "info", "--json"))
-        plain, views = sorted(report["store"], key=lambda summary: summary["views"])
-        everything = report["data/features"]
-        assert plain["fingerprint"] == plain_fingerprint(fingerprint)
-        assert views["fingerprint"] == everything["fingerprint"] == fingerprint
-        assert everything["id"] == views["id"] == fingerprint_id(fingerprint)
+        in_store = sorted(report["store"], key=lambda summary: summary["views"])
         numbers = list(range(1, VIEWS + 1))
-        for summary, n_rows, n_images, expected in (
-            (plain, N_IMAGES, N_IMAGES, [0]),
-            (views, N_TRAIN * VIEWS, N_TRAIN, numbers),
-            (everything, N_ROWS, N_IMAGES, [0, *numbers]),
+        for stored, name, n_rows, n_images, expected in zip(
+            in_store,
+            ("data/features", "data/views"),
+            (N_IMAGES, N_VIEWS),
+            (N_IMAGES, N_TRAIN),
+            ([0], numbers),
+            strict=True,
         ):
-            assert (summary["rows"], summary["images"], summary["views"]) == (n_rows, n_images, expected)
-            assert summary["float32_bytes"] == n_rows * math.prod(SHAPE) * 4
-            assert summary["bytes"] == size(Path(summary["folder"])) > 0
-            assert summary["ratio"] == pytest.approx(summary["float32_bytes"] / summary["bytes"])
-            assert summary["damaged"] == 0
+            fingerprint = read_metadata(root / name / "0.parquet")["fingerprint"]
+            for summary in (stored, report[name]):
+                assert summary["fingerprint"] == fingerprint
+                assert summary["id"] == fingerprint_id(fingerprint)
+                assert (summary["rows"], summary["images"], summary["views"]) == (n_rows, n_images, expected)
+                assert summary["float32_bytes"] == n_rows * math.prod(SHAPE) * 4
+                assert summary["bytes"] == size(Path(summary["folder"])) > 0
+                assert summary["ratio"] == pytest.approx(summary["float32_bytes"] / summary["bytes"])
+                assert summary["damaged"] == 0
 
     def test_the_table_fits_80_columns(self, root):
         output = graft(root, "info")
         assert max(map(len, output.splitlines())) <= 80
         assert "…" not in output
-        for part in ("plain", "flip", "rotation 0.05", "data/features", "random", "float32", "VGG16", "0-3"):
+        parts = ("plain", "flip", "rotation 0.05", "data/features", "data/views", "random", "VGG16", "1-3")
+        for part in (*parts, "float32", f" {N_IMAGES} ", f" {N_VIEWS} "):
             assert part in flat(output)
-        assert f" {N_ROWS} " in output
 
     def test_damage_is_counted_and_left_alone(self, root):
         entry = entry_of(root)
@@ -124,12 +128,14 @@ class TestInfo:
         assert sum(summary["damaged"] for summary in report["store"]) == 1
         assert report["data/features"]["damaged"] == 1
         assert report["data/features"]["fingerprint"] is None
+        assert report["data/views"]["damaged"] == 0
         assert "1 of 1 files damaged" in flat(graft(root, "info"))
         assert contents(root) == before
 
     def test_nothing_cached(self, tmp_path):
         assert "nothing is cached" in graft(tmp_path, "info")
-        assert json.loads(graft(tmp_path, "info", "--json")) == {"store": [], "data/features": None}
+        nothing = {"store": [], "data/features": None, "data/views": None}
+        assert json.loads(graft(tmp_path, "info", "--json")) == nothing
 
     @pytest.mark.parametrize(("arguments", "light"), [(["info"], ["dvc"]), (["verify", "--sample", "0"], [])])
     def test_it_does_not_import_tensorflow(self, root, arguments, light):
@@ -140,9 +146,9 @@ class TestInfo:
         subprocess.run([sys.executable, "-c", code, "features", *arguments], cwd=root, check=True)
 
 
-def rewrite(root, change=lambda *_: None, **fingerprint):
-    """Write the only shard of data/features anew, with other values or another fingerprint."""
-    shard = root / "data/features/0.parquet"
+def rewrite(root, change=lambda *_: None, folder="features", **fingerprint):
+    """Write the only shard of data/features or data/views again, with other values or fingerprint."""
+    shard = root / "data" / folder / "0.parquet"
     made_with = read_metadata(shard)["fingerprint"]
     rows, features = read_features(shard)
     features = features.copy()
@@ -169,10 +175,10 @@ class TestVerify:
         assert "(tolerance 9.8e-04 for float32" in output
         assert contents(root) == before
 
-    @pytest.mark.parametrize("place", [0, N_ROWS - 1])
-    def test_a_changed_value_is_found_and_its_row_named(self, root, place):
-        rewrite(root, shift(place, 2 * TOLERANCE))
-        key, view = read_features(root / "data/features/0.parquet")[0][place]
+    @pytest.mark.parametrize(("folder", "place"), [("features", 0), ("views", N_VIEWS - 1)])
+    def test_a_changed_value_is_found_and_its_row_named(self, root, folder, place):
+        rewrite(root, shift(place, 2 * TOLERANCE), folder)
+        key, view = read_features(root / "data" / folder / "0.parquet")[0][place]
         output = flat(graft(root, "verify", "--sample", str(N_ROWS), exit_code=1))
         assert f"beyond it: key {key}, view {view}:" in output
         assert f"1 of {N_ROWS} rows exceed the tolerance" in output
@@ -188,20 +194,21 @@ class TestVerify:
     @pytest.mark.parametrize(
         ("changes", "names"),
         [
-            ({"seed": 1}, ["weights_sha256"]),
-            ({"augmentation.rotation": 0.3, "backbones.vgg16.batch_size": 4}, ["augmentation", "batch_size"]),
+            ({"seed": 1, "backbones.vgg16.batch_size": 4}, ["batch_size", "weights_sha256"]),
+            ({"augmentation.rotation": 0.3}, ["augmentation"]),
         ],
     )
     def test_features_of_other_parameters_are_refused(self, root, changes, names):
         edit(root, changes)
         output = graft(root, "verify", exit_code=1)
-        assert "was made with another fingerprint than params.yaml gives now" in flat(output)
-        assert "run `dvc repro extract_features` first" in flat(output)
+        folder = "views" if "augmentation" in names else "features"
+        assert f"data/{folder} was made with another fingerprint than params.yaml gives now" in flat(output)
+        assert "run `dvc repro` first" in flat(output)
         keys = [line.split(":")[0].strip() for line in output.splitlines() if ", now " in line]
         assert keys == names
 
     def test_another_version_of_tensorflow_is_said_and_measured(self, root):
-        rewrite(root, tensorflow="2.0.0")
+        rewrite(root, folder="views", tensorflow="2.0.0")
         output = flat(graft(root, "verify"))
         assert "made with tensorflow 2.0.0, now 2." in output
         assert "embedded again: 16 rows" in output
@@ -227,7 +234,13 @@ class TestVerify:
         assert "3 rows that the manifest asks for are not in features" in output
         edit(root, {"features.views": 1})
         output = flat(graft(root, "verify", "--sample", "0", exit_code=1))
-        assert "rows of features are not asked for by the manifest" in output
+        assert "40 rows of views are not asked for by the manifest" in output
+
+    def test_no_views_are_none_to_verify(self, root):
+        for shard in (root / "data/views").iterdir():
+            shard.unlink()
+        edit(root, {"features.views": 0})
+        assert "embedded again: 16 rows, 0 of them augmented views" in flat(graft(root, "verify"))
 
     def test_without_features_it_says_what_to_do(self, root):
         shutil.rmtree(root / "data/features")
@@ -238,7 +251,9 @@ class TestVerify:
         run(root, "git", "init", "--quiet")
         dvc(root, "init", "--quiet")
         dvc(root, "add", "--quiet", "data/features")
-        assert "md5s as DVC recorded them" in flat(graft(root, "verify", "--sample", "0"))
+        output = flat(graft(root, "verify", "--sample", "0"))
+        assert "data/features: md5s as DVC recorded them" in output
+        assert "data/views: readable, md5s not checked, DVC has none here" in output
 
         shard = root / "data/features/0.parquet"
         times = shard.stat().st_atime_ns, shard.stat().st_mtime_ns
@@ -252,7 +267,7 @@ class TestVerify:
         shard.unlink()
         output = flat(graft(root, "verify", "--sample", "0", exit_code=1))
         assert "features/0.parquet: missing, though DVC recorded it" in output
-        assert "`dvc checkout --force data/features` brings back what dvc.lock records" in output
+        assert "`dvc checkout --force data/features data/views` brings back what dvc.lock records" in output
         dvc(root, "checkout", "--force", "data/features")
         graft(root, "verify", "--sample", "0")
 
@@ -457,7 +472,22 @@ class TestGarbage:
         assert kept(entries) == {*NEEDED, "mixed"} - {"main"}
 
     def test_outside_of_a_repository(self, tmp_path):
-        assert "is no Git and DVC repository" in flat(graft(tmp_path, "gc", exit_code=1))
+        for _ in range(2):
+            assert "is no Git and DVC repository" in flat(graft(tmp_path, "gc", exit_code=1))
+            run(tmp_path, "git", "init", "--quiet")
+
+    def test_in_a_folder_of_a_larger_git_repository(self, tmp_path):
+        """DVC roots the files of a commit at the top of the Git repository."""
+        repo = tmp_path / "large/graft"
+        repo.mkdir(parents=True)
+        run(tmp_path / "large", "git", "init", "--quiet")
+        dvc(repo, "init", "--quiet", "--subdir")
+        commit(repo, "tagged")
+        run(repo, "git", "tag", "v1")
+        write_images(repo, "work")
+        entries = {name: put(repo / ".graft/features", name) for name in ("tagged", "work", "none")}
+        graft(repo, "gc", "--yes")
+        assert kept(entries) == {"tagged", "work"}
 
 
 @given(st.lists(st.sets(st.sampled_from("abcdef"), min_size=1)), st.sets(st.sampled_from("abcdef")))

@@ -10,13 +10,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
+from dvc.utils.serialize import loads_yaml
 
 from graft.config.features import Augmentation, BackboneRow
 from graft.features.format import read_features, read_metadata, write_features
 from graft.methods.params import Params
+from helpers.repository import VIEWS
 
 N_IMAGES, N_VIEWS = 40, 60
+FOLDERS = ("data/features", "data/views")
 
 
 def run(repo: Path, *command: str) -> None:
@@ -28,19 +30,25 @@ def dvc(repo: Path, *arguments: str) -> None:
     run(repo, sys.executable, "-m", "dvc", *arguments, "--quiet")
 
 
+def track(repo: Path, message: str) -> None:
+    """Commit what is in data/features and data/views, and remove it from the work tree."""
+    dvc(repo, "add", *FOLDERS)
+    run(repo, "git", "add", "--all")
+    run(repo, "git", "commit", "--quiet", "--message", message)
+    for folder in FOLDERS:
+        shutil.rmtree(repo / folder)
+
+
 @pytest.fixture(scope="module")
-def author(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def author(cached: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository whose HEAD tracks the features; they are in its cache and on the remote beside it."""
     repo = tmp_path_factory.mktemp("team") / "author"
-    shutil.copytree(features, repo / "data/features")
+    shutil.copytree(cached, repo / "data", ignore=shutil.ignore_patterns("store"))
     run(repo, "git", "init", "--quiet")
     dvc(repo, "init")
     dvc(repo, "remote", "add", "--default", "team", str(repo.with_name("remote")))
-    dvc(repo, "add", "data/features")
-    run(repo, "git", "add", "--all")
-    run(repo, "git", "commit", "--quiet", "--message", "features")
+    track(repo, "features")
     dvc(repo, "push")
-    shutil.rmtree(repo / "data/features")
     return repo
 
 
@@ -57,15 +65,24 @@ def clone(author: Path, tmp_path: Path) -> Path:
 def extract(
     params: Params, row: BackboneRow, images: Path, manifest: pd.DataFrame, backbone: Any, tmp_path: Path
 ) -> Any:
-    """A function that extracts with an empty store: (repo, changes) -> counts."""
-    from graft.features.extraction import extract_features, make_fingerprint
+    """A function that extracts both with an empty store: (repo, changes) -> the counts of both.
 
-    def extract(repo: Path, **changes: Any) -> dict[str, float]:
+    The outputs are in the repository, or in a folder `nowhere` where that is None.
+    """
+    from graft.features.extraction import Embedding
+    from graft.features.extraction import extract as extract_rows
+    from graft.features.format import plain_rows, view_rows
+    from graft.features.views import ViewEmbedding
+
+    def extract(repo: Path | None, **changes: Any) -> tuple[dict[str, float], ...]:
         spec = changes.get("augmentation", params.augmentation)
-        fingerprint = make_fingerprint(backbone, row, "random", "float32", spec)
-        fingerprint |= changes.get("fingerprint", {})
-        store, output = tmp_path / "store", tmp_path / "output"
-        return extract_features(images, manifest, backbone, fingerprint, 3, store, repo, output)
+        made = backbone, row, changes.get("weights", "random"), "float32"
+        store, data = tmp_path / "store", (repo or tmp_path / "nowhere") / "data"
+        plain, views = Embedding(*made), ViewEmbedding(*made, spec)
+        return (
+            extract_rows(images, plain_rows(manifest), plain, store, repo, data / "features"),
+            extract_rows(images, view_rows(manifest, VIEWS), views, store, repo, data / "views"),
+        )
 
     return extract
 
@@ -75,17 +92,22 @@ def flip_a_bit(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
-def came_from(counts: dict[str, float]) -> tuple[float, float, float]:
-    return counts["from_store"], counts["from_head"], counts["embedded"]
+def came_from(counts: tuple[dict[str, float], ...]) -> tuple[float, float, float]:
+    from_store, from_head, embedded = (
+        sum(each[place] for each in counts) for place in ("from_store", "from_head", "embedded")
+    )
+    return from_store, from_head, embedded
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    """The bytes of the features and views in a folder."""
+    files = [file for name in ("features", "views") for file in (folder / name).iterdir()]
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
 @pytest.mark.parametrize("place", ["author", "clone"])
 def test_a_cache_or_a_remote_gives_every_row(
-    place: str, extract: Any, features: Path, tmp_path: Path, request: pytest.FixtureRequest
+    place: str, extract: Any, cached: Path, request: pytest.FixtureRequest
 ) -> None:
     """From the local cache where the remote is gone, from the remote where the cache is empty."""
     repo = request.getfixturevalue(place)
@@ -93,13 +115,13 @@ def test_a_cache_or_a_remote_gives_every_row(
     if place == "author":
         remote.rename(remote.with_name("gone"))
     assert came_from(extract(repo)) == (0, N_IMAGES + N_VIEWS, 0)
-    assert contents(tmp_path / "output") == contents(features)
+    assert contents(repo / "data") == contents(cached)
     assert came_from(extract(repo)) == (N_IMAGES + N_VIEWS, 0, 0)
     if place == "author":
         remote.with_name("gone").rename(remote)
 
 
-def test_only_what_is_missing_is_taken(extract: Any, author: Path, features: Path, tmp_path: Path) -> None:
+def test_only_what_is_missing_is_taken(extract: Any, author: Path, cached: Path, tmp_path: Path) -> None:
     extract(None)
     entries = sorted((tmp_path / "store").glob("*/*.parquet"))
     for entry in entries[::2]:
@@ -107,7 +129,7 @@ def test_only_what_is_missing_is_taken(extract: Any, author: Path, features: Pat
     from_store, from_head, embedded = came_from(extract(author))
     assert (from_store + from_head, embedded) == (N_IMAGES + N_VIEWS, 0)
     assert from_store > 0
-    assert contents(tmp_path / "output") == contents(features)
+    assert contents(author / "data") == contents(cached)
 
 
 def test_another_augmentation_takes_the_plain_rows(extract: Any, author: Path, params: Params) -> None:
@@ -116,20 +138,40 @@ def test_another_augmentation_takes_the_plain_rows(extract: Any, author: Path, p
 
 
 def test_another_backbone_takes_none(extract: Any, author: Path) -> None:
-    assert came_from(extract(author, fingerprint={"weights_sha256": "0"})) == (0, 0, N_IMAGES + N_VIEWS)
+    assert came_from(extract(author, weights="other.h5")) == (0, 0, N_IMAGES + N_VIEWS)
 
 
 @pytest.mark.parametrize("change", [lambda data: data[::-1], lambda data: data[:-1], flip_a_bit])
 def test_a_damaged_object_is_reported_and_embedded_again(
-    extract: Any, clone: Path, features: Path, tmp_path: Path, change: Any, capsys: pytest.CaptureFixture[str]
+    extract: Any, clone: Path, cached: Path, tmp_path: Path, change: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for file in (tmp_path / "remote").rglob("*"):
         if file.is_file() and file.suffix != ".dir":
             file.chmod(0o644)
             file.write_bytes(change(file.read_bytes()))
     assert came_from(extract(clone)) == (0, 0, N_IMAGES + N_VIEWS)
-    assert contents(tmp_path / "output") == contents(features)
-    assert "features of HEAD: data/features/0.parquet is damaged" in capsys.readouterr().out
+    assert contents(clone / "data") == contents(cached)
+    output = capsys.readouterr().out
+    for folder in FOLDERS:
+        assert f"features of HEAD: {folder}/0.parquet is damaged" in output
+
+
+@pytest.mark.parametrize("place", ["cache", "remote"])
+def test_a_repository_in_a_folder_of_a_larger_one(
+    extract: Any, author: Path, cached: Path, tmp_path: Path, place: str
+) -> None:
+    """DVC roots the files of a commit at the top of the Git repository."""
+    repo = tmp_path / "large/with a space/graft"
+    repo.mkdir(parents=True)
+    run(tmp_path / "large", "git", "init", "--quiet")
+    dvc(repo, "init", "--subdir")
+    dvc(repo, "remote", "add", "--default", "team", str(author.with_name("remote")))
+    shutil.copytree(cached, repo / "data", ignore=shutil.ignore_patterns("store"))
+    track(repo, "features")
+    if place == "remote":
+        shutil.rmtree(repo / ".dvc/cache")
+    assert came_from(extract(repo)) == (0, N_IMAGES + N_VIEWS, 0)
+    assert contents(repo / "data") == contents(cached)
 
 
 def no_repository(repo: Path, _: Path) -> None:
@@ -162,22 +204,22 @@ def test_without_features_of_head_everything_is_embedded(
 
 
 @pytest.fixture(scope="module")
-def branches(features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def branches(cached: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository on branch `ours`, with `theirs`; each tracks the rows of half of the keys."""
     repo = tmp_path_factory.mktemp("merge") / "repo"
     no_features(repo, repo)
-    rows, values = read_features(features / "0.parquet")
-    fingerprint = read_metadata(features / "0.parquet")["fingerprint"]
     run(repo, "git", "tag", "start")
     for branch, digits in (("theirs", "01234567"), ("ours", "89abcdef")):
         run(repo, "git", "switch", "--quiet", "--create", branch, "start")
-        (repo / "data/features").mkdir(parents=True)
-        half = [i for i, (key, _) in enumerate(rows) if key[0] in digits]
-        shard = repo / "data/features/0.parquet"
-        write_features(shard, [rows[i] for i in half], values[half], fingerprint)
-        dvc(repo, "add", "data/features")
-        run(repo, "git", "add", "--all")
-        run(repo, "git", "commit", "--quiet", "--message", branch)
+        for name in ("features", "views"):
+            whole = cached / name / "0.parquet"
+            rows, values = read_features(whole)
+            half = [i for i, (key, _) in enumerate(rows) if key[0] in digits]
+            shard = repo / "data" / name / "0.parquet"
+            shard.parent.mkdir(parents=True)
+            fingerprint = read_metadata(whole)["fingerprint"]
+            write_features(shard, [rows[i] for i in half], values[half], fingerprint)
+        track(repo, branch)
         shutil.rmtree(repo / "data")
     return repo
 
@@ -190,28 +232,28 @@ class TestMerge:
         """A copy in which the merge is not committed yet, and has dropped the features of both sides."""
         repo = Path(shutil.copytree(branches, tmp_path / "merging"))
         run(repo, "git", "merge", "--quiet", "--no-commit", "--strategy", "ours", "theirs")
-        run(repo, "git", "rm", "--quiet", "data/features.dvc")
+        run(repo, "git", "rm", "--quiet", *(f"{folder}.dvc" for folder in FOLDERS))
         return repo
 
     @pytest.mark.parametrize("committed", [False, True])
     def test_what_either_side_embedded_is_not_embedded_again(
-        self, committed: bool, extract: Any, merging: Path, features: Path, tmp_path: Path
+        self, committed: bool, extract: Any, merging: Path, cached: Path
     ) -> None:
         if committed:
             run(merging, "git", "commit", "--quiet", "--message", "merge")
         assert came_from(extract(merging)) == (0, N_IMAGES + N_VIEWS, 0)
-        assert contents(tmp_path / "output") == contents(features)
+        assert contents(merging / "data") == contents(cached)
 
     def test_a_side_that_cannot_be_read_is_reported_and_embedded_again(
-        self, extract: Any, merging: Path, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, extract: Any, merging: Path, cached: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         tracked = subprocess.check_output(["git", "show", "theirs:data/features.dvc"], cwd=merging, text=True)
-        md5 = yaml.safe_load(tracked)["outs"][0]["md5"]
+        md5 = loads_yaml(tracked)["outs"][0]["md5"]
         (merging / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
         from_store, from_head, embedded = came_from(extract(merging))
         assert (from_store, from_head + embedded) == (0, N_IMAGES + N_VIEWS)
         assert min(from_head, embedded) > 0
-        assert contents(tmp_path / "output") == contents(features)
+        assert contents(merging / "data") == contents(cached)
         lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("features of")]
         assert len(lines) == 1
         assert lines[0].startswith("features of MERGE_HEAD: none in DVC's cache or on a remote (")

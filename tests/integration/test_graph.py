@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
-import yaml
+from dvc.utils.serialize import load_yaml
 
+from graft.config.load import read_params
 from graft.methods.registry import METHODS
 from helpers.graph import ROOT, closure, imports, loaded_params, name_of, reachable, script, with_closures
 
-GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text())
-PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+GRAPH = load_yaml(ROOT / "dvc.yaml")
+PARAMS = read_params(ROOT / "params.yaml")
 CHEAP = {"evaluate", "compare"}
 
 # A stage's body: those of a `foreach` stand one level deeper.

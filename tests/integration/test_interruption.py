@@ -27,6 +27,7 @@ from helpers.extraction import CONTEXT, FILES, Job, Moment, Run, extract
 
 KILLS = int(os.environ.get("GRAFT_KILLS", "20"))  # more by hand: GRAFT_KILLS=200
 PAIRS = KILLS // 5  # of extractions at once
+SHORT = {"kills": {6, 10, 14}, "pairs": {1, 2}}  # one of each kind; the others are a long story
 FULL = r"no space left .* in .*: free some space and run again; .* kept"
 MOUNT = """
 mount -t tmpfs -o size=400k graft "$0" && echo mounted
@@ -36,8 +37,8 @@ while read size; do mount -o remount,size=$size "$0" && echo $size; done
 
 @pytest.fixture(scope="module")
 def job(params: Params, row: BackboneRow, images: Path, manifest: pd.DataFrame) -> Job:
-    """40 plain images and two views of 20: 10 batches of 8."""
-    return Job(images, manifest, row, params.augmentation, 2, Path(), Path())
+    """Four views of 20 images: 10 batches of 8."""
+    return Job(images, manifest, row, params.augmentation, 4, Path(), Path())
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,13 @@ def moment(number: int, whole: SimpleNamespace) -> Moment:
     return Moment(seconds=place * whole.seconds)
 
 
-@pytest.mark.parametrize("number", range(KILLS))
+def numbered(n: int, short: Collection[int]) -> Any:
+    """Parametrize with 0..n-1, of which only `short` belong to the short tests."""
+    marked = [pytest.param(i, marks=() if i in short else pytest.mark.long) for i in range(n)]
+    return pytest.mark.parametrize("number", marked)
+
+
+@numbered(KILLS, SHORT["kills"])
 def test_a_kill_loses_at_most_one_batch(
     job: Job, backbone: Any, uninterrupted: SimpleNamespace, tmp_path: Path, number: int
 ) -> None:
@@ -162,7 +169,7 @@ class TestFullDisk:
         assert contents(stopped.output) == uninterrupted.files
 
 
-@pytest.mark.parametrize("number", range(PAIRS))
+@numbered(PAIRS, SHORT["pairs"])
 def test_two_at_once(job: Job, backbone: Any, tmp_path: Path, number: int) -> None:
     """Two extractions of one manifest, or of overlapping ones, start together on a store, maybe damaged."""
     rows = job.manifest.sample(frac=1, random_state=number)

@@ -1,4 +1,4 @@
-"""The recipes of `experiments/`, run end to end: tiny data sets of the same layout, one epoch, no weights."""
+"""The recipes of `experiments/`, run end to end: tiny datasets of the same layout, one epoch, no weights."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import yaml
 
 from graft.data.images import CHANNELS
 from graft.methods.params import parse_params
-from helpers.data_sets import serve_data_sets, write_kaggle
+from helpers.datasets import serve_datasets, write_kaggle
 from helpers.repository import ROOT, commit, copy_project, dvc, environment, run
 
 SCRIPTS = {
@@ -54,7 +54,7 @@ QUICK = "cifar10-dense"  # the recipe that also `make test` runs
 
 @pytest.fixture(scope="module")
 def repo(tmp_path_factory):
-    """A repository whose data sets are tiny, before its first run."""
+    """A repository whose datasets are tiny, before its first run."""
     folder = tmp_path_factory.mktemp("recipes")
     repo = folder / "repo"
     copy_project(repo)
@@ -62,7 +62,7 @@ def repo(tmp_path_factory):
     (repo / "dvc.lock").unlink()
     run(repo, "git", "init", "--quiet")
     write_kaggle(repo / "photos")
-    with serve_data_sets(repo, folder / "published"):
+    with serve_datasets(repo, folder / "published"):
         commit(repo, "code")
         yield repo
 

@@ -1,13 +1,18 @@
 """`graft features`: look at the cache, verify it, and drop what nobody needs."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
-STORE, FEATURES, IMAGES, MANIFEST = ".graft/features", "data/features", "data/images", "data/manifest.csv"
+from graft.config.paths import FEATURES, IMAGES, MANIFEST, STORE, VIEWS
+
+if TYPE_CHECKING:
+    from graft.features.inventory import Cached
+
 SHORT, WORST = 12, 5
 Root = Annotated[Path, typer.Option(help="The repository's root.")]
 
@@ -21,21 +26,22 @@ def info(
     root: Root = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
-    """Print what is cached: in the store, a row a fingerprint, and in data/features."""
+    """Print what is cached: in the store, a row a fingerprint, and in data/features and data/views."""
     from graft.features.inventory import build_table, read_shards, read_store
 
     rows = [(cached.folder.name[:SHORT], cached.summary()) for cached in read_store(root / STORE)]
-    shards = read_shards(root / FEATURES)
-    current = shards.summary() if shards.files else None
+    shards = {str(folder): read_shards(root / folder) for folder in (FEATURES, VIEWS)}
+    current = {name: cached.summary() if cached.files else None for name, cached in shards.items()}
     if as_json:
-        typer.echo(json.dumps({"store": [summary for _, summary in rows], FEATURES: current}, indent=2))
+        typer.echo(json.dumps({"store": [summary for _, summary in rows], **current}, indent=2))
         return
-    if current:
-        rows.append((f"{FEATURES}\n= {str(current['id'])[:SHORT]}", current))
+    rows += [(f"{name}\n= {str(each['id'])[:SHORT]}", each) for name, each in current.items() if each]
     if rows:
         Console().print(build_table(rows))
     else:
-        typer.echo(f"nothing is cached in {STORE} or {FEATURES}: `dvc repro extract_features` fills both")
+        typer.echo(
+            f"nothing is cached in {STORE}, {FEATURES} or {VIEWS}: `dvc repro extract_views` fills them"
+        )
 
 
 @app.command()
@@ -48,7 +54,7 @@ def verify(
     """Verify checksums, then embed some rows again and compare. Nothing is changed."""
     from graft.features.inventory import read_shards, read_store
 
-    store, shards = read_store(root / STORE), read_shards(root / FEATURES)
+    store, shards = read_store(root / STORE), [read_shards(root / folder) for folder in (FEATURES, VIEWS)]
     damaged = [file.path for cached in store for file in cached.damaged]
     n_entries = sum(len(cached.files) for cached in store)
     typer.echo(f"{STORE}: {n_entries:,} entries of {len(store)} fingerprints, {len(damaged):,} damaged")
@@ -56,52 +62,55 @@ def verify(
         typer.echo(f"  {path.relative_to(root / STORE).as_posix()}: sha256 is not its name")
     if damaged:
         typer.echo("  (the next extraction embeds their images again; `graft features gc` drops them)")
-    if not shards.files:
-        _fail(f"no features in {shards.folder.as_posix()}: run `dvc repro extract_features`")
-    problems = _check_shards(root)
-    beyond = bool(sample and not shards.damaged) and _embed_again(root, sample)
+    if not shards[0].files:
+        _fail(f"no features in {shards[0].folder.as_posix()}: run `dvc repro extract_features`")
+    problems = _check_shards(root, shards)
+    beyond = bool(sample and not any(each.damaged for each in shards)) and _embed_again(root, sample)
     if problems:
         typer.echo(
-            "`dvc repro extract_features` makes what params.yaml and the manifest ask for; "
-            "`dvc checkout --force data/features` brings back what dvc.lock records"
+            "`dvc repro extract_features extract_views` makes what params.yaml and the manifest ask for; "
+            f"`dvc checkout --force {FEATURES} {VIEWS}` brings back what dvc.lock records"
         )
     if damaged or problems or beyond:
         raise typer.Exit(1)
 
 
-def _check_shards(root: Path) -> list[str]:
+def _check_shards(root: Path, shards: Sequence["Cached"]) -> list[str]:
     from graft.config.load import ParamsError, load_params
     from graft.config.types import Natural
     from graft.data.manifest import read_manifest
-    from graft.features.integrity import check_md5s, check_rows, recorded_md5s
-    from graft.features.inventory import read_shards
+    from graft.features.format import plain_rows, view_rows
+    from graft.features.inventory import check_md5s, check_rows, recorded_md5s
 
     try:
         views = load_params({"features.views": Natural}, root / "params.yaml").views
-        problems = check_rows(read_shards(root / FEATURES), read_manifest(root / MANIFEST), views)
+        manifest = read_manifest(root / MANIFEST)
     except ParamsError as error:
         _fail(str(error))
     except FileNotFoundError as error:
         _fail(f"no {error.filename}: run `dvc repro extract_features`, or name the repository with --root")
-    try:
-        recorded = recorded_md5s(root, FEATURES)
-        checked = "md5s as DVC recorded them, rows as the manifest asks"
-        problems += check_md5s(root / FEATURES, recorded)
-    except Exception as error:  # of DVC, or of any kind of remote
-        checked = f"readable, rows as the manifest asks; md5s not checked, DVC has none here ({error})"
-    typer.echo(f"{FEATURES}: " + (f"{len(problems)} problems" if problems else checked))
-    for problem in problems:
-        typer.echo(f"  {problem}")
+    wanted = {FEATURES: plain_rows(manifest), VIEWS: view_rows(manifest, views)}
+    problems: list[str] = []
+    for (folder, rows), cached in zip(wanted.items(), shards, strict=True):
+        wrong, checked = check_rows(cached, rows), "md5s as DVC recorded them"
+        try:
+            wrong += check_md5s(root / folder, recorded_md5s(root, folder.as_posix()))
+        except Exception as error:  # of DVC, or of any kind of remote
+            checked = f"readable, md5s not checked, DVC has none here ({error})"
+        found = f"{len(wrong)} problems" if wrong else f"{checked}, rows as the manifest asks"
+        typer.echo("\n  ".join([f"{folder}: {found}", *wrong]))
+        problems += wrong
     return problems
 
 
 def _embed_again(root: Path, sample: int) -> bool:
-    """Whether a row differs by more than the tolerance."""
+    """Report whether a row differs by more than the tolerance."""
     from graft.config.features import Augmentation, BackboneRow, Precision
     from graft.config.load import load_params
     from graft.config.types import Seed, Text
-    from graft.features.extraction import make_fingerprint
+    from graft.features.extraction import Embedding
     from graft.features.recompute import measure_drift
+    from graft.features.views import ViewEmbedding
     from graft.models.backbones import build_backbone
 
     schemas = {
@@ -115,9 +124,11 @@ def _embed_again(root: Path, sample: int) -> bool:
     params = load_params(schemas, root / "params.yaml")
     weights = str(root / params.weights) if (root / params.weights).is_file() else params.weights
     try:
-        backbone = build_backbone(params.row, weights, params.seed, params.precision)
-        now = make_fingerprint(backbone, params.row, weights, params.precision, params.augmentation)
-        drift = measure_drift(root / IMAGES, root / FEATURES, backbone, now, sample, params.seed)
+        model = build_backbone(params.row, weights, params.seed, params.precision)
+        made = model, params.row, weights, params.precision
+        embeddings = {FEATURES: Embedding(*made), VIEWS: ViewEmbedding(*made, params.augmentation)}
+        features = {root / folder: embedding for folder, embedding in embeddings.items()}
+        drift = measure_drift(root / IMAGES, features, sample, params.seed)
     except (ValueError, FileNotFoundError) as error:
         _fail(str(error))
     for name, versions in drift.versions.items():
@@ -132,8 +143,8 @@ def _embed_again(root: Path, sample: int) -> bool:
         typer.echo(f"  beyond it: key {key}, view {view}: {value:.1e}")
     if drift.beyond:
         typer.echo(
-            f"{len(drift.beyond)} of {len(rows)} rows exceed the tolerance: {FEATURES} was changed, or comes "
-            "from a machine that embeds otherwise"
+            f"{len(drift.beyond)} of {len(rows)} rows exceed the tolerance: the features were changed, or "
+            "come from a machine that embeds otherwise"
         )
     return bool(drift.beyond)
 
@@ -148,14 +159,13 @@ def gc(
     ] = False,
 ) -> None:
     """Drop from the store what no manifest of the work tree, HEAD, a branch or a tag needs."""
-    from dvc.exceptions import DvcException
-
     from graft.features.gc import drop, leftovers, needed_images, unneeded
     from graft.features.inventory import build_table, read_store
+    from graft.utils.git import GitError
 
     try:
         needed = needed_images(root)
-    except DvcException as error:
+    except (GitError, FileNotFoundError) as error:
         _fail(f"{root.absolute()} is no Git and DVC repository: {error}")
     for revision, reason in needed.unreadable.items():
         typer.echo(f"the manifest of {revision} cannot be read: {reason}", err=True)

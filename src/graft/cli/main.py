@@ -10,6 +10,7 @@ from rich.console import Console
 
 from graft.cli.features import app as features_app
 from graft.cli.report import app as report_app
+from graft.cli.repository import Root, opened
 from graft.cli.share import app as share_app
 
 app = typer.Typer(
@@ -36,31 +37,30 @@ def main(
 
 
 @app.command()
-def table(
-    root: Annotated[Path, typer.Option(help="The repository's root.")] = Path(),
-) -> None:
+def table(root: Root = Path()) -> None:
     """Print the comparison of the methods that the last `dvc repro` made, or that came with the checkout."""
     from graft.report.terminal import print_comparison
+    from graft.utils.timing import read_timings
 
     folder = root / "metrics"
     comparison = _read_json(folder / "comparison.json")
-    timing = {path.stem: _read_json(path) for path in sorted((folder / "timing").glob("*.json"))}
-    print_comparison(comparison, timing, Console())
+    try:
+        timings = read_timings(root)
+    except ValueError as error:
+        _fail(str(error))
+    print_comparison(comparison, timings, Console())
     for row in comparison["methods"]:
         measured = _read_json(folder / f"{row['method']}.json")
         if (
             measured["test"]["accuracy"] != row["test_accuracy"]
             or measured["n_seen"]["test"] != row["n_seen_test"]
         ):
-            typer.echo(
-                f"metrics/{row['method']}.json is of another run than this table: `dvc repro` makes both anew"
-            )
+            file = f"metrics/{row['method']}.json"
+            typer.echo(f"{file} comes from a different run than this table: `dvc repro` makes both again")
 
 
 @app.command()
-def params(
-    root: Annotated[Path, typer.Option(help="The repository's root.")] = Path(),
-) -> None:
+def params(root: Root = Path()) -> None:
     """Validate params.yaml, every key and the names of layers, also those that no stage would look at now."""
     from graft.config.load import read_params
     from graft.methods.params import parse_params
@@ -78,23 +78,39 @@ def params(
 
 
 @app.command()
-def status(
-    root: Annotated[Path, typer.Option(help="The repository's root.")] = Path(),
-) -> None:
+def status(root: Root = Path()) -> None:
     """Say whether dvc.lock is of this code and these parameters. Needs no data; fails where it is stale."""
-    from dvc.exceptions import DvcException
-
     from graft.sharing.staleness import stale_stages
 
-    try:
-        stale = stale_stages(root)
-    except DvcException as error:
-        _fail(f"{error}; run this in the repository, or name it with --root")
+    with opened(root) as repo:
+        stale = stale_stages(repo)
     for stage, reasons in stale.items():
         typer.echo(f"{stage}: {', '.join(reasons)}")
     if stale:
         _fail("dvc.lock is stale: run `dvc repro` and commit dvc.lock and metrics/")
     typer.echo("dvc.lock is fresh")
+
+
+@app.command()
+def back(root: Root = Path()) -> None:
+    """Return params.yaml, dvc.lock, metrics/ and the outputs to the last commit's, out of DVC's cache."""
+    from graft.sharing.restore import restore
+    from graft.utils.git import git
+
+    with opened(root) as repo:
+        changed, missing = restore(repo)
+        left = git(Path(repo.root_dir), "diff", "--name-only", "--relative", "HEAD").splitlines()
+    said = {
+        "as committed again": changed,
+        "not touched, and not as committed": left,
+        "not in the cache": missing,
+    }
+    for what, names in said.items():
+        for name in names:
+            typer.echo(f"{what}: {name}")
+    if missing:
+        _fail("`graft share pull` fetches these, or `dvc repro` computes them")
+    typer.echo("parameters, lock, metrics and outputs are those of HEAD")
 
 
 def _read_json(path: Path) -> Any:

@@ -1,19 +1,12 @@
 """`graft share`: give a team what was computed, and prove that a fresh clone computes nothing."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from dvc.repo import Repo
+from graft.cli.repository import Root, opened
 
-    from graft.sharing.clone_check import Proof
-    from graft.sharing.transfer import Transferred
-
-Root = Annotated[Path, typer.Option(help="The repository's root.")]
 Name = Annotated[str | None, typer.Option("--remote", help="A DVC remote; else the default one.")]
 Verify = Annotated[
     bool, typer.Option("--verify", help="Read the remote's objects in full, and compare md5s.")
@@ -26,14 +19,17 @@ app = typer.Typer(no_args_is_help=True, help="Share what was computed, so that n
 def push(remote: Name = None, root: Root = Path(), verify: Verify = False) -> None:
     """Push the data of all commits and of the work tree, and the run-cache; then prove as `status` does."""
     from graft.sharing.clone_check import prove
-    from graft.sharing.remote import describe, open_remote, require_writable
+    from graft.sharing.remote import open_remote
     from graft.sharing.transfer import push_everything
 
-    with _opened(root) as repo:
+    with opened(root) as repo:
         target = open_remote(repo, remote)
-        require_writable(target)
-        typer.echo(f"pushed {_count(push_everything(repo, target, verify))} to {describe(target)}")
-        _report(prove(repo, target, remote, verify), "run `dvc repro`, commit, and `graft share push` again")
+        typer.echo(f"pushed {push_everything(repo, target, verify)} to {target}")
+        _report(
+            Path(repo.root_dir),
+            prove(repo, target, verify),
+            "run `dvc repro`, commit, and `graft share push` again",
+        )
 
 
 @app.command()
@@ -42,58 +38,35 @@ def status(remote: Name = None, root: Root = Path(), verify: Verify = False) -> 
     from graft.sharing.clone_check import prove
     from graft.sharing.remote import open_remote
 
-    with _opened(root) as repo:
-        _report(prove(repo, open_remote(repo, remote), remote, verify), "run `graft share push`")
+    with opened(root) as repo:
+        _report(Path(repo.root_dir), prove(repo, open_remote(repo, remote), verify), "run `graft share push`")
 
 
 @app.command()
 def pull(remote: Name = None, root: Root = Path()) -> None:
     """Pull the data of this checkout and the run-cache, verified; then say what `dvc repro` would run."""
-    from graft.sharing.remote import describe, open_remote
+    from graft.sharing.remote import open_remote
     from graft.sharing.transfer import pull_everything
 
-    with _opened(root) as repo:
+    with opened(root) as repo:
         source = open_remote(repo, remote)
-        typer.echo(f"pulled {_count(pull_everything(repo, source))} from {describe(source)}")
-    with _opened(root) as repo:
+        typer.echo(f"pulled {pull_everything(repo, source)} from {source}")
+    with opened(root) as repo:
         changed = [stage.rpartition(":")[2] for stage in repo.status()]
     typer.echo(
         f"`dvc repro` runs {', '.join(changed)} and what follows" if changed else "`dvc repro` runs no stage"
     )
 
 
-@contextmanager
-def _opened(root: Path) -> "Iterator[Repo]":
-    """The repository; what a person has to mend is printed, without a traceback."""
-    import logging
+def _report(root: Path, missing: list[tuple[str, str]], remedy: str) -> None:
+    from graft.sharing.clone_check import advise
 
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    from graft.sharing.remote import ShareError
-
-    for name in ("dvc", "dvc_data", "dvc_objects"):  # they print tracebacks of what is reported here
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        with Repo(str(root)) as repo:
-            yield repo
-    except (ShareError, DvcException) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
-
-
-def _report(proof: "Proof", remedy: str) -> None:
-    for advice in proof.advice:
+    for advice in advise(root):
         typer.echo(f"note: {advice}")
-    if not proof.missing:
+    if not missing:
         typer.echo("a fresh clone of HEAD has nothing to compute")
         return
-    for stage in dict.fromkeys(stage for stage, _ in proof.missing):
-        typer.echo(f"{stage}: {', '.join(why for each, why in proof.missing if each == stage)}")
+    for stage in dict.fromkeys(stage for stage, _ in missing):
+        typer.echo(f"{stage}: {', '.join(why for each, why in missing if each == stage)}")
     typer.echo(f"a fresh clone of HEAD would have to compute these: {remedy}", err=True)
     raise typer.Exit(1)
-
-
-def _count(transferred: "Transferred") -> str:
-    size = f"{transferred.size / 1e6:,.1f} MB"
-    return f"{transferred.objects:,} objects ({size}) and {transferred.runs:,} run-cache records"

@@ -1,4 +1,4 @@
-"""What params.yaml says of the data: `demo`, `prepare`, `split`."""
+"""The data in params.yaml: `demo`, `prepare`, `split`."""
 
 from itertools import pairwise
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""What params.yaml says of the measurements: `metrics`."""
+"""The measurements in params.yaml: `metrics`."""
 
 from typing import Annotated
 

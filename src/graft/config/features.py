@@ -1,4 +1,4 @@
-"""What params.yaml says of the features: `backbones`, `weights`, `features`, `augmentation`."""
+"""The features in params.yaml: `backbones`, `weights`, `features`, `augmentation`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -45,7 +45,11 @@ GEOMETRIC = {"flip": "none", "rotation": 0, "zoom": 0, "translation": 0, "crop":
 
 
 def weights_name(weights: str) -> str:
-    """Name the weights for results: ``random``, ``imagenet`` or a file's name."""
+    """Name the weights for results: ``random``, ``imagenet`` or a file's name.
+
+    >>> weights_name("/home/me/vgg16.h5")
+    'vgg16.h5'
+    """
     return weights if weights in (RANDOM, IMAGENET) else Path(weights).name
 
 

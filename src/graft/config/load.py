@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from types import SimpleNamespace
 from typing import Any, get_args
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, ComposerError
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import ScalarEvent
 
 CHOSEN_ROW = "backbones.${backbone}"  # as dvc.yaml names it, too
+MAX_CHARACTERS = 4096  # of one value: the longest path; Python reads no number of more than 4,300 digits
 
 
 class ParamsError(ValueError):
@@ -30,7 +35,13 @@ def load_params(schemas: Mapping[str, Any], path: str | Path = "params.yaml") ->
         The values, named by the last part of their keys; the row of the backbone is ``row``.
 
     Raises:
-        ParamsError: if the file is not YAML, or lacks one of these keys, or has an invalid value there.
+        ParamsError: if the file cannot be read, or lacks one of these keys, or has an invalid value there.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "params.yaml").write_text("seed: 7\\nsplit: {validation: 0.1}")
+    ...     load_params({"split.validation": float}, Path(folder, "params.yaml"))
+    namespace(validation=0.1)
     """
     values = read_params(path)
     chosen: dict[str, Any] = {}
@@ -42,8 +53,6 @@ def load_params(schemas: Mapping[str, Any], path: str | Path = "params.yaml") ->
             chosen[name] = TypeAdapter(schema).validate_python(_look_up(values, parts))
         except ValidationError as error:
             problems += explain_errors(error, schema, parts)
-        except KeyError as error:
-            problems.append(_missing(error.args[0]))
         except ParamsError as error:
             problems.append(f"  {error}")
     if problems:
@@ -55,22 +64,76 @@ def read_params(path: str | Path) -> dict[str, Any]:
     """Read params.yaml as it stands, without validation.
 
     Raises:
-        ParamsError: if it is not YAML, or not a mapping.
+        ParamsError: if it cannot be read, or `parse_yaml` refuses it.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"params.yaml is not YAML: {error}") from None
-    return values or {}
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ParamsError(
+            f"cannot read {path} ({error.strerror}); expected the file of a repository"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ParamsError(f"{Path(path).name} is not UTF-8 ({error}); save it as UTF-8") from None
+    return parse_yaml(text, Path(path).name)
+
+
+def parse_yaml(text: str, name: str = "params.yaml") -> dict[str, Any]:
+    """Parse the text of a params.yaml as YAML 1.2, as DVC does.
+
+    Args:
+        text: a mapping. Refused are anchors and aliases, whose places `dvc exp run -S` cannot change one
+            by one, tags, duplicate keys, and values of more than ``MAX_CHARACTERS`` characters.
+        name: of the file, for the error.
+
+    Raises:
+        ParamsError: in one sentence.
+
+    >>> parse_yaml("{learning_rate: 1e-05, classes: [yes, no], first: 010}")
+    {'learning_rate': 1e-05, 'classes': ['yes', 'no'], 'first': 10}
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Composer
+    try:
+        values = yaml.load(text)
+    except RecursionError:
+        raise ParamsError(f"{name} is nested too deeply; expected a few levels of blocks") from None
+    except (YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = shorten(getattr(error, "problem", None) or str(error).partition("\n")[0], 300)
+        raise ParamsError(f"{name} cannot be read as YAML 1.2{line}: {problem}; correct it there") from None
+    if not isinstance(values, dict):
+        received = "nothing" if values is None else f"a {type(values).__name__}"
+        raise ParamsError(f"{name}: expected `key: value` lines, received {received}; restore it from Git")
+    return values
+
+
+class _Composer(Composer):
+    """Composes plain values only."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.parser.peek_event()
+        fault = None
+        if event.anchor is not None:
+            fault = f"the anchor or alias {event.anchor!r}, which makes DVC lose a -S: write its value out"
+        elif getattr(event, "tag", None) is not None:
+            fault = f"the tag {event.tag}: remove it"
+        elif parent is not None and index is None and not isinstance(event, ScalarEvent):
+            fault = "a key that is a list or a block: expected text"
+        elif len(getattr(event, "value", "")) > MAX_CHARACTERS:
+            fault = f"a value of {len(event.value)} characters, expected at most {MAX_CHARACTERS}"
+        if fault:
+            raise ComposerError(None, None, f"found {fault}", event.start_mark)
+        return super().compose_node(parent, index)
 
 
 def explain_errors(error: ValidationError, schema: Any, prefix: Sequence[str] = ()) -> list[str]:
-    """Explain what pydantic found, a line for each key.
+    """Explain the errors that pydantic found, a line for each key.
 
     Args:
         error: of the validation.
-        schema: what was validated.
-        prefix: parts of the key of what was validated.
+        schema: the type that was expected.
+        prefix: parts of the key whose value was validated.
     """
     errors = error.errors()
     return [_explain(each, schema, prefix) for each in errors if not _follows_from_another(each, errors)]
@@ -79,26 +142,26 @@ def explain_errors(error: ValidationError, schema: Any, prefix: Sequence[str] = 
 def _parts(key: str, values: Mapping[str, Any]) -> list[str]:
     if key != CHOSEN_ROW:
         return key.split(".")
-    backbone, rows = values.get("backbone"), values.get("backbones") or {}
-    if backbone not in rows:
-        raise ParamsError(f"backbone must be one of {', '.join(sorted(rows))}, not {backbone!r}")
+    backbone, rows = _look_up(values, ["backbone"]), _look_up(values, ["backbones"])
+    if not isinstance(rows, Mapping) or str(backbone) not in rows:
+        raise ParamsError(f"backbone must be one of {', '.join(sorted(map(str, rows)))}, not {backbone!r}")
     return ["backbones", str(backbone)]
 
 
 def _look_up(values: Any, parts: Sequence[str]) -> Any:
     for i, part in enumerate(parts):
         if not isinstance(values, Mapping) or part not in values:
-            raise KeyError(".".join(parts[: i + 1]))
+            raise ParamsError(_missing(".".join(parts[: i + 1])))
         values = values[part]
     return values
 
 
 def _missing(key: str) -> str:
-    return f"  {key}: missing; add it (the commented default is in the repository's params.yaml)"
+    return f"{key}: missing; add it (the commented default is in the repository's params.yaml)"
 
 
 def _follows_from_another(error: Any, errors: Sequence[Any]) -> bool:
-    """Whether a list is too short only because of an item that is reported itself."""
+    """Tell that a list is too short only because of an item that is reported itself."""
     inside = [each for each in errors if each["loc"][: len(error["loc"])] == error["loc"]]
     return error["type"] == "too_short" and len(inside) > 1
 
@@ -113,14 +176,14 @@ def _explain(error: Any, schema: Any, prefix: Sequence[str]) -> str:
         received = f"received {error['input']!r}; legal here: {legal}"
         return f"  {key}: unknown key; remove it or correct its name ({received})"
     if error["type"] == "missing":
-        return _missing(key)
+        return f"  {_missing(key)}"
     message = error["msg"].removeprefix("Value error, ").replace("Tuple", "List")
     received = "" if error["type"] == "value_error" else f", received {error['input']!r}"
     return f"  {f'{key}: ' if key else ''}{message[0].lower()}{message[1:]}{received}"
 
 
 def _legal_keys(schema: Any, location: tuple[int | str, ...]) -> Iterator[str]:
-    """The keys of the block at a place in what a schema describes."""
+    """List the keys of the block at a place in what a schema describes."""
     for part in location:
         annotation = schema.model_fields[part].annotation if part in schema.model_fields else schema
         schema = get_args(annotation)[-1] if get_args(annotation) else annotation  # dict[str, BackboneRow]

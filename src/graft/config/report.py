@@ -1,4 +1,4 @@
-"""What params.yaml says of the report: `explain`."""
+"""The report in params.yaml: `explain`."""
 
 from graft.config.types import Block, Natural
 

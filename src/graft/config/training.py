@@ -1,4 +1,4 @@
-"""What params.yaml says of the methods: a block each, made of the same parts."""
+"""The methods in params.yaml: a block each, made of the same parts."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -66,10 +66,19 @@ class Training(Block):
         plateau = self.schedule.patience
         if self.schedule.name == "reduce_on_plateau" and self.patience and self.patience <= plateau:
             raise ValueError(
-                f"patience={self.patience} stops the training before schedule.patience={plateau} could lower "
+                f"patience={self.patience} stops training before schedule.patience={plateau} could lower "
                 "the learning rate; set patience to more than schedule.patience"
             )
         return self
+
+
+class Linear(Block):
+    """The logistic regression on cached features."""
+
+    pooling: Literal["flatten", "avg", "max"]
+    normalise: Literal["l2", "standardise", "none"]
+    C: Positive | None
+    class_weight: Literal["balanced"] | None
 
 
 class HeadMethod(Training):
@@ -129,15 +138,15 @@ class Scratch(Training):
 
 
 def check_moves(name: str, method: CachedMethod, pooling: str) -> None:
-    """Check that nothing of a method moves the parts of features that have none.
+    """Check that a method moves parts of features only where they are feature maps.
 
     Args:
-        name: of the method.
+        name: the method, for the error.
         method: its block.
-        pooling: of the backbone.
+        pooling: the backbone's; anything but ``none`` makes vectors, which have no parts.
 
     Raises:
-        ValueError: if the backbone pools, and the method would move places or cut windows.
+        ValueError: if the backbone pools and the method would move positions or cut windows.
     """
     operations = method.feature_augmentation
     wrong = [

@@ -18,7 +18,7 @@ from typing import IO
 
 MAX_MEMBER_BYTES = 256 * 2**20
 
-Member = tuple[str, int, Callable[[], bytes]]  # name, size in bytes, and what reads it
+Member = tuple[str, int, Callable[[], bytes]]  # name, size in bytes, and a function that reads it
 
 
 def read_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> Iterator[tuple[str, bytes]]:
@@ -26,7 +26,8 @@ def read_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> It
 
     Args:
         path: the folder or the archive.
-        keep: whether a member of this name is wanted. The others' names are checked, their bytes not read.
+        keep: tells by its name that a member is wanted. The names of the others are checked, their bytes are
+            not read.
 
     Yields:
         Each file's name, relative, with ``/``, and its bytes: in a folder in the order of the names, in an
@@ -47,7 +48,7 @@ def read_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> It
 
 
 def list_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> list[str]:
-    """The sorted names that `read_members` would yield; raises as it does, but reads no member."""
+    """List the names that `read_members` would yield, sorted; raises as it does, but reads no member."""
     return sorted(name for name, _, _ in _wanted(path, keep))
 
 
@@ -59,7 +60,7 @@ def _wanted(path: Path, keep: Callable[[str], bool]) -> Iterator[Member]:
         for name, size, read in _members(path):
             if keep(name):
                 if name in seen:
-                    raise ValueError(f"{path}: member {name!r} is there twice; make the archive anew")
+                    raise ValueError(f"{path}: member {name!r} is there twice; make the archive again")
                 seen.add(name)
                 yield name, size, _reader(path, name, read)
 
@@ -81,7 +82,7 @@ def _members(path: Path) -> Iterator[Member]:
         return _zip_members(path)
     raise ValueError(
         f"{path} is not readable as a folder, a zip or a tar (plain, gz, bz2, xz): "
-        "it is something else, or truncated or corrupt; make or copy it anew"
+        "it is something else, or truncated or corrupt; make or copy it again"
     )
 
 
@@ -112,7 +113,7 @@ def _zip_members(path: Path) -> Iterator[Member]:
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
-    """A member's name: macOS writes UTF-8 without saying so, some Windows tools write backslashes."""
+    """Decode a member's name: macOS writes UTF-8 without saying so, some Windows tools write backslashes."""
     name = info.filename.replace("\\", "/")
     if info.flag_bits & 0x800:
         return name
@@ -154,12 +155,12 @@ def _tar_bytes(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
 
 
 def _safe(path: Path, name: str) -> str:
-    """The name in its plain form, if it stays inside the archive and can be written down."""
+    """Return the name in its plain form, if it stays inside the archive and is valid UTF-8."""
     plain = PurePosixPath(name)
     if plain.is_absolute() or ".." in plain.parts or name[1:3] in (":/", ":\\"):
         raise ValueError(
             f"{path}: unsafe member name {name!r}: expected a relative path without '..'; "
-            "do not trust this archive, or make it anew"
+            "do not trust this archive, or make it again"
         )
     try:
         name.encode("utf-8")
@@ -178,7 +179,7 @@ def _safe_link(path: Path, name: str, target: str) -> None:
 
 @contextmanager
 def readable(path: Path, name: str = "") -> Iterator[None]:
-    """Say of every error of the libraries that the archive is corrupt, and which."""
+    """Turn every error of the libraries into one that names the corrupt archive and member."""
     try:
         yield
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, KeyError) as error:
@@ -192,4 +193,4 @@ def readable(path: Path, name: str = "") -> Iterator[None]:
     else:
         return
     where = f"{path}: member {name!r}" if name else f"{path}"
-    raise ValueError(f"{where} is corrupt or truncated ({cause}); make or copy the archive anew") from cause
+    raise ValueError(f"{where} is corrupt or truncated ({cause}); make or copy the archive again") from cause

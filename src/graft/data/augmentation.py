@@ -1,37 +1,162 @@
-"""Views: augmentations whose parameters are a pure function of (key, view, augmentation).
+"""Views: augmentations whose operations are registered by the names that params.yaml uses.
 
-The geometric operations are composed into one projective transform an image, so that pixels are
-interpolated once; each alone equals Keras's layer of that name (RandomFlip, RandomRotation, ...),
-whose conventions for centre, sign, fill mode and value range are kept. What is done to pixels can
-be done to cached features, too.
+Each operation draws from a random stream of its own, a pure function of the image's key, the number of the
+view and the operation's name: neither another operation nor another range changes its draws.
+
+The operations that move are composed into one projective transform, so that pixels are interpolated
+once; each alone equals Keras's layer of that name (RandomFlip, RandomRotation, ...), whose conventions for
+centre, sign, fill mode and value range are kept. What is done to pixels can be done to cached features, too.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Literal
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
-from graft.config.features import GEOMETRIC, Augmentation
+from graft.config.features import Augmentation
 
-DRAWS = 11
+Kind = Literal["pixels", "features"]
+OF_MOVES = ("fill_mode", "interpolation")
 
 
-def draw(key: str, view: int, spec: Augmentation, of: str = "") -> np.ndarray:
-    """Eleven uniform numbers in [0, 1) that belong to one view, from a Philox counter generator.
+@dataclass(frozen=True)
+class Operation:
+    """One operation of an augmentation.
+
+    Attributes:
+        draws: how many uniform numbers u in [0, 1) it draws for a view; of a batch, (draws, n).
+        neutral: its value in params.yaml that does nothing; nothing is drawn then.
+        moves: whether it moves pixels.
+        apply: where it moves, (u, value, height, width) -> (n, 3, 3), matrices from output to input
+            coordinates, x before y; else (images, u, value, low, high, axes) -> images, with values from
+            `low` to `high`; one channel extends over `axes`.
+    """
+
+    draws: int
+    neutral: str | float
+    moves: bool
+    apply: Callable[..., Any]
+
+
+OPERATIONS: dict[str, Operation] = {}  # in the order in which they are applied
+
+
+def operation(draws: int, moves: bool, neutral: str | float = 0) -> Callable[..., Any]:
+    """Register a function as the operation of its name; see `Operation`."""
+
+    def register(apply: Callable[..., Any]) -> Callable[..., Any]:
+        OPERATIONS[apply.__name__] = Operation(draws, neutral, moves, apply)
+        return apply
+
+    return register
+
+
+@operation(draws=2, moves=True, neutral="none")
+def flip(u: np.ndarray, axes: str, height: int, width: int) -> np.ndarray:
+    """Mirror half of the images along each axis that `axes` names."""
+    x, y = (
+        np.where((draw < 0.5) & (axis in axes), -1.0, 1.0)
+        for draw, axis in zip(u, ("horizontal", "vertical"), strict=True)
+    )
+    return _about_centre(x, 0, 0, y, height, width)
+
+
+@operation(draws=1, moves=True)
+def rotation(u: np.ndarray, factor: float, height: int, width: int) -> np.ndarray:
+    """Rotate by up to +- `factor` of a full turn."""
+    angle = _around(u[0], factor) * 2 * np.pi
+    cos, sin = np.cos(angle), np.sin(angle)
+    return _about_centre(cos, -sin, sin, cos, height, width)
+
+
+@operation(draws=1, moves=True)
+def zoom(u: np.ndarray, factor: float, height: int, width: int) -> np.ndarray:
+    """Show 1 +- `factor` of height and width."""
+    window = 1 + _around(u[0], factor)
+    return _about_centre(window, 0, 0, window, height, width)
+
+
+@operation(draws=2, moves=True)
+def translation(u: np.ndarray, factor: float, height: int, width: int) -> np.ndarray:
+    """Shift by up to +- `factor` of the width and of the height."""
+    x, y = -_around(u, factor)
+    return _affine(1, 0, x * width, 0, 1, y * height)
+
+
+@operation(draws=3, moves=True)
+def crop(u: np.ndarray, factor: float, height: int, width: int) -> np.ndarray:
+    """Scale up a window that is smaller by up to `factor`, anywhere in the image."""
+    window = 1 - u[0] * factor
+    x, y = u[1:] * (1 - window)
+    return _affine(window, 0, x * (width - 1), 0, window, y * (height - 1))
+
+
+@operation(draws=1, moves=False)
+def brightness(images: Any, u: np.ndarray, factor: float, low: Any, high: Any, _: tuple[int, ...]) -> Any:
+    """Shift all values by up to +- `factor` of their range."""
+    return ops.clip(images + _column(_around(u[0], factor)) * (high - low), low, high)
+
+
+@operation(draws=1, moves=False)
+def contrast(images: Any, u: np.ndarray, factor: float, low: Any, high: Any, axes: tuple[int, ...]) -> Any:
+    """Scale the distance to each channel's mean by 1 +- `factor`."""
+    mean = ops.mean(images, axis=axes, keepdims=True)
+    return ops.clip((images - mean) * _column(1 + _around(u[0], factor)) + mean, low, high)
+
+
+def _around(u: np.ndarray, factor: float) -> np.ndarray:
+    return (2 * u - 1) * factor
+
+
+def _column(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32).reshape(-1, 1, 1, 1)
+
+
+def _affine(*elements: np.ndarray | float) -> np.ndarray:
+    """Build (n, 3, 3) matrices from the elements of their first two rows."""
+    rows = np.stack(np.broadcast_arrays(*elements, 0.0, 0.0, 1.0), axis=-1)
+    return rows.reshape(-1, 3, 3)
+
+
+def _about_centre(xx: Any, xy: Any, yx: Any, yy: Any, height: int, width: int) -> np.ndarray:
+    x, y = (width - 1) / 2, (height - 1) / 2
+    return _affine(xx, xy, x - x * xx - y * xy, yx, yy, y - x * yx - y * yy)
+
+
+def effective(spec: Augmentation) -> dict[str, Any]:
+    """Select what an augmentation does: the operations that are not neutral, and how moved pixels are found.
+
+    So an operation or an option that is not used is in no fingerprint, and a new one voids no cache.
+    """
+    values = {name: getattr(spec, name) for name in OPERATIONS}
+    done = {name: value for name, value in values.items() if value != OPERATIONS[name].neutral}
+    moves = any(OPERATIONS[name].moves for name in done)
+    return done | {name: getattr(spec, name) for name in OF_MOVES if moves}
+
+
+def draw(key: str, view: int, name: str, n: int, kind: Kind = "pixels") -> np.ndarray:
+    """Draw uniform numbers in [0, 1) that belong to one operation of one view: a Philox counter generator's.
 
     Args:
         key: the image's key.
         view: 1, 2, ...; view 0 is the plain image and draws nothing.
-        spec: the augmentation; another one draws other numbers.
-        of: what is augmented, ``feature/`` or (pixels) nothing, so that both may have one spec.
+        name: of the operation.
+        n: how many.
+        kind: what is augmented; pixels and features draw different numbers.
 
     Returns:
-        (11,) float64.
+        (n,) float64.
+
+    >>> draw("0" * 64, 1, "rotation", 2).round(3)
+    array([0.043, 0.376])
     """
-    digest = hashlib.sha256(f"{of}{key}/{view}/{spec.model_dump_json()}".encode()).digest()
+    digest = hashlib.sha256(f"{kind}/{key}/{view}/{name}".encode()).digest()
     philox = np.random.Philox(key=np.frombuffer(digest[:16], np.uint64))
-    return np.random.Generator(philox).random(DRAWS)
+    return np.random.Generator(philox).random(n)
 
 
 def augment(images: np.ndarray, keys: Sequence[str], views: Sequence[int], spec: Augmentation) -> np.ndarray:
@@ -46,10 +171,7 @@ def augment(images: np.ndarray, keys: Sequence[str], views: Sequence[int], spec:
     Returns:
         (n, H, W, channels) float32 in [0, 255].
     """
-    u = np.stack([draw(key, view, spec) for key, view in zip(keys, views, strict=True)])
-    moved = _move(tf.cast(images, tf.float32), u, spec)
-    result: np.ndarray = _colour(moved, u, spec, 0.0, 255.0, channel=(1, 2)).numpy()
-    return result
+    return _apply(images, _draw_batch(keys, views, spec, "pixels"), spec, (1, 2), limits=(0.0, 255.0))
 
 
 def augment_features(
@@ -57,18 +179,17 @@ def augment_features(
 ) -> np.ndarray:
     """Augment a batch of features; a row's result does not depend on the other rows.
 
-    Maps are moved as pixels are. Brightness and contrast follow FroFA (Bär et al. 2024, arXiv
-    2403.10519) in its default form: a feature's least and largest value, over positions and channels,
-    take the place of 0 and 255, one number is drawn for the whole feature, and the result is clipped to
-    that range. What FroFA draws and scales per channel (cFroFA, c2FroFA) is not offered. Contrast is
-    about the mean of each channel, as for pixels; of a vector, which FroFA does not treat, about the
-    mean of its elements.
+    Maps are moved as pixels are. Brightness and contrast follow FroFA (Bär et al. 2024, arXiv 2403.10519) in
+    its default form: a feature's least and largest value, over positions and channels, take the place of 0
+    and 255, and one number is drawn for the whole feature. What FroFA draws and scales per channel (cFroFA,
+    c2FroFA) is not offered. Contrast is about the mean of each channel, as for pixels; of a vector, which
+    FroFA does not treat, about the mean of its elements.
 
     Args:
         features: (n, h, w, channels) maps or (n, channels) vectors, any real dtype.
         keys: n keys.
         views: n numbers from 1, such as 1 + epoch.
-        spec: the ranges of the operations. Where all are nothing, nothing is drawn.
+        spec: the ranges of the operations.
 
     Returns:
         float32 of the same shape; `features` itself where that is float32 and nothing is to be done.
@@ -76,88 +197,48 @@ def augment_features(
     Raises:
         ValueError: if vectors are to be moved.
     """
-    moves = any(getattr(spec, operation) != nothing for operation, nothing in GEOMETRIC.items())
-    if not (moves or spec.brightness or spec.contrast):
+    draws = _draw_batch(keys, views, spec, "features")
+    if not draws:
         return np.asarray(features, np.float32)
-    if moves and features.ndim != 4:
+    moving = [f"{name} to {OPERATIONS[name].neutral}" for name in draws if OPERATIONS[name].moves]
+    if moving and features.ndim != 4:
         raise ValueError(
             f"vectors have no positions to move, expected features of shape (n, h, w, channels), received "
-            f"shape={features.shape}; set {', '.join(GEOMETRIC)} to nothing"
+            f"shape={features.shape}; set {', '.join(moving)}"
         )
-    u = np.stack([draw(key, view, spec, "feature/") for key, view in zip(keys, views, strict=True)])
-    maps = tf.cast(features if features.ndim == 4 else features[:, None, None], tf.float32)
-    moved = _move(maps, u, spec) if moves else maps
-    low, high = (reduce(moved, axis=(1, 2, 3), keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
-    channel = (1, 2) if features.ndim == 4 else (3,)
-    result: np.ndarray = _colour(moved, u, spec, low.numpy(), high.numpy(), channel).numpy()
-    return result.reshape(features.shape)
+    maps, axes = (features, (1, 2)) if features.ndim == 4 else (features[:, None, None], (3,))
+    return _apply(maps, draws, spec, axes).reshape(features.shape)
 
 
-def _move(images: tf.Tensor, u: np.ndarray, spec: Augmentation) -> tf.Tensor:
-    height, width = images.shape[1:3]
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=tf.constant(_matrices(u, spec, height, width), tf.float32),
-        output_shape=[height, width],
-        fill_value=0.0,
-        interpolation=spec.interpolation.upper(),
-        fill_mode=spec.fill_mode.upper(),
-    )
+def _draw_batch(
+    keys: Sequence[str], views: Sequence[int], spec: Augmentation, kind: Kind
+) -> dict[str, np.ndarray]:
+    """Draw for the operations that do something: name -> (draws, n), in the order of application."""
+    rows = list(zip(keys, views, strict=True))
+    return {
+        name: np.stack([draw(*row, name, each.draws, kind) for row in rows], axis=1)
+        for name, each in OPERATIONS.items()
+        if getattr(spec, name) != each.neutral
+    }
 
 
-def _around(u: np.ndarray, factor: float) -> np.ndarray:
-    return (2 * u - 1) * factor
-
-
-def _matrices(u: np.ndarray, spec: Augmentation, height: int, width: int) -> np.ndarray:
-    """(n, 8): rows of the transforms from output to input coordinates, x before y."""
-    n = len(u)
-    one, zero = np.ones(n), np.zeros(n)
-    cx, cy = (width - 1) / 2, (height - 1) / 2
-
-    flip_x = np.where("horizontal" in spec.flip, np.where(u[:, 0] < 0.5, -1.0, 1.0), one)
-    flip_y = np.where("vertical" in spec.flip, np.where(u[:, 1] < 0.5, -1.0, 1.0), one)
-    angle = _around(u[:, 2], spec.rotation) * 2 * np.pi
-    zoom = 1 + _around(u[:, 3], spec.zoom)
-    shift_x, shift_y = _around(u[:, 4], spec.translation) * width, _around(u[:, 5], spec.translation) * height
-    window = 1 - u[:, 6] * spec.crop
-    corner_x, corner_y = u[:, 7] * (1 - window) * (width - 1), u[:, 8] * (1 - window) * (height - 1)
-
-    flips = _affine(flip_x, zero, cx * (1 - flip_x), zero, flip_y, cy * (1 - flip_y))
-    cos, sin = np.cos(angle), np.sin(angle)
-    rotations = _affine(cos, -sin, cx - cx * cos + cy * sin, sin, cos, cy - cx * sin - cy * cos)
-    zooms = _affine(zoom, zero, cx * (1 - zoom), zero, zoom, cy * (1 - zoom))
-    shifts = _affine(one, zero, -shift_x, zero, one, -shift_y)
-    crops = _affine(window, zero, corner_x, zero, window, corner_y)
-    composed: np.ndarray = flips @ rotations @ zooms @ shifts @ crops
-    return composed.reshape(n, 9)[:, :8]
-
-
-def _affine(*elements: np.ndarray) -> np.ndarray:
-    """(n, 3, 3) from the six varying elements of the first two rows."""
-    n = len(elements[0])
-    rows = np.stack([*elements, np.zeros(n), np.zeros(n), np.ones(n)], axis=1)
-    return rows.reshape(n, 3, 3)
-
-
-def _colour(
-    images: tf.Tensor,
-    u: np.ndarray,
+def _apply(
+    images: np.ndarray,
+    draws: dict[str, np.ndarray],
     spec: Augmentation,
-    low: float | np.ndarray,
-    high: float | np.ndarray,
-    channel: tuple[int, ...],
-) -> tf.Tensor:
-    """Brightness and contrast between `low` and `high`; `channel`: the axes whose mean contrast keeps."""
-    if spec.brightness:
-        shift = _column(_around(u[:, 9], spec.brightness)) * (high - low)
-        images = tf.clip_by_value(images + tf.constant(shift, tf.float32), low, high)
-    if spec.contrast:
-        mean = tf.reduce_mean(images, axis=channel, keepdims=True)
-        factor = tf.constant(_column(1 + _around(u[:, 10], spec.contrast)), tf.float32)
-        images = tf.clip_by_value((images - mean) * factor + mean, low, high)
-    return images
-
-
-def _column(values: np.ndarray) -> np.ndarray:
-    return values.reshape(-1, 1, 1, 1)
+    axes: tuple[int, ...],
+    limits: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """Move, then colour between `limits`: by default each image's least and largest value."""
+    result, done = ops.cast(images, "float32"), {name: (OPERATIONS[name], u) for name, u in draws.items()}
+    size = images.shape[1:3]
+    matrices = [each.apply(u, getattr(spec, name), *size) for name, (each, u) in done.items() if each.moves]
+    if matrices:
+        transforms = reduce(np.matmul, matrices).reshape(-1, 9)[:, :8].astype(np.float32)
+        how = {option: getattr(spec, option) for option in OF_MOVES}
+        result = ops.image.affine_transform(result, transforms, data_format="channels_last", **how)
+    low, high = limits or (end(result, axis=(1, 2, 3), keepdims=True) for end in (ops.min, ops.max))
+    for name, (each, u) in done.items():
+        if not each.moves:
+            result = each.apply(result, u, getattr(spec, name), low, high, axes)
+    return np.asarray(result)

@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +17,17 @@ class Source:
     """A published archive.
 
     Attributes:
-        url: where it is downloaded from.
+        url: the address of the file.
         checksum: of the file: ``sha256:`` or ``md5:`` and hexadecimal digits, as it was published.
         size: of the file, in bytes.
-        licence: under which terms the images may be used.
+        licence: the terms under which the images may be used.
         citation: the work to cite.
         homepage: a page that describes it.
+
+    >>> md5 = "md5:900150983cd24fb0d6963f7d28e17f72"
+    >>> source = Source("https://a.org/files/images.zip", md5, 3, "CC0", "none", "https://a.org")
+    >>> source.name
+    'images.zip'
     """
 
     url: str
@@ -33,22 +37,26 @@ class Source:
     citation: str
     homepage: str
 
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.url.rpartition("/")[2]
 
-class DownloadError(ValueError):
+
+class DownloadError(OSError):
     """The archive could not be had; the text says what was expected, what came and what to do."""
 
 
-def download(source: Source, folder: Path, cache: Path, pause: float = 2.0) -> Path:
+def download(source: Source, folder: Path, cache: Path) -> Path:
     """Put a published archive into a folder, from the cache or else from the network.
 
-    A transfer goes to a ``.part`` file, which gets its final name when size and checksum are right; a
-    broken one leaves nothing and starts again.
+    Pooch transfers to a temporary file, which gets its final name when size and checksum are right, and
+    tries again after a broken transfer or a server's error.
 
     Args:
-        source: what to download.
+        source: the archive.
         folder: where the archive is wanted; it is made.
         cache: folder that keeps the archive; a file put there by hand, under its own name, is used.
-        pause: seconds between two attempts.
 
     Returns:
         The archive's path in ``folder``.
@@ -56,54 +64,48 @@ def download(source: Source, folder: Path, cache: Path, pause: float = 2.0) -> P
     Raises:
         DownloadError: if the server cannot be reached, refuses, or sends another file.
     """
-    name = source.url.rsplit("/", 1)[-1]
-    cached = cache / name
-    if not cached.exists() or _fault(cached, source):
-        _transfer(source, cached, pause)
-    folder.mkdir(parents=True, exist_ok=True)
-    return Path(shutil.copyfile(cached, folder / name))
+    registry, urls = {source.name: source.checksum}, {source.name: source.url}
+    keeper = pooch.Pooch(cache, "", registry, urls, retry_if_failed=ATTEMPTS - 1)
 
-
-def _transfer(source: Source, target: Path, pause: float) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    try:
-        fault = _get(source.url, part, pause) or _fault(part, source)
-        if fault:
-            there = f" (the file there now has {_fault(target, source)})" if target.exists() else ""
-            raise DownloadError(
-                f"downloading {source.url} failed: expected {source.size} bytes with "
-                f"{source.checksum.replace(':', '=')}, received {fault}. "
-                f"Try again, or put the file by hand at {target}{there}"
-            )
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _get(url: str, part: Path, pause: float) -> str | None:
-    """Fetch the file, again after a transient failure; what went wrong at last, or None."""
-    get = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=TIMEOUT)
-    fault = None
-    for attempt in range(ATTEMPTS):
-        time.sleep(pause * attempt)
+    def transfer(url: str, file: str, _: object) -> None:
+        get = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=TIMEOUT)
         try:
-            get(url, str(part), None)
+            get(url, file, keeper)
         except requests.HTTPError as error:
-            answer = error.response
-            assert answer is not None
-            fault = f"HTTP status {answer.status_code} ({answer.reason})"
-            if answer.status_code < 500:
-                return fault
-        except requests.RequestException as error:
-            fault = f"no complete answer ({error})"
-        else:
-            return None
-    return fault
+            if (response := error.response) is not None:
+                response.close()  # which pooch leaves open
+                if response.status_code < 500:
+                    raise _failure(source, cache, _describe(error)) from None
+            raise
+        if fault := _fault(Path(file), source):
+            raise _failure(source, cache, fault)
+
+    try:
+        cached = keeper.fetch(source.name, downloader=transfer)
+    except requests.RequestException as error:
+        raise _failure(source, cache, _describe(error)) from None
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copyfile(cached, folder / source.name))
+
+
+def _describe(error: requests.RequestException) -> str:
+    if error.response is None:
+        return f"no complete response ({error})"
+    return f"HTTP status {error.response.status_code} ({error.response.reason})"
+
+
+def _failure(source: Source, cache: Path, received: str) -> DownloadError:
+    target = cache / source.name
+    there = f" (the file there now has {_fault(target, source)})" if target.exists() else ""
+    return DownloadError(
+        f"downloading {source.url} failed: expected {source.size} bytes with "
+        f"{source.checksum.replace(':', '=')}, received {received}. "
+        f"Try again, or put the file by hand at {target}{there}"
+    )
 
 
 def _fault(file: Path, source: Source) -> str | None:
-    """What is wrong with a file, or None."""
+    """Describe what is wrong with a file, if anything."""
     size = file.stat().st_size
     if size != source.size:
         return f"{size} bytes (truncated, or another file)"

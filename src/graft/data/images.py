@@ -127,7 +127,7 @@ def load_pixels(
         keys: sha256 in hexadecimal; one may repeat.
         size: pixels, height = width.
         out: the array to fill; ``None``: a new one, in memory.
-        color_mode: as of `load`.
+        color_mode: as in `load`.
 
     Returns:
         (len(keys), size, size, channels) uint8, in the order of the keys.

@@ -22,15 +22,8 @@ from graft.data.sharding import count_shards, shard_name, write_table
 from graft.utils.progress import track
 
 SCHEMA = pa.schema(
-    [
-        ("key", pa.string()),
-        ("path", pa.string()),
-        ("label", pa.string()),
-        ("split", pa.string()),
-        ("image", pa.binary()),
-        ("height", pa.int32()),
-        ("width", pa.int32()),
-    ]
+    [(name, pa.string()) for name in ("key", "path", "label", "split")]
+    + [("image", pa.binary()), ("height", pa.int32()), ("width", pa.int32())]
 )
 ROW_GROUP = 64
 LISTED = 5  # how many offenders an error lists
@@ -69,11 +62,11 @@ def prepare(
         max_rejected: the share of images that may be rejected, 0 to 1.
         max_pixels: an image of more pixels is rejected before any is decoded.
         folder: `data/images`; replaced, but only once all is well.
-        label_conflicts: what becomes of the same picture under several labels: ``refuse`` it, or
-            ``reject`` all its copies, since nobody knows which label is right.
+        label_conflicts: for one image under several labels: ``refuse`` it, or ``reject`` all its copies,
+            since nobody knows which label is right.
 
     Returns:
-        What stands in `metrics/data.json`: counts, duplicates, rejects and why.
+        The content of `metrics/data.json`, keys sorted: counts, duplicates, rejects and the reasons.
 
     Raises:
         ValueError: if there is no image, a path repeats or is not Unicode, too many images are
@@ -96,17 +89,22 @@ def prepare(
         (partial / "images").rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    return dict(sorted({**_report(kept, dropped, rejects), "n_shards": n_shards, "bytes": n_bytes}.items()))
+
+
+def _report(
+    kept: Sequence[Row], dropped: Sequence[tuple[Row, Row]], rejects: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
+    n_read = len(kept) + len(dropped) + len(rejects)
     return {
-        "n_read": len(rows) + len(rejects),
+        "n_read": n_read,
         "n_images": len(kept),
-        "n_shards": n_shards,
-        "bytes": n_bytes,
         "classes": dict(sorted(Counter(row.label for row in kept).items())),
         "duplicates": len(dropped),
         "duplicates_across_splits": sum(one.split != other.split for one, other in dropped),
-        "duplicate_paths": [{"kept": one.path, "dropped": other.path} for one, other in dropped],
-        "rejected_share": len(rejects) / (len(rows) + len(rejects)),
+        "duplicate_paths": [{"dropped": other.path, "kept": one.path} for one, other in dropped],
         "n_rejected": len(rejects),
+        "rejected_share": len(rejects) / n_read,
         "rejects": [{"path": path, "reason": reason} for path, reason in sorted(rejects)],
     }
 
@@ -114,7 +112,7 @@ def prepare(
 def _sift(
     images: Iterable[RawImage], max_pixels: int, spool: BinaryIO
 ) -> tuple[list[Row], list[tuple[str, str]], Read]:
-    """The accepted rows, the rejected paths with reasons, and how to read an accepted image by key."""
+    """Return the accepted rows, the rejected paths with reasons, and a reader of accepted images by key."""
     rows: list[Row] = []
     rejects: list[tuple[str, str]] = []
     places: dict[str, tuple[int, int]] = {}
@@ -183,7 +181,7 @@ def _check_rejects(rejects: Sequence[tuple[str, str]], n_read: int, max_rejected
 
 
 def _fold(rows: Iterable[Row]) -> tuple[list[Row], list[tuple[Row, Row]]]:
-    """The rows to keep, sorted by key, and (kept, dropped) pairs of duplicates, sorted by path."""
+    """Return the rows to keep, sorted by key, and (kept, dropped) pairs of duplicates, sorted by path."""
     groups = _group(rows)
     _check_labels(groups)
     dropped = [(group[0], other) for group in groups.values() for other in group[1:]]
@@ -191,42 +189,38 @@ def _fold(rows: Iterable[Row]) -> tuple[list[Row], list[tuple[Row, Row]]]:
 
 
 def _group(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows of each key, sorted by path."""
+    """Group the rows by key, each group sorted by path."""
     groups = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.path):
         groups[row.key].append(row)
     return groups
 
 
-def _labels(group: Iterable[Row]) -> list[str]:
-    return sorted({row.label for row in group})
-
-
 def _reject_conflicts(
     rows: Iterable[Row], rejects: Sequence[tuple[str, str]]
 ) -> tuple[list[Row], list[tuple[str, str]]]:
-    """The rows without the pictures that stand under several labels, and the rejects with them."""
+    """Move the images under several labels from the rows to the rejects."""
     conflicting: list[tuple[str, str]] = []
     accepted: list[Row] = []
     for group in _group(rows).values():
-        labels = _labels(group)
+        labels = sorted({row.label for row in group})
         if len(labels) == 1:
             accepted += group
         else:
-            reason = f"the same picture is labelled {' and '.join(map(repr, labels))}"
+            reason = f"the same image is labelled {' and '.join(map(repr, labels))}"
             conflicting += [(row.path, reason) for row in group]
     return accepted, [*rejects, *conflicting]
 
 
 def _check_labels(groups: Mapping[str, Sequence[Row]]) -> None:
-    conflicts = [group for group in groups.values() if len(_labels(group)) > 1]
+    conflicts = [group for group in groups.values() if len({row.label for row in group}) > 1]
     if conflicts:
         lines = [
             "  " + ", ".join(f"{row.path!r} (label={row.label!r})" for row in group) for group in conflicts
         ]
         raise ValueError(
-            f"expected one label per picture, received several for {len(conflicts)} of {len(groups)}; "
-            "remove each from the wrong class, or reject such pictures with "
+            f"expected one label per image, received several for {len(conflicts)} of {len(groups)}; "
+            "remove each from the wrong class, or reject such images with "
             f"-S prepare.label_conflicts=reject:\n{_first(lines)}"
         )
 
@@ -246,7 +240,7 @@ def _first(lines: Sequence[str]) -> str:
 
 
 def _write_shards(rows: Sequence[Row], read: Read, folder: Path) -> tuple[int, int]:
-    """Write the rows, sorted by key, one shard at a time; the number of shards and of image bytes."""
+    """Write the rows, sorted by key, one shard at a time; return the number of shards and of image bytes."""
     n_shards, n_bytes = count_shards(len(rows)), 0
     for name, shard in groupby(rows, lambda row: shard_name(row.key, n_shards)):
         table = [{**row._asdict(), "image": read(row.key)} for row in shard]

@@ -10,7 +10,7 @@ class RawImage(NamedTuple):
     """An image file as it came: not decoded, not yet trusted.
 
     Attributes:
-        path: its name inside the source, with ``/``, all folders included.
+        path: its name inside the source, with ``/``, including all folders.
         label: its class.
         split: train, validation or test where the source says so, else None.
         data: the file's bytes.
@@ -23,7 +23,11 @@ class RawImage(NamedTuple):
 
 
 def is_image(name: str) -> bool:
-    """Whether a member's name is that of an image: by its extension, and nothing hidden or of macOS's own."""
+    """Tell by its name that a file is an image: by its extension, and not hidden or macOS's own.
+
+    >>> [is_image(name) for name in ("cat/1.JPG", "cat/notes.txt", "__MACOSX/cat/1.jpg", ".git/1.jpg")]
+    [True, False, False, False]
+    """
     path = PurePosixPath(name)
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
     return path.suffix.lower() in IMAGE_EXTENSIONS and not hidden

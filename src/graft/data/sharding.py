@@ -1,4 +1,4 @@
-"""Key-sharded Parquet: which shard a key lies in, and how a table becomes the same bytes each time.
+"""Key-sharded Parquet: the shard of a key, and tables that become the same bytes each time.
 
 Images and features share the prefixes, so image shard ``3`` and feature shard ``3`` hold the same
 keys. The number of shards is a pure function of the number of images; adding one image changes
@@ -15,16 +15,23 @@ ROWS_PER_SHARD = 512
 
 
 def count_shards(n_rows: int) -> int:
-    """The power of two that comes closest to ``ROWS_PER_SHARD`` rows a shard; at least 1."""
+    """Choose the power of two that comes closest to ``ROWS_PER_SHARD`` rows a shard; at least 1.
+
+    >>> [count_shards(n) for n in (0, 400, 4000, 70_000)]
+    [1, 1, 8, 128]
+    """
     return 1 << max(0, round(log2(max(n_rows, 1) / ROWS_PER_SHARD)))
 
 
 def shard_name(key: str, n_shards: int) -> str:
-    """The shard of a key: its first log2(n_shards) bits, in hexadecimal.
+    """Name the shard of a key: its first log2(n_shards) bits, in hexadecimal.
 
     Args:
         key: sha256 in hexadecimal.
         n_shards: a power of two.
+
+    >>> shard_name("f" + 63 * "0", 8)
+    '7'
     """
     bits = n_shards.bit_length() - 1
     return f"{int(key[:16], 16) >> (64 - bits):0{max(1, -(-bits // 4))}x}"

@@ -1,4 +1,4 @@
-"""`data/images` -> the manifest: which image is in train, validation or test."""
+"""`data/images` -> the manifest: each image is in train, validation or test."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -21,7 +21,7 @@ def make_manifest(images: pd.DataFrame, params: SplitParams, seed: int) -> pd.Da
         images: frame with the columns ``key, path, label, split`` (``split``: as given by the
             source, or null) of all images.
         params: the block ``split`` of params.yaml.
-        seed: of the subset, the fractions and the validation share.
+        seed: determines the subset, the fractions and the validation share.
 
     Returns:
         The manifest, sorted by ``path``.

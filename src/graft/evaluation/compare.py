@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from graft.evaluation.metrics import decide
-from graft.evaluation.predictions import first_seed, score_matrix
+from graft.evaluation.metrics import predict_labels
+from graft.evaluation.predictions import first_seed
 from graft.evaluation.seeds import compare_seeds
 
-METHODS = ("two_stage", "two_stage_views", "inline", "scratch")
 FACTS = (
     "trainable_params",
     "total_params",
@@ -110,11 +109,9 @@ def compare_pairs(frames: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
 
 
 def right_by_key(frame: pd.DataFrame) -> pd.Series:
-    """Whether each test image was decided right, by key, sorted by key."""
+    """A bool for each test image, indexed and sorted by key: was its label predicted?"""
     test = _test_rows(frame)
-    scores, classes = score_matrix(test)
-    decided = np.array(classes, dtype=object)[decide(scores)]
-    return pd.Series(test["y_true"].to_numpy() == decided, index=test.index)
+    return pd.Series(test["y_true"].to_numpy() == predict_labels(test)[0], index=test.index)
 
 
 def _test_rows(frame: pd.DataFrame) -> pd.DataFrame:
@@ -145,6 +142,10 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
 
     Returns:
         ``n_first_only``, ``n_second_only`` and ``p_value``.
+
+    Examples:
+        >>> mcnemar(np.array([True, True, True]), np.array([True, False, False]))
+        {'n_first_only': 2, 'n_second_only': 0, 'p_value': 0.5}
     """
     n_first, n_second = int((first & ~second).sum()), int((second & ~first).sum())
     discordant = n_first + n_second
@@ -153,7 +154,12 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> dict[str, Any]:
 
 
 def adjust_holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment of p-values for testing all of them (Holm 1979)."""
+    """Adjust p-values for testing all of them, by Holm's step-down method (Holm 1979).
+
+    Examples:
+        >>> adjust_holm([0.25, 0.125])
+        [0.25, 0.25]
+    """
     order = np.argsort(p_values, kind="stable")
     adjusted = np.empty(len(p_values))
     factors = np.arange(len(p_values), 0, -1)

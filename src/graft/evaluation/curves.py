@@ -6,16 +6,13 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
-from graft.evaluation.metrics import decide, decode_rows, positive_classes
-from graft.evaluation.predictions import score_matrix
+from graft.evaluation.metrics import decode_rows, positive_classes, predict_labels
 
 
 def confusion_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """One row ``actual, predicted`` an image, sorted by key: for DVC's template ``confusion``."""
     rows = rows.sort_values("key")
-    scores, classes = score_matrix(rows)
-    predicted = np.array(classes, dtype=object)[decide(scores)]
-    return pd.DataFrame({"actual": rows["y_true"].to_numpy(), "predicted": predicted})
+    return pd.DataFrame({"actual": rows["y_true"].to_numpy(), "predicted": predict_labels(rows)[0]})
 
 
 def roc_curves(rows: pd.DataFrame) -> pd.DataFrame:

@@ -33,8 +33,8 @@ def evaluate(
 
     Args:
         predictions: frame ``key, split, y_true, seed, y_score.<label>...`` of validation and test.
-        facts: what the training wrote beside them; ``n_seen_train``, ``method`` and ``seeds`` are used
-            here.
+        facts: what the training run wrote beside them; of these ``n_seen_train``, ``method`` and
+            ``seeds`` are used.
         manifest: frame ``key, path, label, split``.
         confidence: of the accuracy's interval, in (0, 1).
         bins: of the expected calibration error, at least 1.
@@ -95,7 +95,7 @@ def check_predictions(
     if problems:
         raise ValueError(
             f"the predictions of method={facts.get('method')} do not match the manifest: "
-            f"{'; '.join(problems)}. Run `dvc repro` to make both anew."
+            f"{'; '.join(problems)}. Run `dvc repro` to make both again."
         )
     return n_seen
 
@@ -127,7 +127,7 @@ def _differing_rows(predictions: pd.DataFrame, manifest: pd.DataFrame) -> list[s
 
 
 def decide(scores: np.ndarray) -> np.ndarray:
-    """The decision rule: the class of the highest score, the first on a tie.
+    """Apply the decision rule: the class of the highest score, the first on a tie.
 
     With two classes it is class 1 from a score of 0.5 on, as for a sigmoid.
 
@@ -136,10 +136,23 @@ def decide(scores: np.ndarray) -> np.ndarray:
 
     Returns:
         (n,) class numbers.
+
+    Examples:
+        >>> decide(np.array([[0.1, 0.6, 0.3], [0.4, 0.4, 0.2]])).tolist()
+        [1, 0]
+        >>> decide(np.array([[0.5, 0.5]])).tolist()
+        [1]
     """
     if scores.shape[1] == 2:
         return np.asarray(scores[:, 1] >= 0.5, dtype=np.intp)
     return np.asarray(scores.argmax(axis=1), dtype=np.intp)
+
+
+def predict_labels(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The (n,) labels predicted for prediction rows, in their order, and the (n,) float64 scores of these."""
+    scores, classes = score_matrix(rows)
+    decided = decide(scores)
+    return np.array(classes, dtype=object)[decided], scores[np.arange(len(scores)), decided]
 
 
 def decode_rows(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -222,15 +235,30 @@ def positive_classes(scores: np.ndarray) -> list[int]:
 
 
 def calibration_error(confidences: np.ndarray, right: np.ndarray, bins: int) -> float:
-    """Expected calibration error of the decided class (Guo et al. 2017, arXiv 1706.04599).
+    """Expected calibration error of the predicted class (Guo et al. 2017, arXiv 1706.04599).
 
     Args:
-        confidences: (n,) scores of the decided classes, in [0, 1].
-        right: (n,) whether the decision was right.
-        bins: number of equal-width bins ((m - 1) / bins, m / bins].
+        confidences: (n,) scores of the predicted classes, in [0, 1].
+        right: (n,) bool, whether the prediction was right.
+        bins: number of equal-width bins, see `calibration_bins`.
 
     Returns:
         The mean over images of their bin's |accuracy - mean confidence|, in [0, 1].
+
+    Examples:
+        >>> calibration_error(np.array([0.75, 1.0]), np.array([False, True]), bins=2)
+        0.375
     """
-    index = np.clip(np.ceil(confidences * bins).astype(np.intp) - 1, 0, bins - 1)
+    index = calibration_bins(confidences, bins)
     return float(np.abs(np.bincount(index, weights=right - confidences)).sum() / len(right))
+
+
+def calibration_bins(confidences: np.ndarray, bins: int) -> np.ndarray:
+    """The (n,) numbers of the bins that confidences fall into; bin m is (m / bins, (m + 1) / bins].
+
+    Examples:
+        >>> calibration_bins(np.array([0.0, 0.5, 0.51, 1.0]), bins=2).tolist()
+        [0, 0, 1, 1]
+    """
+    index: np.ndarray = np.clip(np.ceil(confidences * bins).astype(np.intp) - 1, 0, bins - 1)
+    return index

@@ -1,4 +1,4 @@
-"""A predictions file: what one method said of every validation and test image, and its facts.
+"""A predictions file: the scores that one method gave to every validation and test image, and its facts.
 
 Parquet with the columns ``key, split, y_true`` (str), ``seed`` (int64) and one float32 column
 ``y_score.<label>`` a class, the probabilities in class order; every image once for each seed that
@@ -40,7 +40,7 @@ def write_predictions(
     if scores.shape != (len(rows), len(classes)):
         raise ValueError(f"expected scores of shape {(len(rows), len(classes))}, received {scores.shape}")
     if not np.isfinite(scores).all():
-        raise ValueError("scores are not finite: the training diverged; lower its learning_rate")
+        raise ValueError("scores are not finite: the training run diverged; lower its learning_rate")
     columns = {"key": rows["key"], "split": rows["split"], "y_true": rows["label"]}
     texts = {name: pa.array(values, pa.string()) for name, values in columns.items()}
     numbers = {"seed": pa.array(rows["seed"], pa.int64())}

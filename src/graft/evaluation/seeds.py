@@ -1,12 +1,12 @@
 """Several seeds of a method: their mean and standard deviation, and what differs by more than their noise."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from math import sqrt
-from statistics import mean, stdev, variance
+from statistics import mean, stdev
 from typing import Any
 
-from scipy.stats import t
+from scipy.stats import ttest_ind
 
 
 def summarise_seeds(measured: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
@@ -38,8 +38,8 @@ def summarise_seeds(measured: Mapping[int, Mapping[str, Mapping[str, Any]]]) -> 
     return {**summary, "values": values}
 
 
-def shorten(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The few numbers of a method that DVC's tables show.
+def pick_headline(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Pick the few numbers of a method that DVC's tables show.
 
     Args:
         metrics: what `graft.evaluation.metrics.evaluate` gave.
@@ -57,9 +57,9 @@ def shorten(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def compare_seeds(accuracies: Mapping[str, Sequence[float]], confidence: float) -> list[dict[str, Any]]:
-    """Say for every pair of methods whether their mean accuracies differ by more than the seeds' noise.
+    """Compare the mean accuracies of every pair of methods with the noise of their seeds.
 
-    That is so where Welch's interval of the difference leaves out 0. The intervals hold together at
+    They differ by more where Welch's interval of the difference leaves out 0. The intervals hold together at
     `confidence` (Bonferroni): each is the wider, the more pairs have one.
 
     Args:
@@ -92,18 +92,23 @@ def _compare(first: Sequence[float], second: Sequence[float], confidence: float)
 def welch_interval(first: Sequence[float], second: Sequence[float], confidence: float) -> tuple[float, float]:
     """The interval of the difference of two means whose variances may differ (Welch 1947).
 
-    That of `scipy.stats.ttest_ind(equal_var=False)`, which has none where nothing varies; here it is
-    then the difference itself.
+    Where nothing varies it is the difference itself.
 
     Args:
         first: at least two numbers.
         second: at least two numbers.
         confidence: in (0, 1).
+
+    Examples:
+        >>> low, high = welch_interval([0.79, 0.80, 0.81], [0.88, 0.91, 0.91], 0.95)
+        >>> print(f"{low:.3f} {high:.3f}")
+        -0.135 -0.065
     """
-    difference = mean(first) - mean(second)
-    a, b = variance(first) / len(first), variance(second) / len(second)
-    if a + b == 0:
+    if len(set(first)) == len(set(second)) == 1:
+        difference = mean(first) - mean(second)
         return difference, difference
-    freedom = (a + b) ** 2 / (a**2 / (len(first) - 1) + b**2 / (len(second) - 1))
-    low, high = t.interval(confidence, freedom, loc=difference, scale=sqrt(a + b))
+    with warnings.catch_warnings():
+        # SciPy warns of numbers that are nearly equal, as those of one of the two may be.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        low, high = ttest_ind(first, second, equal_var=False).confidence_interval(confidence)
     return float(low), float(high)

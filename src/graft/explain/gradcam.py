@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of an image speak for a model's answer (Selvaraju et al., arXiv 1610.02391)."""
+"""Grad-CAM: the places of an image that speak for a class (Selvaraju et al., arXiv 1610.02391)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,35 +20,35 @@ CONVOLUTIONS = (
 
 
 class Explanation(NamedTuple):
-    """Where a model looks that answers a class to an image.
+    """Where a model looks for a class in an image.
 
     Attributes:
         heat: (h, w) float32 in [0, 1], of the size of the feature map, over the whole image; its maximum
             is 1, or all of it is 0 where no place speaks for the class.
-        answer: the number of the class.
+        number: of the class.
         score: the probability that the model gives it.
     """
 
     heat: np.ndarray
-    answer: int
+    number: int
     score: float
 
 
 def gradcam(
-    model: keras.Model, images: np.ndarray, answers: Sequence[int] | None = None
+    model: keras.Model, images: np.ndarray, numbers: Sequence[int] | None = None
 ) -> list[Explanation]:
-    """Explain answers of a model to images of one size.
+    """Explain what a model predicts for images of one size.
 
     The heat is ReLU(sum over k of alpha_k A_k), divided by its maximum. A is the output of
     `feature_layer`, k its channels, and alpha_k the mean over all places of the derivative of the
-    answer's score by A_k. That score is the one before the softmax, whose own derivative fades where
+    class's score by A_k. That score is the one before the softmax, whose own derivative fades where
     the model is sure; for class 1 of a sigmoid the one before it, and for class 0 minus that.
 
     Args:
         model: from (n, H, W, channels) images to a sigmoid or a softmax in a dense layer; it may hold
             other models, to any depth. It stays as it was, and computes in inference mode.
         images: (n, H, W, channels) in [0, 255], or what else the model takes; they go through it at once.
-        answers: the number of the class to explain, for each image; None: what the model answers.
+        numbers: of the class to explain, for each image; None: the class that the model predicts.
 
     Raises:
         ValueError: if the model has no convolution, or does not end in a dense layer.
@@ -62,13 +62,13 @@ def gradcam(
         _followed(last, tape) as last_calls,
     ):
         scores = class_scores(model(images, training=False).numpy())
-        numbers = decide(scores) if answers is None else answers
+        chosen = decide(scores) if numbers is None else numbers
         before = last_calls[-1].inputs @ last.kernel  # without the bias, which has no part in the derivative
         both = tf.concat([-before, before], 1) if before.shape[1] == 1 else before
-        targets = tf.gather(both, numbers, axis=1, batch_dims=1)
+        targets = tf.gather(both, chosen, axis=1, batch_dims=1)
     maps = maps_calls[-1].output
     gradients = tape.gradient(targets, maps)  # of each image alone: no score depends on another's maps
-    rows = zip(maps.numpy(), gradients.numpy(), numbers, scores, strict=True)
+    rows = zip(maps.numpy(), gradients.numpy(), chosen, scores, strict=True)
     return [
         Explanation(_heat(of_image, gradient), int(number), float(probabilities[number]))
         for of_image, gradient, number, probabilities in rows
@@ -130,7 +130,7 @@ class _Call(NamedTuple):
 
 @contextmanager
 def _followed(layer: keras.layers.Layer, tape: tf.GradientTape) -> Iterator[list[_Call]]:
-    """The calls of a layer while it is open; the tape records what is computed from their outputs.
+    """Collect the calls of a layer while it is open; the tape records what is computed from their outputs.
 
     So nothing is recorded of what comes before the layer, and a layer is found however deep in other
     models it lies, of which none is rebuilt.

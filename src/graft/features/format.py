@@ -11,14 +11,27 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from graft.data.sharding import write_table
 from graft.utils.memory import allocate
 
+FORMAT = 2  # of what a fingerprint names: 2 draws each operation of a view from a stream of its own
 ROW_GROUP_SIZE = 64
 Row = tuple[str, int]
+
+
+def plain_rows(manifest: pd.DataFrame) -> list[Row]:
+    """List the (key, 0) of every image, sorted: the rows of `data/features`."""
+    return [(key, 0) for key in sorted(manifest["key"])]
+
+
+def view_rows(manifest: pd.DataFrame, views: int) -> list[Row]:
+    """List the (key, view) of every training image and each view from 1 to `views`: those of `data/views`."""
+    train = sorted(manifest.loc[manifest["split"] == "train", "key"])
+    return [(key, view) for key in train for view in range(1, views + 1)]
 
 
 def write_features(
@@ -48,10 +61,13 @@ def write_features(
 
 
 def to_float16(features: np.ndarray) -> np.ndarray:
-    """Features as the cache holds them.
+    """Round features to what the cache holds.
 
     Raises:
         ValueError: if a value is not finite or exceeds float16 (65,504).
+
+    >>> to_float16(np.array([0.1, 2.0], np.float32))
+    array([0.1, 2. ], dtype=float16)
     """
     with np.errstate(over="ignore"):
         rounded = features.astype(np.float16)
@@ -64,42 +80,42 @@ def to_float16(features: np.ndarray) -> np.ndarray:
 
 
 def read_rows(path: Path | BinaryIO) -> list[Row]:
-    """The (key, view) of each row, without reading a feature."""
+    """Read the (key, view) of each row, and no feature."""
     with pq.ParquetFile(path) as file:
         table = file.read(["key", "view"], use_threads=False)
     return list(zip(table["key"].to_pylist(), table["view"].to_pylist(), strict=True))
 
 
 def read_metadata(path: Path | BinaryIO) -> dict[str, Any]:
-    """Shape (channels first), dtype, layout and fingerprint of a shard."""
+    """Read shape (channels first), dtype, layout and fingerprint of a shard."""
     metadata = pq.read_schema(path).metadata
     return {name: json.loads(metadata[name.encode()]) for name in ("shape", "dtype", "layout", "fingerprint")}
 
 
 def read_features(path: Path | BinaryIO) -> tuple[list[Row], np.ndarray]:
-    """The rows of a shard, and their features as (n, h, w, c) or (n, c) float16."""
+    """Read the rows of a shard, and their features as (n, h, w, c) or (n, c) float16."""
     return _parse(pq.read_table(path))
 
 
 def shard_files(folder: Path) -> list[Path]:
-    """The shards of a folder in order.
+    """List the shards of a folder in order.
 
     Raises:
         FileNotFoundError: if there is none.
     """
     files = sorted(folder.glob("*.parquet"))
     if not files:
-        raise FileNotFoundError(
-            f"no features in {folder}: expected *.parquet; run `dvc repro extract_features`"
-        )
+        raise FileNotFoundError(f"no features in {folder}: expected *.parquet; run `dvc repro`")
     return files
 
 
-def load_features(folder: Path, rows: Iterable[Row], memory_limit: float, scratch: Path) -> np.ndarray:
+def load_features(
+    folders: Sequence[Path], rows: Iterable[Row], memory_limit: float, scratch: Path
+) -> np.ndarray:
     """Decode features into one array, in the order of `rows`.
 
     Args:
-        folder: shards.
+        folders: of shards, such as `data/features` and `data/views`.
         rows: the (key, view) wanted.
         memory_limit: GB; a larger array is memory-mapped.
         scratch: the ``.npy`` file to map, overwritten; it can always be rebuilt.
@@ -110,7 +126,7 @@ def load_features(folder: Path, rows: Iterable[Row], memory_limit: float, scratc
     Raises:
         KeyError: if a row is in no shard.
     """
-    files = shard_files(folder)
+    files = [file for folder in folders for file in shard_files(folder)]
     position = {row: i for i, row in enumerate(rows)}
     shape = tuple(read_metadata(files[0])["shape"])
     full = (len(position), *shape[1:], shape[0]) if len(shape) == 3 else (len(position), *shape)
@@ -123,8 +139,9 @@ def load_features(folder: Path, rows: Iterable[Row], memory_limit: float, scratc
             array[target] = features[source]
         missing.difference_update(found)
     if missing:
+        places = " or ".join(map(str, folders))
         raise KeyError(
-            f"{len(missing)} rows are not in {folder}, such as key, view = {min(missing)}: run `dvc repro`"
+            f"{len(missing)} rows are not in {places}, such as key, view = {min(missing)}: run `dvc repro`"
         )
     return array
 

@@ -11,16 +11,13 @@ from pathlib import Path
 
 import pyarrow as pa
 from dvc.api import DVCFileSystem
-from dvc.repo import Repo
-from dvc.scm import resolve_rev
 
 from graft.features.format import ROW_GROUP_SIZE, Row, read_features, read_metadata, read_rows
-from graft.features.store import FeatureStore, plain_fingerprint
+from graft.features.store import FeatureStore
+from graft.utils.git import GitError, git
 
-FEATURES = "data/features"
 
-
-def copy_from_head(repo: Path, rows: Iterable[Row], store: FeatureStore) -> None:
+def copy_from_head(repo: Path, folder: Path, rows: Iterable[Row], store: FeatureStore) -> None:
     """Copy rows from the features that HEAD tracks to the store, as far as they are there.
 
     In a merge, what is still missing then comes from the features of the branches merged.
@@ -29,17 +26,17 @@ def copy_from_head(repo: Path, rows: Iterable[Row], store: FeatureStore) -> None
     reported in one line a revision and costs no more than embedding the rows again.
 
     Args:
-        repo: root of the Git and DVC repository.
+        repo: root of the DVC repository, which is in a Git repository.
+        folder: of the features, in it.
         rows: (key, view) that the store misses.
-        store: of those features only those with the store's fingerprint are copied; another
-            augmentation still leaves the plain ones.
+        store: of those features only those with the store's fingerprint are copied.
     """
     rows = list(rows)
     for revision in ("HEAD", *_merged(repo)):
         wanted = set(store.missing(rows))
         try:
             if wanted:
-                _copy_revision(repo, revision, wanted, store)
+                _copy_revision(repo, revision, folder, wanted, store)
         except Exception as error:  # of Git, of DVC, of any kind of remote
             reason = " ".join(str(error).split())
             print(
@@ -48,20 +45,40 @@ def copy_from_head(repo: Path, rows: Iterable[Row], store: FeatureStore) -> None
             )
 
 
+def open_revision(repo: Path, revision: str | None) -> tuple[DVCFileSystem, str]:
+    """Open the files of a commit, or of the work tree (None).
+
+    Args:
+        repo: root of the DVC repository, which may be a sub-directory of a Git repository.
+        revision: any name that Git knows.
+
+    Returns:
+        The files that Git and DVC track, and what their paths begin with. DVC roots those of a commit at
+        the top of the Git repository, and those of the work tree at `repo`.
+
+    Raises:
+        GitError: if there is no Git repository, and a revision is asked for.
+    """
+    if revision is None:
+        return DVCFileSystem(str(repo)), ""
+    prefix = git(repo, "rev-parse", "--show-prefix").strip()
+    return DVCFileSystem(str(repo), rev=revision, subrepos=True), prefix
+
+
 def _merged(repo: Path) -> list[str]:
-    """The other side of a merge that is not committed yet, and the parents of HEAD where it is a merge."""
+    """List the other side of a merge that is not committed yet, and HEAD's parents where it is a merge."""
     merged: list[str] = []
-    with suppress(Exception), Repo(str(repo)) as opened:  # what is wrong with HEAD is reported there
-        parents = opened.scm.resolve_commit("HEAD").parents
+    with suppress(GitError):  # what is wrong with HEAD is reported there
+        parents = git(repo, "rev-parse", "HEAD^@").split()
         merged = [f"HEAD^{i + 1}" for i in range(len(parents)) if len(parents) > 1]
-        resolve_rev(opened.scm, "MERGE_HEAD")  # raises where there is none
+        git(repo, "rev-parse", "--verify", "MERGE_HEAD")  # fails where there is none
         merged.insert(0, "MERGE_HEAD")
     return merged
 
 
-def _copy_revision(repo: Path, revision: str, wanted: set[Row], store: FeatureStore) -> None:
-    files = DVCFileSystem(str(repo), rev=revision)
-    for shard in sorted(files.find(FEATURES)):
+def _copy_revision(repo: Path, revision: str, folder: Path, wanted: set[Row], store: FeatureStore) -> None:
+    files, prefix = open_revision(repo, revision)
+    for shard in sorted(files.find(prefix + folder.as_posix())):
         try:
             _copy_shard(files, shard, wanted, store)
         except pa.ArrowInvalid as error:
@@ -75,11 +92,9 @@ def _copy_revision(repo: Path, revision: str, wanted: set[Row], store: FeatureSt
 
 def _copy_shard(files: DVCFileSystem, shard: str, wanted: set[Row], store: FeatureStore) -> None:
     with files.open(shard) as file:
-        fingerprint = read_metadata(file)["fingerprint"]
-        plain = plain_fingerprint(fingerprint) == plain_fingerprint(store.fingerprint)
-        usable = {False: plain, True: fingerprint == store.fingerprint}
-        found = enumerate(read_rows(file) if plain else ())
-        chosen = [(i, row) for i, row in found if row in wanted and usable[row[1] > 0]]
+        if read_metadata(file)["fingerprint"] != store.fingerprint:
+            return
+        chosen = [(i, row) for i, row in enumerate(read_rows(file)) if row in wanted]
     if not chosen:
         return
     data = files.cat_file(shard)
@@ -87,8 +102,6 @@ def _copy_shard(files: DVCFileSystem, shard: str, wanted: set[Row], store: Featu
     if md5 != expected:
         raise pa.ArrowInvalid(f"expected md5 {expected}, received {md5}")
     features = read_features(BytesIO(data))[1]
-    for augmented in (False, True):
-        part = [(i, row) for i, row in chosen if (row[1] > 0) == augmented]
-        for start in range(0, len(part), ROW_GROUP_SIZE):
-            positions, rows = zip(*part[start : start + ROW_GROUP_SIZE], strict=True)
-            store.put(rows, features[list(positions)])
+    for start in range(0, len(chosen), ROW_GROUP_SIZE):
+        positions, rows = zip(*chosen[start : start + ROW_GROUP_SIZE], strict=True)
+        store.put(rows, features[list(positions)])

@@ -1,4 +1,4 @@
-"""What of the store nobody needs: the entries whose images are in no manifest of a branch or tag."""
+"""Garbage collection: the store's entries whose images are in no manifest of a branch or tag."""
 
 import csv
 from collections import defaultdict
@@ -9,14 +9,14 @@ from io import StringIO
 from pathlib import Path
 from time import time
 
-from dvc.api import DVCFileSystem
-from dvc.repo import Repo
-from dvc.scm import RevError, resolve_rev
-
+from graft.config.paths import MANIFEST
+from graft.features.from_commits import open_revision
 from graft.features.inventory import Cached, CachedFile
+from graft.utils.git import GitError, git
 
-MANIFEST = "data/manifest.csv"
-NAMESPACES = ("refs/heads/", "refs/remotes/", "refs/tags/")
+# Short name, and commit: of an annotated tag what it names.
+REFS = ["--format=%(refname:lstrip=2) %(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"]
+REFS += ["refs/heads", "refs/remotes", "refs/tags"]
 LEFTOVER_SECONDS = 3600
 
 
@@ -26,7 +26,7 @@ class Needed:
 
     Attributes:
         keys: of all manifests.
-        revisions: names of the revisions asked; those without a manifest need nothing.
+        revisions: their names; those without a manifest need nothing.
         unreadable: revision -> why its manifest, which it tracks, could not be read.
     """
 
@@ -42,11 +42,14 @@ def needed_images(repo: Path) -> Needed:
     and commits with one manifest, are read once.
 
     Args:
-        repo: root of the Git and DVC repository.
+        repo: root of the DVC repository, which is in a Git repository.
 
     Raises:
-        dvc.exceptions.DvcException: if it is none.
+        GitError: if there is no Git repository.
+        FileNotFoundError: if there is no DVC repository.
     """
+    if not (repo / ".dvc").is_dir():
+        raise FileNotFoundError("it has no folder .dvc")
     needed = Needed()
     seen: set[str] = set()
     for commit, names in _revisions(repo).items():
@@ -60,30 +63,29 @@ def needed_images(repo: Path) -> Needed:
 
 
 def _revisions(repo: Path) -> dict[str | None, list[str]]:
-    """The work tree (None), and each commit with the names that lead to it."""
+    """Map the work tree (None) and each commit to the names that lead to it."""
     names: dict[str | None, list[str]] = defaultdict(list, {None: ["work tree"]})
-    with Repo(str(repo)) as opened:
-        refs = sorted(ref for ref in opened.scm.iter_refs() if ref.startswith(NAMESPACES))
-        for ref in ["HEAD", *refs] if opened.scm.get_ref("HEAD") else refs:
-            try:
-                commit = resolve_rev(opened.scm, ref)
-            except RevError:
-                commit = ref  # of no commit: it will prove unreadable
-            names[commit].append(ref.split("/", 2)[-1])
+    listed = git(repo, "for-each-ref", *REFS).splitlines()
+    with suppress(GitError):  # no commit yet
+        listed.insert(0, f"HEAD {git(repo, 'rev-parse', '--verify', 'HEAD').strip()}")
+    for line in listed:
+        name, commit = line.split(" ")
+        names[commit].append(name)
     return names
 
 
 def _images(repo: Path, commit: str | None, seen: set[str]) -> set[str]:
-    """The keys of a revision's manifest; none if it has no manifest, or one that is among `seen`."""
-    files = DVCFileSystem(str(repo), rev=commit)
+    """Read the keys of a revision's manifest; none if it has no manifest, or one that is among `seen`."""
+    files, prefix = open_revision(repo, commit)
+    path = prefix + MANIFEST.as_posix()
     try:
-        info = files.info(MANIFEST)
+        info = files.info(path)
     except FileNotFoundError:
         return set()
     md5 = info.get("md5")
     if md5 in seen or (md5 is None and "fs_info" not in info):  # the latter: in dvc.yaml, but never made
         return set()
-    rows = csv.DictReader(StringIO(files.read_text(MANIFEST, encoding="utf-8"), newline=""))
+    rows = csv.DictReader(StringIO(files.read_text(path, encoding="utf-8"), newline=""))
     keys = {row["key"] for row in rows}
     if md5:
         seen.add(md5)
@@ -91,7 +93,7 @@ def _images(repo: Path, commit: str | None, seen: set[str]) -> set[str]:
 
 
 def unneeded(store: Sequence[Cached], keys: set[str]) -> list[Cached]:
-    """The entries of each fingerprint that hold no image of `keys`, or are damaged."""
+    """Select the entries of each fingerprint that hold no image of `keys`, or are damaged."""
     folders = [
         Cached(cached.folder, [file for file in cached.files if keys.isdisjoint(key for key, _ in file.rows)])
         for cached in store
@@ -100,7 +102,7 @@ def unneeded(store: Sequence[Cached], keys: set[str]) -> list[Cached]:
 
 
 def leftovers(root: Path) -> list[CachedFile]:
-    """Temporary files of killed runs: a living one would not leave its file unchanged for an hour."""
+    """List the temporary files of killed runs: a living one does not leave its file unchanged for an hour."""
     files = []
     for file in sorted(root.glob("*/*.tmp")):
         with suppress(FileNotFoundError):  # a process at work has just renamed it

@@ -1,6 +1,6 @@
-"""What is cached: the entries of the store and the shards of `data/features`, without TensorFlow."""
+"""The inventory of the cache, entries of the store and shards, and its problems; without TensorFlow."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,14 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from graft.features.format import Row, read_metadata, read_rows
-from graft.features.store import fingerprint_id, sha256_of
+from graft.features.store import digest, fingerprint_id
 
 HOW = ("fill_mode", "interpolation")  # of an augmentation: not worth a word in a table
 
 
 @dataclass(frozen=True)
 class CachedFile:
-    """A Parquet file of features: an entry of the store, or a shard of `data/features`.
+    """A Parquet file of features: an entry of the store, or a shard of `data/features` or `data/views`.
 
     ``rows`` is empty where the file is damaged.
     """
@@ -41,7 +41,7 @@ class Cached:
 
     @property
     def damaged(self) -> list[CachedFile]:
-        """The files that cannot be used: not Parquet any more, or in the store not what they are named."""
+        """The files that cannot be used: not Parquet, or in the store not what they are named."""
         return [file for file in self.files if not file.rows]
 
     @cached_property
@@ -50,7 +50,7 @@ class Cached:
         return next((read_metadata(file.path) for file in self.files if file.rows), {})
 
     def summary(self) -> dict[str, Any]:
-        """What `graft features info --json` prints of a folder.
+        """Summarise a folder, as `graft features info --json` prints it.
 
         Returns:
             ``folder``; ``id`` and ``fingerprint`` (None if no file is sound); ``files`` and how many of them
@@ -90,14 +90,14 @@ def read_store(root: Path) -> list[Cached]:
 
 
 def read_shards(folder: Path) -> Cached:
-    """Read the rows of the shards of `data/features`, which need not exist."""
+    """Read the rows of the shards of `data/features` or `data/views`, which need not exist."""
     return Cached(folder, _read_files(folder, verify=False))
 
 
 def _read_files(folder: Path, verify: bool) -> list[CachedFile]:
     def read(path: Path) -> CachedFile:
         try:
-            sound = not verify or sha256_of(path) == path.stem
+            sound = not verify or digest(path) == path.stem
             rows = read_rows(path) if sound else []
         except (pa.ArrowException, OSError, KeyError):
             rows = []
@@ -108,7 +108,7 @@ def _read_files(folder: Path, verify: bool) -> list[CachedFile]:
 
 
 def build_table(summaries: Sequence[tuple[str, dict[str, Any]]]) -> Table:
-    """The table of `graft features info`: one row a (place, summary); 80 columns are enough."""
+    """Build the table of `graft features info`: one row a (place, summary); 80 columns are enough."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("place", no_wrap=True)
     table.add_column("features of")
@@ -123,17 +123,60 @@ def build_table(summaries: Sequence[tuple[str, dict[str, Any]]]) -> Table:
 
 
 def _describe(summary: dict[str, Any]) -> str:
-    """A fingerprint in a line: backbone, weights, precision, and what the augmentation does."""
+    """Describe a fingerprint in a line: backbone, weights, precision, and what the augmentation does."""
     damaged = [f"{summary['damaged']} of {summary['files']} files damaged"] if summary["damaged"] else []
     fingerprint = summary["fingerprint"]
     if fingerprint is None:
         return damaged[0]
     pooling = "" if fingerprint["pooling"] == "none" else f" {fingerprint['pooling']}"
     backbone = f"{fingerprint['application']} {fingerprint['layer']}{pooling} {fingerprint['image_size']} px"
-    spec = fingerprint["augmentation"] or {"plain": ""}
-    done = [
-        f"{name} {value}".strip()
-        for name, value in spec.items()
-        if name not in HOW and value not in (0, "none")
-    ]
+    spec = fingerprint.get("augmentation", {"plain": ""})
+    done = [f"{name} {value}".strip() for name, value in spec.items() if name not in HOW]
     return ", ".join([backbone, fingerprint["weights"], fingerprint["precision"], *done, *damaged])
+
+
+def recorded_md5s(repo: Path, folder: str) -> dict[str, str]:
+    """Read the md5 of each file of a folder that DVC tracks: dvc.lock names their list, a cache holds it.
+
+    Args:
+        repo: root of the DVC repository.
+        folder: path in it.
+
+    Raises:
+        Exception: of DVC or of any kind of remote, if the list is not to be had.
+    """
+    from dvc.api import DVCFileSystem  # not at the top: `graft features info` does without
+
+    files = DVCFileSystem(str(repo)).ls(folder, detail=True, dvc_only=True)
+    return {Path(file["name"]).name: file["dvc_info"]["md5"] for file in files}
+
+
+def check_md5s(folder: Path, recorded: dict[str, str]) -> list[str]:
+    """Compare the files of a folder with their recorded md5s; a sentence for each that differs."""
+    present = {file.name: digest(file, "md5") for file in folder.glob("*")}
+    both = present.keys() & recorded.keys()
+    wrong = {
+        "missing, though DVC recorded it": recorded.keys() - both,
+        "not among the files that DVC recorded": present.keys() - both,
+        "its md5 is not the one that DVC recorded": {
+            name for name in both if present[name] != recorded[name]
+        },
+    }
+    return [f"{folder.name}/{name}: {what}" for what, names in wrong.items() for name in sorted(names)]
+
+
+def check_rows(shards: Cached, wanted: Collection[Row]) -> list[str]:
+    """Compare the rows of shards, as `read_shards` returned them, with those that a manifest asks for.
+
+    Returns:
+        A sentence for each shard that is not readable, for missing rows, and for rows too many.
+    """
+    present = {row for file in shards.files for row in file.rows}
+    name = shards.folder.name
+    problems = [f"{name}/{file.path.name}: not a Parquet file of features" for file in shards.damaged]
+    problems += _explain(set(wanted) - present, f"that the manifest asks for are not in {name}")
+    return problems + _explain(present - set(wanted), f"of {name} are not asked for by the manifest")
+
+
+def _explain(rows: Collection[Row], what: str) -> list[str]:
+    return [f"{len(rows):,} rows {what}, such as key, view = {min(rows)}"] if rows else []

@@ -1,32 +1,25 @@
-"""Embed some rows of `data/features` again and compare: finds another machine's drift, and changed values.
+"""Embed some cached rows again and compare: finds another machine's drift, and changed values.
 
 Differences are relative to the largest absolute value of a row's feature: the error of a sum goes with
 the size of its terms, so that a value near zero may be off by many times itself.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
 
-from graft.config.features import Augmentation
-from graft.data.augmentation import augment
 from graft.data.images import load_pixels
-from graft.features.format import Row, load_features, read_metadata, read_rows, shard_files
+from graft.features.extraction import Embedding
+from graft.features.format import Row, load_features, read_metadata, read_rows
 from graft.models.backbones import make_embedder
 
 ROWS_AT_ONCE = 256
 SMALLEST_SCALE = 2.0**-14  # below, float16 is not relative any more
 VERSIONS = ("keras", "tensorflow")  # what another version changes is drift: measured, not refused
 TOLERANCES = {"float32": 2.0**-10, "bfloat16": 2.0**-5}
-
-
-class FingerprintError(ValueError):
-    """The features were made with other parameters than these."""
 
 
 @dataclass(frozen=True)
@@ -53,47 +46,55 @@ class Drift:
         return [(row, value) for row, value in self.differences if value > self.tolerance]
 
 
-def measure_drift(
-    images: Path, features: Path, backbone: keras.Model, fingerprint: dict[str, Any], n: int, seed: int
-) -> Drift:
+def measure_drift(images: Path, features: Mapping[Path, Embedding], n: int, seed: int) -> Drift:
     """Embed some rows again, half of them augmented views, and compare.
 
     Args:
         images: `data/images`.
-        features: `data/features`.
-        backbone: from float32 pixels in [0, 255] to features.
-        fingerprint: what `make_fingerprint` says of that backbone.
+        features: `data/features` and `data/views`, which may have no rows -> what gives them now.
         n: how many rows, at least 1.
         seed: of their choice.
 
     Raises:
-        FingerprintError: if the features carry another fingerprint; versions apart.
+        ValueError: if a folder carries another fingerprint; versions apart.
     """
-    files = shard_files(features)
-    made_with = read_metadata(files[0])["fingerprint"]
-    others = _differing(made_with, fingerprint)
+    files = {folder: sorted(folder.glob("*.parquet")) for folder in features}
+    differing = {
+        folder: _differing(folder, files[folder][0], embedding)
+        for folder, embedding in features.items()
+        if files[folder]
+    }
+    versions = {key: value for others in differing.values() for key, value in others.items()}
+    folder_of = {row: folder for folder in files for file in files[folder] for row in read_rows(file)}
+    chosen = choose_rows(list(folder_of), n, seed)
+    differences: list[tuple[Row, float]] = []
+    for folder, embedding in features.items():
+        rows = [row for row in chosen if folder_of[row] == folder]
+        embed = make_embedder(embedding.model, embedding.row.batch_size)
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[start : start + ROWS_AT_ONCE]
+            cached = load_features([folder], some, math.inf, Path())
+            pixels = load_pixels(images, [key for key, _ in some], embedding.row.image_size)
+            fresh = embed(embedding.augment(pixels, some))
+            differences += zip(some, _relative(cached.astype(np.float32), fresh), strict=True)
+    differences.sort(key=lambda difference: -difference[1])
+    precision = next(iter(features.values())).precision
+    return Drift(differences, TOLERANCES[precision], versions)
+
+
+def _differing(folder: Path, shard: Path, embedding: Embedding) -> dict[str, str]:
+    """Find which versions differ between those that made a folder's features and those here."""
+    made_with, now = read_metadata(shard)["fingerprint"], embedding.fingerprint
+    pairs = {key: (made_with.get(key), now.get(key)) for key in sorted(made_with.keys() | now.keys())}
+    others = {key: f"{before}, now {after}" for key, (before, after) in pairs.items() if before != after}
     versions = {key: others.pop(key) for key in VERSIONS if key in others}
     if others:
         found = "".join(f"\n  {key}: {values}" for key, values in others.items())
-        raise FingerprintError(
-            f"{features.as_posix()} was made with another fingerprint than params.yaml gives now:{found}\n"
-            "run `dvc repro extract_features` first, or go back to those parameters"
+        raise ValueError(
+            f"{folder.as_posix()} was made with another fingerprint than params.yaml gives now:{found}\n"
+            "run `dvc repro` first, or go back to those parameters"
         )
-    rows = choose_rows([row for file in files for row in read_rows(file)], n, seed)
-    embed = make_embedder(backbone, fingerprint["batch_size"])
-    differences: list[tuple[Row, float]] = []
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        chosen = rows[start : start + ROWS_AT_ONCE]
-        cached = load_features(features, chosen, math.inf, Path())
-        fresh = embed(_pixels(images, chosen, fingerprint))
-        differences += zip(chosen, _relative(cached.astype(np.float32), fresh), strict=True)
-    differences.sort(key=lambda difference: -difference[1])
-    return Drift(differences, TOLERANCES[fingerprint["precision"]], versions)
-
-
-def _differing(made_with: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
-    pairs = {key: (made_with.get(key), now.get(key)) for key in sorted(made_with.keys() | now.keys())}
-    return {key: f"{before}, now {after}" for key, (before, after) in pairs.items() if before != after}
+    return versions
 
 
 def choose_rows(rows: Sequence[Row], n: int, seed: int) -> list[Row]:
@@ -104,17 +105,6 @@ def choose_rows(rows: Sequence[Row], n: int, seed: int) -> list[Row]:
     rng = np.random.default_rng(seed)
     chosen = [(rng.permutation(len(plain))[:n_plain], plain), (rng.permutation(len(views))[:n_views], views)]
     return sorted(kind[i] for places, kind in chosen for i in places)
-
-
-def _pixels(images: Path, rows: Sequence[Row], fingerprint: dict[str, Any]) -> np.ndarray:
-    pixels = load_pixels(images, [key for key, _ in rows], fingerprint["image_size"]).astype(np.float32)
-    augmented = [i for i, (_, view) in enumerate(rows) if view > 0]
-    if augmented:
-        keys, views = zip(*(rows[i] for i in augmented), strict=True)
-        pixels[augmented] = augment(
-            pixels[augmented], keys, views, Augmentation(**fingerprint["augmentation"])
-        )
-    return pixels
 
 
 def _relative(cached: np.ndarray, fresh: np.ndarray) -> list[float]:

@@ -21,23 +21,22 @@ from graft.features.format import Row, read_features, read_rows, write_features
 
 
 def fingerprint_id(fingerprint: dict[str, Any]) -> str:
-    """sha256 of a fingerprint's canonical JSON: the name of its folder in the store."""
+    """Compute the sha256 of a fingerprint's canonical JSON: the name of its folder in the store.
+
+    >>> fingerprint_id({"layer": "x", "precision": "float32"})[:12]
+    '95939f6e3569'
+    """
     return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
 
 
-def plain_fingerprint(fingerprint: dict[str, Any]) -> dict[str, Any]:
-    """The fingerprint of the plain images (view 0), which do not depend on the augmentation."""
-    return {**fingerprint, "augmentation": None}
-
-
-def sha256_of(path: Path) -> str:
-    """sha256 of a file in hexadecimal: what an entry's name has to be."""
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """Compute a file's digest in hexadecimal: the sha256 of an entry has to be its name."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 class FeatureStore:
-    """The features of one fingerprint; those of the plain images are shared by all augmentations."""
+    """The features of one fingerprint."""
 
     def __init__(self, root: Path, fingerprint: dict[str, Any]) -> None:
         """Open a store, or begin one, and verify every entry's checksum.
@@ -53,42 +52,38 @@ class FeatureStore:
             OSError: if the store cannot be written.
         """
         self.fingerprint = fingerprint
-        self._fingerprints = plain_fingerprint(fingerprint), fingerprint
-        self._folders = [root / fingerprint_id(each) for each in self._fingerprints]
+        self._folder = root / fingerprint_id(fingerprint)
         self._where: dict[Row, tuple[Path, int]] = {}
-        for folder, each in zip(self._folders, self._fingerprints, strict=True):
-            folder.mkdir(parents=True, exist_ok=True)
-            with _new_file(folder) as file:
-                file.write_text(json.dumps(each, sort_keys=True, indent=2) + "\n")
-                file.replace(folder / "fingerprint.json")
-            for entry in sorted(folder.glob("*.parquet")):
-                self._index(entry)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with _new_file(self._folder) as file:
+            file.write_text(json.dumps(fingerprint, sort_keys=True, indent=2) + "\n")
+            file.replace(self._folder / "fingerprint.json")
+        for entry in sorted(self._folder.glob("*.parquet")):
+            self._index(entry)
 
     def missing(self, rows: Iterable[Row]) -> list[Row]:
-        """The (key, view) rows that are not in the store, in the order given."""
+        """List the (key, view) rows that are not in the store, in the order given."""
         return [row for row in rows if row not in self._where]
 
     def put(self, rows: Sequence[Row], features: np.ndarray) -> None:
         """Add a finished batch.
 
         Args:
-            rows: (key, view), either all plain (view 0) or all augmented.
+            rows: (key, view).
             features: (len(rows), ...) float16.
 
         Raises:
             OSError: if the entry cannot be written; the store is then as it was.
         """
-        augmented = rows[0][1] > 0
-        folder = self._folders[augmented]
-        with _new_file(folder) as file:
-            write_features(file, rows, features, self._fingerprints[augmented])
+        with _new_file(self._folder) as file:
+            write_features(file, rows, features, self.fingerprint)
             with file.open("rb") as written:
                 os.fsync(written.fileno())
-            entry = file.replace(folder / f"{sha256_of(file)}.parquet")
+            entry = file.replace(self._folder / f"{digest(file)}.parquet")
         self._where.update({row: (entry, i) for i, row in enumerate(rows)})
 
     def get(self, rows: Sequence[Row]) -> np.ndarray:
-        """The (len(rows), ...) float16 features of rows that are in the store."""
+        """Read the (len(rows), ...) float16 features of rows that are in the store."""
         wanted = defaultdict(list)
         for i, row in enumerate(rows):
             entry, position = self._where[row]
@@ -98,7 +93,7 @@ class FeatureStore:
         return np.concatenate(list(parts.values()))[order]
 
     def _index(self, entry: Path) -> None:
-        if sha256_of(entry) != entry.stem:
+        if digest(entry) != entry.stem:
             print(f"feature store: {entry.name} is damaged (checksum differs); its images are embedded again")
             return
         self._where.update({row: (entry, i) for i, row in enumerate(read_rows(entry))})

@@ -8,13 +8,15 @@ import numpy as np
 from graft.config.features import backbone_facts
 from graft.config.training import CachedMethod
 from graft.data.augmentation import augment_features
+from graft.data.manifest import class_names
 from graft.features.format import load_features
 from graft.methods.head_training import head_trainer
 from graft.methods.outcome import Outcome, Stopwatch, Trained, predict, train_with_seeds
 from graft.methods.run import Run
 from graft.models.serialization import deployable, load_frozen
-from graft.training.splits import SCORED, arrays_by_split, rows_by_split
-from graft.training.tracking import Log
+from graft.training.fit import TrainingData
+from graft.training.splits import SCORED, arrays_by_split, class_numbers, rows_by_split
+from graft.training.tracking import Curve
 
 
 def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, views: int) -> Outcome:
@@ -25,7 +27,7 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
     Args:
         block: head, training and the augmentation of features, which is drawn again for every epoch.
         params: ``backbone``, ``weights``, ``memory_limit`` (GB) and ``seeds`` of weights, dropout and order.
-        run: its features hold the views of the training images.
+        run: its views hold those of the training images.
         views: the number of views of each training image; 0: train on the plain images.
     """
     watch = Stopwatch()
@@ -34,7 +36,8 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
     scored = [(key, 0) for split in SCORED for key in rows[split]["key"]]
     keys = list(rows["train"]["key"])
     train = [(key, view) for view in range(views + 1) for key in keys]
-    array = load_features(run.features, scored + train, params.memory_limit, run.temporary / "features.npy")
+    folders = [run.features, run.views] if views else [run.features]
+    array = load_features(folders, scored + train, params.memory_limit, run.temporary / "features.npy")
 
     def inputs(epoch: int, chosen: np.ndarray) -> np.ndarray:
         view = 1 + epoch % views if views else 0
@@ -43,10 +46,12 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
         return augment_features(cached, [keys[i] for i in chosen], draws, block.feature_augmentation)
 
     plain = arrays_by_split(array, rows)
-    train_head = head_trainer(plain, inputs, run.manifest, backbone.output_shape[1:], block)
+    labels = class_numbers(run.manifest)
+    data = TrainingData(inputs, labels["train"], (plain["validation"], labels["validation"]))
+    train_head = head_trainer(plain, data, len(class_names(run.manifest)), block)
 
-    def train_once(seed: int, log: Log) -> Trained:
-        head, history = train_head(seed, log)
+    def train_once(seed: int, curve: Curve | None) -> Trained:
+        head, history = train_head(seed, curve)
         model = deployable(backbone.input_shape[1], backbone, head)
         return Trained(model, history, predict(head, plain, block.batch_size), len(array))
 

@@ -1,6 +1,7 @@
 """Inline: augmentation -> preprocessing -> backbone -> head, every image in every epoch; fine-tuning."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,16 +12,18 @@ from graft.config.training import Inline
 from graft.config.types import Positive, Seed, Text
 from graft.data.augmentation import augment
 from graft.data.images import load_pixels
+from graft.data.manifest import class_names
 from graft.features.format import to_float16
-from graft.methods.fine_tuning import fine_tune
+from graft.methods.fine_tuning import fine_tune, join
 from graft.methods.head_training import head_trainer
 from graft.methods.outcome import Outcome, Stopwatch, Trained, predict, train_with_seeds
 from graft.methods.run import Run
-from graft.models.backbones import build_pair, make_embedder
+from graft.models.backbones import Backbone, make_embedder
 from graft.models.freezing import unfreeze
 from graft.models.serialization import deployable
-from graft.training.splits import arrays_by_split, rows_by_split
-from graft.training.tracking import Log
+from graft.training.fit import TrainingData
+from graft.training.splits import arrays_by_split, class_numbers, rows_by_split
+from graft.training.tracking import Curve
 from graft.utils.memory import allocate
 
 PARAMS = {
@@ -41,56 +44,66 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     (and those of train, where the head standardises) run through it once, not once an epoch.
     """
     watch, block = Stopwatch(), params.inline
-    backbone, working = build_pair(params.row, params.weights, params.seed, block.precision)
-    embed = make_embedder(working, block.batch_size, spare_rows=0)
+    described = Backbone(params.backbone, params.row, params.weights, params.seed)
+    backbone, working = described.build_pair(block.precision)
     choice = block.fine_tune.blocks, block.fine_tune.layers
-    tuned = any(choice)
-    if tuned:
+    if any(choice):
         unfreeze(backbone, *choice)
         unfreeze(working, *choice)
-    rows, size = rows_by_split(run.manifest), backbone.input_shape[1]
-    keys = list(pd.concat(rows.values())["key"])
-    first = len(keys) - len(rows["train"])
-    pixels = allocate((len(keys), size, size, 3), np.uint8, params.memory_limit, run.temporary / "pixels.npy")
-    load_pixels(run.images, keys, size, pixels)
-    n_plain = len(keys) if block.head.standardise else first
-    left = params.memory_limit - pixels.nbytes / 1e9
-    plain = allocate((n_plain, *backbone.output_shape[1:]), np.float16, left, run.temporary / "features.npy")
-    _embed_all(embed, pixels[:n_plain], block.batch_size, plain)
-
-    def views(epoch: int, chosen: np.ndarray) -> np.ndarray:
-        places = first + chosen
-        return augment(
-            pixels[places], [keys[i] for i in places], [epoch + 1] * len(chosen), params.augmentation
-        )
-
-    features, images_by_split = arrays_by_split(plain, rows), arrays_by_split(pixels, rows)
-    train_head = head_trainer(features, views, run.manifest, backbone.output_shape[1:], block, embed)
+    embed = make_embedder(working, block.batch_size, spare_rows=0)
+    rows = rows_by_split(run.manifest)
+    n_train, n_validation = len(rows["train"]), len(rows["validation"])
+    pixels, views = _load_images(params, run, rows)
+    n_plain = len(pixels) if block.head.standardise else len(pixels) - n_train
+    features = arrays_by_split(_embed_all(embed, pixels[:n_plain], params, run), rows)
+    images, labels = arrays_by_split(pixels, rows), class_numbers(run.manifest)
+    data = TrainingData(views, labels["train"], (features["validation"], labels["validation"]), embed)
+    on_pixels = replace(data, validation=(images["validation"], labels["validation"]), embed=None)
+    train_head = head_trainer(features, data, len(class_names(run.manifest)), block)
     initial = working.get_weights()
 
-    def train_once(seed: int, log: Log) -> Trained:
+    def train_once(seed: int, curve: Curve | None) -> Trained:
         working.set_weights(initial)
-        head, history = train_head(seed, log)
-        passes = n_plain + len(history) * len(rows["train"])
-        model, arrays = head, features
-        if tuned:
-            model, both = fine_tune(
-                working, head, history, views, images_by_split, run.manifest, block, seed, log
-            )
-            passes += first + (len(both) - len(history)) * (len(rows["train"]) + len(rows["validation"]))
-            history, arrays = both, images_by_split
+        head, history = train_head(seed, curve)
+        model, arrays, passes = head, features, n_plain + len(history) * n_train
+        if any(choice):
+            model, arrays, done = join(working, head), images, len(history)
+            history = fine_tune(model, history, on_pixels, block, seed, curve)
+            passes += len(pixels) - n_train + (len(history) - done) * (n_train + n_validation)
             backbone.set_weights(working.get_weights())
         scores = predict(model, arrays, block.batch_size)
-        return Trained(deployable(size, backbone, head), history, scores, passes)
+        return Trained(deployable(params.row.image_size, backbone, head), history, scores, passes)
 
-    return train_with_seeds(
-        train_once, block.seeds, run, backbone_facts(params.backbone, params.weights), watch
-    )
+    facts = backbone_facts(params.backbone, params.weights)
+    return train_with_seeds(train_once, block.seeds, run, facts, watch)
+
+
+def _load_images(
+    params: SimpleNamespace, run: Run, rows: dict[str, pd.DataFrame]
+) -> tuple[np.ndarray, Callable[[int, np.ndarray], np.ndarray]]:
+    """All images' pixels, in the order of `rows`, and the function that gives an epoch's views of train."""
+    keys, size = list(pd.concat(rows.values())["key"]), params.row.image_size
+    pixels = allocate((len(keys), size, size, 3), np.uint8, params.memory_limit, run.temporary / "pixels.npy")
+    load_pixels(run.images, keys, size, pixels)
+    first = len(keys) - len(rows["train"])
+
+    def views(epoch: int, chosen: np.ndarray) -> np.ndarray:
+        places, view = first + chosen, [epoch + 1] * len(chosen)
+        return augment(pixels[places], [keys[i] for i in places], view, params.augmentation)
+
+    return pixels, views
 
 
 def _embed_all(
-    embed: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray, batch_size: int, features: np.ndarray
-) -> None:
-    for start in range(0, len(pixels), batch_size):
-        batch = slice(start, min(start + batch_size, len(pixels)))
-        features[batch] = to_float16(embed(pixels[batch]))
+    embed: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray, params: SimpleNamespace, run: Run
+) -> np.ndarray:
+    """The features of images, float16; memory-mapped where they do not fit beside the pixels."""
+    size = params.inline.batch_size
+    batches = (to_float16(embed(pixels[i : i + size])) for i in range(0, len(pixels), size))
+    first = next(batches)
+    left = params.memory_limit - pixels.nbytes / 1e9
+    features = allocate((len(pixels), *first.shape[1:]), np.float16, left, run.temporary / "features.npy")
+    features[: len(first)] = first
+    for i, batch in enumerate(batches, 1):
+        features[i * size : i * size + len(batch)] = batch
+    return features

@@ -16,7 +16,7 @@ from graft.models.serialization import count_parameters, save_model
 from graft.training.fit import Batches, best_epoch
 from graft.training.objective import class_scores
 from graft.training.splits import SCORED, rows_by_split
-from graft.training.tracking import Log, log_live, log_nothing
+from graft.training.tracking import Curve, open_curve
 
 
 class Trained(NamedTuple):
@@ -70,7 +70,7 @@ class Stopwatch:
 
 
 def train_with_seeds(
-    train: Callable[[int, Log], Trained],
+    train: Callable[[int, Curve | None], Trained],
     seeds: Sequence[int],
     run: Run,
     facts: Mapping[str, Any],
@@ -79,16 +79,16 @@ def train_with_seeds(
     """Train once with each seed and keep the model of the first.
 
     Args:
-        train: from a seed of weights, dropout and order, and where to log the epochs, to the result.
+        train: from a seed of weights, dropout and order, and what records the epochs, to the result.
         seeds: at least one.
         run: its manifest gives rows and classes; the curve of the first seed goes to ``live``.
         facts: of the predictions file, as far as they are known before the training run.
         watch: started when the method began to prepare.
     """
-    with log_live(run.live) as log:
+    with open_curve(run.live) as curve:
         prepared = watch.seconds()
-        others = [train(seed, log_nothing).scores for seed in seeds[1:]]
-        first = train(seeds[0], log)  # last, because fine-tuning leaves its weights in the one backbone
+        others = [train(seed, None).scores for seed in seeds[1:]]
+        first = train(seeds[0], curve)  # last, because fine-tuning leaves its weights in the one backbone
         trained = watch.seconds()
     rows = rows_by_split(run.manifest)
     scored = pd.concat([rows[split] for split in SCORED])
@@ -111,12 +111,6 @@ def train_with_seeds(
     )
 
 
-def class_numbers(manifest: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The (n,) class numbers of each split's images."""
-    classes = class_names(manifest)
-    return {split: np.searchsorted(classes, rows["label"]) for split, rows in rows_by_split(manifest).items()}
-
-
 def predict(model: keras.Model, plain: Mapping[str, np.ndarray], batch_size: int) -> np.ndarray:
     """The (n, n_classes) scores of the validation, then the test images.
 
@@ -134,13 +128,13 @@ def write_model(outcome: Outcome, folder: Path) -> dict[str, Any]:
 
     Returns:
         What the predictions file says of them: ``trainable_params``, ``total_params``, ``model_bytes``,
-        ``epochs`` and ``best_epoch``.
+        ``epochs`` and ``best_epoch``, None of a method without epochs.
     """
     save_model(outcome.model, folder / "model.keras")
     outcome.history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
     return {
         **count_parameters(outcome.model),
         "model_bytes": (folder / "model.keras").stat().st_size,
-        "epochs": len(outcome.history),
-        "best_epoch": best_epoch(outcome.history),
+        "epochs": len(outcome.history) if "epoch" in outcome.history else None,
+        "best_epoch": best_epoch(outcome.history) if "epoch" in outcome.history else None,
     }

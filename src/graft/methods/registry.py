@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 # The colours of Okabe and Ito (2008) that have a contrast of 3:1 with both a white and a dark page.
-BLUE, GREEN, VERMILLION, PURPLE = "#0072b2", "#009e73", "#d55e00", "#cc79a7"
+BLUE, GREEN, VERMILLION, PURPLE, GRAY = "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#808080"
 Dash = str | tuple[float, tuple[float, ...]]
 
 
@@ -50,6 +50,7 @@ class Method:
 METHODS = {
     method.name: method
     for method in (
+        Method("linear", "linear", "Linear", ("plain",), True, GRAY, "P", (0, (3, 1, 1, 1))),
         Method("two_stage", "two-stage", "CachedMethod", ("plain",), True, BLUE, "o", "-"),
         Method(
             "two_stage_views", "two-stage, views", "CachedMethod", ("plain", "views"), True, GREEN, "s",

@@ -14,6 +14,7 @@ class Run:
         manifest: of all splits.
         images: `data/images`.
         features: `data/features`.
+        views: `data/views`.
         backbone: the file of the backbone that made the features.
         temporary: folder for arrays that are larger than `features.memory_limit`.
         live: folder for the curve while it trains; None: nowhere.
@@ -22,6 +23,7 @@ class Run:
     manifest: pd.DataFrame
     images: Path
     features: Path
+    views: Path
     backbone: Path
     temporary: Path
     live: Path | None = None

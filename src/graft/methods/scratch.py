@@ -15,15 +15,15 @@ from graft.config.types import Positive
 from graft.data.augmentation import augment
 from graft.data.images import CHANNELS, load_pixels
 from graft.data.manifest import class_names
-from graft.methods.outcome import Outcome, Stopwatch, Trained, class_numbers, predict, train_with_seeds
+from graft.methods.outcome import Outcome, Stopwatch, Trained, predict, train_with_seeds
 from graft.methods.run import Run
 from graft.models.dtype_policy import computing_in
 from graft.models.heads import output_layer
 from graft.models.isolation import build_isolated
 from graft.models.serialization import deployable
-from graft.training.fit import fit
-from graft.training.splits import arrays_by_split, rows_by_split
-from graft.training.tracking import Log
+from graft.training.fit import TrainingData, fit
+from graft.training.splits import arrays_by_split, class_numbers, rows_by_split
+from graft.training.tracking import Curve
 from graft.utils.memory import allocate
 
 PARAMS = {"features.memory_limit": Positive, "augmentation": Augmentation, "scratch": Scratch}
@@ -89,16 +89,17 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
         views = [epoch + 1] * len(chosen)
         return augment(plain["train"][chosen], [train[i] for i in chosen], views, params.augmentation)
 
+    data = TrainingData(inputs, labels["train"], (plain["validation"], labels["validation"]))
+
     def build(precision: Precision, seed: int) -> keras.Sequential:
         with computing_in(precision):
             return build_network(block.layers, size, n_classes, seed, shape[-1])
 
-    def train_once(seed: int, log: Log) -> Trained:
+    def train_once(seed: int, curve: Curve | None) -> Trained:
         network, deployed = (
             build_isolated(partial(build, each, seed)) for each in (block.precision, "float32")
         )
-        validation = plain["validation"], labels["validation"]
-        history = fit(network, inputs, labels["train"], validation, block, seed, log=log)
+        history = fit(network, data, block, seed, curve=curve)
         deployed.set_weights(network.get_weights())
         return Trained(deployable(size, deployed), history, predict(network, plain, block.batch_size), 0)
 

@@ -3,6 +3,7 @@
 import hashlib
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +23,32 @@ SCALED_FOR_IMAGENET = tuple(f"EfficientNetB{i}" for i in range(8))
 
 class BackboneError(ValueError):
     """A backbone that cannot be built as params.yaml says."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A backbone as params.yaml describes it.
+
+    Attributes:
+        name: of its row.
+        row: application, preprocessing, layer, pooling, image size, batch size.
+        weights: ``random``, ``imagenet`` or the path of a weights file.
+        seed: of ``random``.
+    """
+
+    name: str
+    row: BackboneRow
+    weights: str
+    seed: int
+
+    def build(self, precision: Precision = "float32") -> keras.Model:
+        """Build it; see `build_backbone`."""
+        return build_backbone(self.row, self.weights, self.seed, precision)
+
+    def build_pair(self, precision: Precision) -> tuple[keras.Model, keras.Model]:
+        """Build it in float32, to deploy, and in `precision`, to run: one model where that is float32."""
+        exact = self.build()
+        return exact, exact if precision == "float32" else self.build(precision)
 
 
 def build_backbone(
@@ -60,19 +87,6 @@ def build_backbone(
     backbone = build_isolated(lambda: from_pixels(features, row))
     backbone.trainable = False
     return backbone
-
-
-def build_pair(
-    row: BackboneRow, weights: str, seed: int, precision: Precision
-) -> tuple[keras.Model, keras.Model]:
-    """The float32 backbone, which is deployed, and the one to run, in `precision`: the same if float32.
-
-    Arguments and errors are those of `build_backbone`.
-    """
-    backbone = build_backbone(row, weights, seed)
-    if precision == "float32":
-        return backbone, backbone
-    return backbone, build_backbone(row, weights, seed, precision)
 
 
 def outline(row: BackboneRow) -> keras.Model:

@@ -22,7 +22,7 @@ def build_head(
         seed: of the initial weights and of the dropout.
     """
     keras.utils.set_random_seed(seed)
-    layers = [keras.Input(input_shape), *_pooling(input_shape, params)]
+    layers = [keras.Input(input_shape), *pooling_layers(input_shape, params.pooling)]
     if scaler is not None:
         layers.append(keras.layers.Normalization(mean=scaler.mean_, variance=np.square(scaler.scale_)))
     for units in params.dense:
@@ -51,7 +51,7 @@ def fit_scaler(features: np.ndarray, pooling: str) -> StandardScaler:
     """
     scaler = StandardScaler()
     for start in range(0, len(features), CHUNK_ROWS):
-        scaler.partial_fit(_pool(features[start : start + CHUNK_ROWS].astype(np.float64), pooling))
+        scaler.partial_fit(pool(features[start : start + CHUNK_ROWS].astype(np.float64), pooling))
     return scaler
 
 
@@ -67,16 +67,16 @@ def _penalty(l2: float) -> keras.regularizers.Regularizer | None:
     return keras.regularizers.L2(l2) if l2 else None
 
 
-def _pooling(input_shape: tuple[int, ...], params: Head) -> list[keras.layers.Layer]:
-    if params.pooling == "flatten" or len(input_shape) == 1:
+def pooling_layers(input_shape: tuple[int, ...], pooling: str) -> list[keras.layers.Layer]:
+    """Make the layers from a feature, (h, w, c) or (c,), to a vector."""
+    if pooling == "flatten" or len(input_shape) == 1:
         return [keras.layers.Flatten()]
-    layer = (
-        keras.layers.GlobalAveragePooling2D if params.pooling == "avg" else keras.layers.GlobalMaxPooling2D
-    )
+    layer = keras.layers.GlobalAveragePooling2D if pooling == "avg" else keras.layers.GlobalMaxPooling2D
     return [layer()]
 
 
-def _pool(features: np.ndarray, pooling: str) -> np.ndarray:
+def pool(features: np.ndarray, pooling: str) -> np.ndarray:
+    """Pool features (n, h, w, c) or (n, c) to (n, d), as `pooling_layers` do."""
     if pooling == "flatten" or features.ndim == 2:
         return features.reshape(len(features), -1)
     pooled: np.ndarray = features.mean((1, 2)) if pooling == "avg" else features.max((1, 2))

@@ -1,162 +1,157 @@
-"""Measured seconds -> what a method costs once and at each training, and from when on caching pays."""
+"""Measured seconds -> the cost of a method, once and for each training run, and from when on caching pays."""
 
 from collections.abc import Mapping
-from math import floor
+from math import floor, nan
 from typing import NamedTuple
 
-Timing = Mapping[str, Mapping[str, float]]
-Value = float | None
+from graft.methods.registry import METHODS
 
-# What of the extraction a method rests on.
-EXTRACTION = {"two_stage": ["seconds_plain"], "two_stage_views": ["seconds_plain", "seconds_views"]}
+Timing = Mapping[str, Mapping[str, float]]
+
+EXTRACTIONS = {"plain": "extract_features", "views": "extract_views"}  # kind of features -> stage
+# The methods on cached features are compared with the one that embeds every image in each training run.
+UNCACHED = next(name for name, method in METHODS.items() if method.has_backbone and not method.features)
 
 
 class Cost(NamedTuple):
-    """The seconds of a method that needs a backbone; None where unknown.
+    """The seconds of a method; NaN where unknown.
 
     Attributes:
-        once: of what is kept for every training: the features. 0 for `inline`, which embeds anew.
-        each: of one training with all that it prepares.
-        n_cached: how many features came from the cache. Their seconds are not in `once`, which then is
-            a lower bound.
-        n_features: how many features the extraction had to find or to compute.
+        once: for what all its training runs share: the features. 0 for a method without.
+        preparation: before the first epoch of one training run.
+        training: from then on.
+        at_least: the words `at least ` if features came from the cache: their seconds are not in `once`.
+        untimed: the stages whose seconds are unknown.
     """
 
-    once: Value
-    each: Value
-    n_cached: int
-    n_features: int
+    once: float
+    preparation: float
+    training: float
+    at_least: str = ""
+    untimed: tuple[str, ...] = ()
 
     @property
-    def bound(self) -> str:
-        """What to say before a number that rests on `once`: `at least `, or nothing."""
-        return "at least " if self.n_cached else ""
+    def each(self) -> float:
+        """The seconds of one training run with all that it prepares."""
+        return self.preparation + self.training
 
-    def after(self, trainings: int) -> Value:
-        """The seconds that so many trainings have taken in all; None where unknown."""
-        return None if self.once is None or self.each is None else self.once + trainings * self.each
+    def after(self, runs: int) -> float:
+        """The seconds that so many training runs have taken in all."""
+        return self.once + runs * self.each
 
 
-def split_seconds(method: str, timing: Timing) -> tuple[Value, Value]:
-    """The seconds a method takes before its first epoch and from then on; None where unknown.
+def measure_cost(name: str, timing: Timing) -> Cost:
+    """The cost of one method.
 
-    What comes before includes the extraction of the features for the methods that use them.
+    Args:
+        name: of the method.
+        timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
     """
-    training = timing.get(f"train_{method}")
-    if training is None:
-        return None, None
-    preparation, rest = training["seconds_preparation"], training["seconds_training"]
-    if method in EXTRACTION:
-        if "extract_features" not in timing:
-            return None, rest
-        preparation += sum(timing["extract_features"][part] for part in EXTRACTION[method])
-    return preparation, rest
+    train, extractions = f"train_{name}", [EXTRACTIONS[kind] for kind in METHODS[name].features]
+    return Cost(
+        sum((timing.get(stage, {}).get("seconds_embedding", nan) for stage in extractions), start=0.0),
+        timing.get(train, {}).get("seconds_preparation", nan),
+        timing.get(train, {}).get("seconds_training", nan),
+        "at least " * any(_count_cached(timing, stage) for stage in extractions),
+        tuple(stage for stage in (train, *extractions) if stage not in timing),
+    )
 
 
 def measure_costs(timing: Timing) -> dict[str, Cost]:
-    """The costs of the methods that rest on a backbone.
-
-    Another head means another training: `inline` embeds again, the others look the features up.
-
-    Args:
-        timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
-
-    Returns:
-        `two_stage`, `two_stage_views` and `inline` -> its cost.
-    """
-    extraction = timing.get("extract_features")
-    costs = {"inline": Cost(0.0, _each("inline", timing), 0, 0)}
-    for method, parts in EXTRACTION.items():
-        once = None if extraction is None else sum(extraction[part] for part in parts)
-        costs[method] = Cost(once, _each(method, timing), *_count_features(timing))
-    return {method: costs[method] for method in (*EXTRACTION, "inline")}
+    """The costs of the methods that rest on a backbone."""
+    return {name: measure_cost(name, timing) for name, method in METHODS.items() if method.has_backbone}
 
 
-def _each(method: str, timing: Timing) -> Value:
-    training = timing.get(f"train_{method}")
-    return None if training is None else training["seconds_preparation"] + training["seconds_training"]
+def _count_cached(timing: Timing, stage: str) -> int:
+    return int(sum(timing.get(stage, {}).get(origin, 0) for origin in ("from_store", "from_head")))
 
 
 def notes_on_cache(timing: Timing) -> list[str]:
-    """What a table with seconds leaves out of them."""
-    n_cached, _ = _count_features(timing)
-    return [f"{n_cached:,} features came from the cache; their seconds are not in the table"] * (n_cached > 0)
-
-
-def _count_features(timing: Timing) -> tuple[int, int]:
-    extraction = timing.get("extract_features", {})
-    cached = extraction.get("from_store", 0) + extraction.get("from_head", 0)
-    return int(cached), int(cached + extraction.get("embedded", 0))
+    """A sentence on the seconds that are not counted, if there are any."""
+    cached = sum(_count_cached(timing, stage) for stage in EXTRACTIONS.values())
+    n = cached + sum(int(timing.get(stage, {}).get("embedded", 0)) for stage in EXTRACTIONS.values())
+    return [
+        f"{cached:,} of {n:,} features came from the cache; the seconds they once took are not counted, so "
+        "seconds with extraction are a lower bound."
+    ] * (cached > 0)
 
 
 def crossing(cached: Cost, other: Cost) -> int | None:
-    """The number of trainings from which on `cached` has taken less time than `other`.
+    """The number of training runs from which on `cached` has taken less time than `other`.
+
+    Args:
+        cached: a known cost.
+        other: a known cost of which nothing is paid once.
 
     Returns:
         At least 1; None if it never has.
 
-    Raises:
-        ValueError: if a cost is unknown, or `other` costs something once.
+    Examples:
+        >>> crossing(Cost(once=10.0, preparation=0.0, training=1.0), Cost(0.0, 1.0, 3.0))
+        4
     """
-    if cached.once is None or cached.each is None or other.each is None or other.once != 0:
-        raise ValueError(f"expected known costs, the second without `once`, received {cached} and {other}")
     saved = other.each - cached.each
     return floor(cached.once / saved) + 1 if saved > 0 else None
 
 
-def describe_cost(method: str, cost: Cost) -> str:
-    """A method's cost in words: `two_stage: 5.0 s once, then 2.9 s for each training.`"""
-    if cost.each is None:
-        return f"{method}: unknown, because its training was not timed."
-    if method not in EXTRACTION:
-        return f"{method}: {with_unit(cost.each)} for each training, in which every image is embedded again."
-    if cost.once is None:
-        return f"{method}: {with_unit(cost.each)} for each training; the extraction was not timed."
-    return (
-        f"{method}: {cost.bound}{with_unit(cost.once)} once, then {with_unit(cost.each)} for each training."
-    )
-
-
-def describe_crossings(costs: Mapping[str, Cost]) -> list[str]:
-    """From which training on each cached method has taken less time than `inline`, in words.
+def find_crossings(costs: Mapping[str, Cost]) -> dict[str, int]:
+    """`crossing` of each method on cached features with `UNCACHED`, where both are known and there is one.
 
     Args:
         costs: as `measure_costs` gives them, or those of some methods.
-
-    Returns:
-        A sentence each for `two_stage` and `two_stage_views`, none without `inline`; and one on the
-        features whose seconds are not known, if there are any.
     """
-    kept = {method: cost for method, cost in costs.items() if method in EXTRACTION}
-    inline = costs.get("inline")
-    lines = [_describe_crossing(method, cost, inline) for method, cost in kept.items() if inline]
-    for cached in [cost for cost in kept.values() if cost.n_cached][:1]:  # the same of all
-        lines.append(
-            f"{cached.n_cached:,} of {cached.n_features:,} features came from the cache; the seconds they "
-            "once took are not counted, so what is paid once is a lower bound."
-        )
-    return lines
+    known = {name: cost for name, cost in costs.items() if not cost.untimed}
+    if UNCACHED not in known:
+        return {}
+    found = {name: crossing(cost, known[UNCACHED]) for name, cost in known.items() if METHODS[name].features}
+    return {name: n for name, n in found.items() if n is not None}
 
 
-def _describe_crossing(method: str, cost: Cost, inline: Cost) -> str:
-    missing = [
-        f"train_{name}" for name, each in ((method, cost.each), ("inline", inline.each)) if each is None
+def describe_cost(name: str, cost: Cost) -> str:
+    """A method's cost in words: `two_stage: 5.0 s once, then 2.9 s for each training run.`"""
+    if f"train_{name}" in cost.untimed:
+        return f"{name}: unknown, because its training run was not timed."
+    each = f"{with_unit(cost.each)} for each training run"
+    if not METHODS[name].features:
+        return f"{name}: {each}, in which every image is embedded again."
+    if cost.untimed:
+        return f"{name}: {each}; the extraction was not timed."
+    return f"{name}: {cost.at_least}{with_unit(cost.once)} once, then {each}."
+
+
+def describe_crossings(costs: Mapping[str, Cost]) -> list[str]:
+    """A sentence on when each method on cached features begins to take less time than `UNCACHED`.
+
+    Args:
+        costs: as `measure_costs` gives them, or those of some methods.
+    """
+    if UNCACHED not in costs:
+        return []
+    crossings = find_crossings(costs)
+    return [
+        _describe_crossing(name, crossings.get(name), cost, [*cost.untimed, *costs[UNCACHED].untimed])
+        for name, cost in costs.items()
+        if METHODS[name].features
     ]
-    missing += ["extract_features"] if cost.once is None else []
-    if missing:
-        untimed = " and ".join(missing)
-        verb = "were" if len(missing) > 1 else "was"
-        return f"Whether {method} takes less time than inline is unknown, because {untimed} {verb} not timed."
-    n = crossing(cost, inline)
+
+
+def _describe_crossing(name: str, n: int | None, cost: Cost, untimed: list[str]) -> str:
+    if untimed:
+        reason = f"{' and '.join(untimed)} {'were' if len(untimed) > 1 else 'was'} not timed"
+        return f"It is unknown when {name} takes less time than {UNCACHED}, because {reason}."
     if n is None:
-        return f"{method} never takes less time than inline: a training of it takes no less."
-    if cost.n_cached:
-        return f"From the {ordinal(n)} training on, or a later one, {method} has taken less time than inline."
-    return f"From the {ordinal(n)} training on, {method} has taken less time than inline."
+        return f"{name} never takes less time than {UNCACHED}, because one training run of it takes no less."
+    later = ", or a later one," if cost.at_least else ","
+    return f"From the {ordinal(n)} training run on{later} {name} has taken less time than {UNCACHED}."
 
 
 def ordinal(n: int) -> str:
-    """A positive number's place in English: first, 2nd, 3rd, 4th, 11th, 21st."""
+    """A positive number's place in English.
+
+    Examples:
+        >>> [ordinal(n) for n in (1, 2, 3, 11, 21, 1004)]
+        ['first', '2nd', '3rd', '11th', '21st', '1,004th']
+    """
     if n == 1:
         return "first"
     suffix = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
@@ -164,7 +159,12 @@ def ordinal(n: int) -> str:
 
 
 def show_seconds(seconds: float) -> str:
-    """Seconds as text: `5.0`, `1,480`."""
+    """Seconds as text.
+
+    Examples:
+        >>> show_seconds(5), show_seconds(1480)
+        ('5.0', '1,480')
+    """
     return f"{seconds:.1f}" if seconds < 100 else f"{seconds:,.0f}"
 
 

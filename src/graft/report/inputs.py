@@ -1,7 +1,6 @@
-"""What the page is made of, read from the files that the other stages wrote."""
+"""Files that the other stages wrote -> the values that the page is made of."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,24 +9,37 @@ import pandas as pd
 
 from graft.data.images import read_images
 from graft.data.manifest import read_manifest
-from graft.evaluation.compare import METHODS
 from graft.evaluation.predictions import read_predictions
+from graft.methods.registry import METHODS
+from graft.report.costs import Timing
 from graft.report.gallery import Gallery, Predictions, choose_gallery
+from graft.utils.files import read_json
+from graft.utils.timing import read_timings
+
+SHOWN = (
+    "params.yaml",
+    "data/manifest.csv",
+    "metrics/*.json",
+    "metrics/timing/*.json",
+    "models/*/history.csv",
+    "predictions/*.parquet",
+    "reports/explain/index.json",
+)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the page is made of.
+    """The values that the page is made of.
 
     Attributes:
         comparison: `metrics/comparison.json`.
         metrics: method -> `metrics/<method>.json`.
         data: `metrics/data.json`.
-        timing: stage -> `metrics/timing/<stage>.json`, of those that are there.
+        timing: stage -> durations and counts, of those that are of these outputs.
         histories: method -> `models/<method>/history.csv`, one row an epoch.
         predictions: method -> frame and facts of `predictions/<method>.parquet`.
         manifest: `data/manifest.csv`.
-        gallery: which pictures the page shows.
+        gallery: the images that the page shows.
         images: key -> encoded image of the gallery.
         maps: file below `reports/explain` -> encoded image.
     """
@@ -35,7 +47,7 @@ class Inputs:
     comparison: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Any]]
     data: Mapping[str, Any]
-    timing: Mapping[str, Mapping[str, float]]
+    timing: Timing
     histories: Mapping[str, pd.DataFrame]
     predictions: Predictions
     manifest: pd.DataFrame
@@ -44,27 +56,25 @@ class Inputs:
     maps: Mapping[str, bytes]
 
 
-def read_inputs(root: Path, methods: Sequence[str] = METHODS) -> Inputs:
-    """Read what the page is made of.
+def read_inputs(root: Path) -> Inputs:
+    """Read the values that the page is made of, in the order of the registry of methods.
 
     Args:
         root: the repository's.
-        methods: in the order of the page.
 
     Raises:
         FileNotFoundError: if a file other than a timing is missing.
         ValueError: if the predictions are of other images than the manifest or the shards.
     """
-    predictions = {m: read_predictions(root / "predictions" / f"{m}.parquet") for m in methods}
+    predictions = {method: read_predictions(root / f"predictions/{method}.parquet") for method in METHODS}
     manifest = read_manifest(root / "data/manifest.csv")
-    gallery = choose_gallery(predictions, manifest, _read(root / "reports/explain/index.json"))
-    timing = sorted((root / "metrics/timing").glob("*.json"))
+    gallery = choose_gallery(predictions, manifest, read_json(root / "reports/explain/index.json"))
     return Inputs(
-        comparison=_read(root / "metrics/comparison.json"),
-        metrics={method: _read(root / f"metrics/{method}.json") for method in methods},
-        data=_read(root / "metrics/data.json"),
-        timing={file.stem: _read(file) for file in timing},
-        histories={method: pd.read_csv(root / f"models/{method}/history.csv") for method in methods},
+        comparison=read_json(root / "metrics/comparison.json"),
+        metrics={method: read_json(root / f"metrics/{method}.json") for method in METHODS},
+        data=read_json(root / "metrics/data.json"),
+        timing=read_timings(root),
+        histories={method: pd.read_csv(root / f"models/{method}/history.csv") for method in METHODS},
         predictions=predictions,
         manifest=manifest,
         gallery=gallery,
@@ -73,5 +83,7 @@ def read_inputs(root: Path, methods: Sequence[str] = METHODS) -> Inputs:
     )
 
 
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+def is_outdated(page: Path, root: Path) -> bool:
+    """True if a page is missing, or a file that it shows was written after it."""
+    shown = (file for pattern in SHOWN for file in root.glob(pattern))
+    return not page.exists() or any(file.stat().st_mtime > page.stat().st_mtime for file in shown)

@@ -1,27 +1,27 @@
-"""Where a page comes from: the commit, what differs from it, and the command that rebuilds the page."""
+"""The origin of a page: the commit, what differs from it, and the command that rebuilds the page."""
 
 import json
 import re
 import shlex
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from graft.config.load import parse_yaml, read_params
+from graft.utils.git import GitError, git
 
 # What decides the results besides params.yaml; dvc.lock and metrics/ are results themselves.
 CODE = ["src", "stages", "dvc.yaml", "requirements.lock", "*.dvc"]
 LISTED = 5  # changed files that a note names
 HASH = 12  # hexadecimal digits of a commit; Git's own choice depends on what else is in the repository
-# Text that needs no quotes in an override; PyYAML takes numbers such as 1e-05 for text, DVC does not.
+# Text that needs no quotes in an override.
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*|[0-9.]+e[+-]?[0-9]+")
 WORDS = {"null", "true", "false", "nan", "inf"}
 KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 class Provenance(NamedTuple):
-    """Where a page comes from.
+    """The origin of a page.
 
     Attributes:
         commit: the first digits of HEAD's hash; None without a commit.
@@ -39,12 +39,8 @@ class Provenance(NamedTuple):
 NO_COMMIT = Provenance(None, None, None, ("Git has no commit of this work: no command rebuilds it yet.",))
 
 
-class _GitError(Exception):
-    pass
-
-
 def name_dataset(dataset: str, source: str) -> str:
-    """What to call the data set: a folder of images or an archive of one by its own name."""
+    """Name the dataset: a folder of images or an archive of one by its own name."""
     return Path(source).name if dataset == "folder" else dataset
 
 
@@ -55,33 +51,17 @@ def describe_commit(root: Path) -> Provenance:
         root: with params.yaml; a Git repository or not.
     """
     try:
-        commit, date = _git(root, "log", "-1", "--format=%H %cI").split()
-        committed = yaml.safe_load(_git(root, "show", "HEAD:./params.yaml")) or {}
-        changed = [line[3:] for line in _git(root, "status", "--porcelain", "--", *CODE).splitlines()]
-    except _GitError:
+        commit, date = git(root, "log", "-1", "--format=%H %cI").split()
+        committed = parse_yaml(git(root, "show", "HEAD:./params.yaml"), "the committed params.yaml")
+        changed = [line[3:] for line in git(root, "status", "--porcelain", "--", *CODE).splitlines()]
+    except GitError:
         return NO_COMMIT
-    params = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8")) or {}
+    params = read_params(root / "params.yaml")
     overrides = [*list_overrides(committed, _without_folders(params))]
     switch = f"git switch --detach {commit[:HASH]}"
     return Provenance(
         commit[:HASH], date, f"{switch} && {_rebuild(overrides)}", tuple(_notes(params, overrides, changed))
     )
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-c", "core.quotePath=false", *arguments],
-            cwd=root,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-    except FileNotFoundError:
-        raise _GitError("git is not installed") from None
-    if done.returncode:
-        raise _GitError(done.stderr)
-    return done.stdout
 
 
 def _rebuild(overrides: list[str]) -> str:
@@ -99,13 +79,13 @@ def _notes(params: Mapping[str, Any], overrides: list[str], changed: list[str]) 
         more = f" and {len(changed) - LISTED} more" * (len(changed) > LISTED)
         yield f"Code that is not in that commit was in use: {', '.join(sorted(changed)[:LISTED])}{more}."
     if params.get("dataset") == "folder":
-        yield "It needs the same photos in the folder or archive that “source” names."
+        yield "It needs the same images in the folder or archive that “source” names."
     if _without_folders(params) != params:
         yield "“/path/to” stands for a folder of the machine that made this page."
 
 
 def _without_folders(values: Any) -> Any:
-    """Values with the folders of absolute paths left out: the page is sent to others."""
+    """Leave out the folders of absolute paths: the page is sent to others."""
     if isinstance(values, Mapping):
         return {key: _without_folders(value) for key, value in values.items()}
     if isinstance(values, str) and (Path(values).is_absolute() or values.startswith("~")):
@@ -114,7 +94,7 @@ def _without_folders(values: Any) -> Any:
 
 
 def list_overrides(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """The arguments of `dvc exp run -S` that turn one params.yaml into another.
+    """List the arguments of `dvc exp run -S` that turn one params.yaml into another.
 
     Args:
         old: the content of a params.yaml.
@@ -138,14 +118,14 @@ def list_overrides(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str =
 
 
 def _are_blocks(old: Any, new: Any) -> bool:
-    """Whether both are mappings whose keys can stand in a dotted key."""
+    """Tell whether both are mappings whose keys can stand in a dotted key."""
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         return False
     return all(KEY.fullmatch(str(name)) for name in [*old, *new])
 
 
 def show_value(value: Any) -> str:
-    """A value of params.yaml as Hydra's override grammar, which is YAML's flow style but for the quotes."""
+    """Write a value of params.yaml in Hydra's override grammar: YAML's flow style but for the quotes."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_escape(str(key))}: {show_value(v)}" for key, v in value.items()) + "}"
     if isinstance(value, list):

@@ -1,17 +1,19 @@
-"""Values -> the cells of the page's tables."""
+"""Values -> tables: columns of text with the best marked, for the page and, if they fit, the terminal."""
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
+from math import isnan
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from graft.config.types import SPLITS
-from graft.report.costs import Timing, Value, show_seconds, split_seconds
+from graft.report.costs import Timing, measure_cost, show_seconds
 from graft.report.words import percent
 
 Show = Callable[[float], str]
+Best = Callable[[Sequence[float]], float]
+Measured = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 class Cell(NamedTuple):
@@ -21,11 +23,26 @@ class Cell(NamedTuple):
     best: bool = False
 
 
-class Table(NamedTuple):
-    """A table: the headers of its columns, and per row a header and the other cells."""
+class Column(NamedTuple):
+    """A column: its header on the page, its cells, and its header in the terminal, where "" leaves it out."""
 
-    headers: list[str]
-    rows: list[tuple[str, list[Cell]]]
+    header: str
+    cells: Sequence[Cell]
+    short: str = ""
+
+
+class Table(NamedTuple):
+    """A table: the header of its rows' names, these names, and the other columns."""
+
+    header: str
+    names: Sequence[str]
+    columns: Sequence[Column]
+
+    @property
+    def rows(self) -> list[tuple[str, Sequence[Cell]]]:
+        """Each row's name and cells."""
+        cells = zip(*(column.cells for column in self.columns), strict=True)
+        return list(zip(self.names, cells, strict=True))
 
 
 def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
@@ -35,106 +52,101 @@ def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
         comparison: what `graft.evaluation.compare.compare` gave.
         timing: stage -> seconds; a stage may be missing.
     """
-    rows = comparison["methods"]
-    level = f"{100 * comparison['confidence']:g} % interval"
-    interval = [f"{percent(row['test_accuracy_low'])}-{percent(row['test_accuracy_high'])}" for row in rows]
-    columns = {
-        "test accuracy, %": _mark([row["test_accuracy"] for row in rows], percent, max),
-        level: [Cell(text) for text in interval],
-    }
-    if any(row["n_seeds"] > 1 for row in rows):
-        means = _mark([row["test_accuracy_mean"] for row in rows], percent, max)
-        columns["mean ± sd of the seeds"] = [
-            _spread(cell, row) for cell, row in zip(means, rows, strict=True)
-        ]
-    columns |= {
-        "validation accuracy, %": _mark([row["validation_accuracy"] for row in rows], percent, max),
-        "trainable parameters": _mark([row["trainable_params"] for row in rows], _millions, min),
-        "all parameters": _mark([row["total_params"] for row in rows], _millions, min),
-        "model, MB": _mark([row["model_bytes"] / 1e6 for row in rows], "{:.1f}".format, min),
-        "images embedded": _mark([row["images_embedded"] for row in rows], "{:,}".format, min),
-    }
-    seconds = [split_seconds(row["method"], timing) for row in rows]
-    columns["seconds to prepare"] = _mark([first for first, _ in seconds], show_seconds, min)
-    columns["seconds to train"] = _mark([second for _, second in seconds], show_seconds, min)
-    return _transpose(["method", *columns], [row["method"] for row in rows], list(columns.values()))
+    rows, level = comparison["methods"], f"{100 * comparison['confidence']:g} %"
+    frame = {key: [row[key] for row in rows] for key in rows[0]}
+    lows, highs = (map(percent, frame[f"test_accuracy_{end}"]) for end in ("low", "high"))
+    intervals = [Cell(f"{low}-{high}") for low, high in zip(lows, highs, strict=True)]
+    by_seed = [comparison["test_accuracy_by_seed"][method] for method in frame["method"]]
+    costs = [measure_cost(method, timing) for method in frame["method"]]
+    prepare = [cost.once + cost.preparation for cost in costs]
+    megabytes = [size / 1e6 for size in frame["model_bytes"]]
+    columns = [
+        Column("test accuracy, %", mark(frame["test_accuracy"], percent, max), "test\n%"),
+        Column(f"{level} interval", intervals, f"{level}\ninterval"),
+        Column("mean ± sd of the seeds", _mark_means(by_seed, percent, max)),
+        Column("validation accuracy, %", mark(frame["validation_accuracy"], percent, max), "valid.\n%"),
+        Column("trainable parameters, M", mark(frame["trainable_params"], _millions, min), "train.\nM par."),
+        Column("all parameters, M", mark(frame["total_params"], _millions, min), "all\nM par."),
+        Column("model, MB", mark(megabytes, "{:.1f}".format, min), "model\nMB"),
+        Column("images embedded", mark(frame["images_embedded"], "{:,}".format, min), "images\nembed."),
+        Column("seconds to prepare", mark(prepare, show_seconds, min), "sec.\nprep."),
+        Column("seconds to train", mark([cost.training for cost in costs], show_seconds, min), "sec.\ntrain"),
+    ]
+    if max(frame["n_seeds"]) == 1:
+        del columns[2]
+    return Table("method", frame["method"], columns)
 
 
-def _spread(cell: Cell, row: Mapping[str, Any]) -> Cell:
-    sd = row["test_accuracy_std"]
-    return Cell("one seed") if sd is None else cell._replace(text=f"{cell.text} ± {percent(sd)}")
-
-
-def measure_methods(measured: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
+def measure_methods(measured: Measured) -> Table:
     """One row a method: macro F1, ROC AUC, log loss and calibration error on the test images.
 
     Args:
         measured: method -> for each seed what `graft.evaluation.metrics.measure_split` gave.
     """
-    columns: dict[str, tuple[Callable[[Mapping[str, Any]], float], Show, Callable[..., float]]] = {
-        "macro F1, %": (_macro_f1, percent, max),
-        "ROC AUC": (itemgetter("roc_auc"), "{:.3f}".format, max),
-        "log loss, nats": (itemgetter("log_loss"), "{:.3f}".format, min),
-        "calibration error, %": (itemgetter("ece"), percent, min),
-    }
-    cells = [
-        _mark_means([[measure(one) for one in seeds] for seeds in measured.values()], show, best)
-        for measure, show, best in columns.values()
+
+    def column(header: str, measure: Callable[[Any], float], show: Show, best: Best) -> Column:
+        return Column(header, _mark_means([list(map(measure, one)) for one in measured.values()], show, best))
+
+    columns = [
+        column("macro F1, %", lambda one: mean(each["f1"] for each in one["per_class"]), percent, max),
+        column("ROC AUC", lambda one: one["roc_auc"], "{:.3f}".format, max),
+        column("log loss, nats", lambda one: one["log_loss"], "{:.3f}".format, min),
+        column("calibration error, %", lambda one: one["ece"], percent, min),
     ]
-    return _transpose(["method", *columns], list(measured), cells)
+    return Table("method", list(measured), columns)
 
 
-def measure_classes(measured: Mapping[str, Sequence[Mapping[str, Any]]], quantity: str) -> Table:
+def measure_classes(measured: Measured, quantity: str) -> Table:
     """One row a class: its test images, then of each method a quantity in percent.
 
     Args:
         measured: method -> for each seed what `graft.evaluation.metrics.measure_split` gave.
         quantity: ``precision``, ``recall`` or ``f1``.
     """
-    rows = []
-    for number, one in enumerate(next(iter(measured.values()))[0]["per_class"]):
-        values = [[seed["per_class"][number][quantity] for seed in seeds] for seeds in measured.values()]
-        cells = [Cell(f"{one['support']:,}"), *_mark_means(values, percent, max)]
-        rows.append((one["label"], cells))
-    return Table(["class", "test images", *measured], rows)
+    classes = next(iter(measured.values()))[0]["per_class"]
+    marked = [
+        _mark_means(
+            [[seed["per_class"][n][quantity] for seed in seeds] for seeds in measured.values()], percent, max
+        )
+        for n in range(len(classes))
+    ]
+    columns = [Column("test images", [Cell(f"{one['support']:,}") for one in classes])]
+    columns += [Column(name, cells) for name, cells in zip(measured, zip(*marked, strict=True), strict=True)]
+    return Table("class", [one["label"] for one in classes], columns)
 
 
 def count_images(manifest: pd.DataFrame) -> Table:
     """One row a class, and one of all: how many images each split has."""
     counts = pd.crosstab(manifest["label"], manifest["split"]).reindex(columns=list(SPLITS), fill_value=0)
-    rows = [
-        (str(label), list(numbers)) for label, numbers in zip(counts.index, counts.to_numpy(), strict=True)
+    counts["all"] = counts.sum(axis=1)
+    columns = [
+        Column(str(split), [Cell(f"{n:,}") for n in (*counts[split], counts[split].sum())])
+        for split in counts
     ]
-    rows.append(("all classes", list(counts.sum())))
-    cells = [(label, [Cell(f"{n:,}") for n in (*numbers, sum(numbers))]) for label, numbers in rows]
-    return Table(["class", *SPLITS, "all"], cells)
+    return Table("class", [*map(str, counts.index), "all classes"], columns)
 
 
-def _macro_f1(measured: Mapping[str, Any]) -> float:
-    return float(mean(one["f1"] for one in measured["per_class"]))
-
-
-def _transpose(headers: list[str], names: Sequence[str], columns: Sequence[Sequence[Cell]]) -> Table:
-    rows = [list(cells) for cells in zip(*columns, strict=True)]
-    return Table(headers, list(zip(names, rows, strict=True)))
-
-
-def _mark_means(values: Sequence[Sequence[float]], show: Show, best: Callable[..., float]) -> list[Cell]:
-    """Of several seeds the mean and the standard deviation."""
-    cells = _mark([mean(seeds) for seeds in values], show, best)
+def _mark_means(values: Sequence[Sequence[float]], show: Show, best: Best) -> list[Cell]:
+    """The mean of several seeds with the standard deviation."""
+    cells = mark([mean(seeds) for seeds in values], show, best)
     return [
         cell._replace(text=f"{cell.text} ± {show(stdev(seeds))}") if len(seeds) > 1 else cell
         for cell, seeds in zip(cells, values, strict=True)
     ]
 
 
-def _mark(values: Sequence[Value], show: Show, best: Callable[..., float]) -> list[Cell]:
-    """Each value as text, the best marked as it is shown: equal texts are equally good."""
-    texts = ["-" if value is None else show(value) for value in values]
-    known = [value for value in values if value is not None]
+def mark(values: Sequence[float], show: Show, best: Best) -> list[Cell]:
+    """Each value as text, NaN as "-", and the best marked as it is shown: equal texts are equally good.
+
+    Examples:
+        >>> mark([0.9404, 0.9396, float("nan"), 0.5], percent, max)[1:3]
+        [Cell(text='94.0', best=True), Cell(text='-', best=False)]
+    """
+    texts = ["-" if isnan(value) else show(value) for value in values]
+    known = [value for value in values if not isnan(value)]
     winner = show(best(known)) if len(set(texts) - {"-"}) > 1 else None
     return [Cell(text, text == winner) for text in texts]
 
 
 def _millions(value: float) -> str:
-    return f"{value / 1e6:.2f} M" if value < 1e7 else f"{value / 1e6:.1f} M"
+    return f"{value / 1e6:.2f}" if value < 1e7 else f"{value / 1e6:.1f}"

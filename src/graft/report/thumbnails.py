@@ -13,8 +13,8 @@ TINY = 64  # pixels: what is no longer than this is kept lossless and enlarged w
 QUALITY = 75
 
 
-class Picture(NamedTuple):
-    """A picture in the page.
+class Thumbnail(NamedTuple):
+    """An image in the page.
 
     Attributes:
         uri: ``data:image/webp;base64,...``
@@ -29,7 +29,7 @@ class Picture(NamedTuple):
     tiny: bool
 
 
-def make_picture(data: bytes) -> Picture:
+def make_thumbnail(data: bytes) -> Thumbnail:
     """Make a thumbnail: at most `LONGEST` pixels on the longer side, the aspect ratio kept.
 
     Args:
@@ -44,4 +44,4 @@ def make_picture(data: bytes) -> Picture:
     file = BytesIO()
     image.save(file, "WEBP", lossless=tiny, quality=QUALITY)
     uri = f"data:image/webp;base64,{b64encode(file.getvalue()).decode('ascii')}"
-    return Picture(uri, image.width, image.height, tiny)
+    return Thumbnail(uri, image.width, image.height, tiny)

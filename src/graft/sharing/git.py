@@ -1,52 +1,47 @@
-"""Questions to Git."""
+"""The commits of a repository, and a fresh clone of the last one."""
 
-import os
-import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dvc.repo import Repo
 
 from graft.sharing.remote import ShareError
+from graft.utils.git import git
 
-OF_A_REPOSITORY = {  # `git rev-parse --local-env-vars`
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_WORK_TREE",
-}
 REFS = ["--branches", "--tags", "--remotes", "HEAD"]
 DVC_FILES = ["*dvc.yaml", "*dvc.lock", "*.dvc"]
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """What a Git command printed. Raises ShareError where it fails."""
-    # In a hook Git sets GIT_INDEX_FILE and others: `git clone` would write its index over the person's.
-    person = {k: v for k, v in os.environ.items() if k not in OF_A_REPOSITORY}
-    command = ["git", "-C", str(folder), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=person)
-    if done.returncode:
-        raise ShareError(f"git {arguments[0]}: {done.stderr.strip()}")
-    return done.stdout
+@contextmanager
+def cloned(repo: Repo) -> Iterator[Repo]:
+    """Clone HEAD to a temporary folder, without any data and without this machine's config.local.
+
+    Yields:
+        DVC's repository there; it knows the addresses of `repo`'s remotes in every commit, also in those
+        from before there was a remote.
+    """
+    git_root = Path(repo.scm.root_dir).resolve()
+    remotes = {name: {"url": remote["url"]} for name, remote in repo.config["remote"].items()}
+    with TemporaryDirectory(prefix="graft-share-") as folder:
+        git(git_root, "clone", "--quiet", "--shared", str(git_root), f"{folder}/clone")
+        root = Path(folder, "clone", Path(repo.root_dir).resolve().relative_to(git_root))
+        config = {"core": {"site_cache_dir": f"{folder}/site"}, "remote": remotes}
+        with Repo(str(root), config=config) as fresh:
+            yield fresh
 
 
 def list_commits(folder: Path) -> list[str]:
-    """The commits of all branches and tags that changed what DVC tracks: no other names another object."""
-    _require_complete(folder)
-    return git(folder, "rev-list", "--full-history", *REFS, "--", *DVC_FILES).split()
+    """List the commits of all branches and tags that changed what DVC tracks: no other names another object.
 
-
-def _require_complete(folder: Path) -> None:
-    """Raise ShareError in a partial clone (`--filter`): DVC waits forever for what Git has not fetched."""
-    try:
-        git(folder, "config", "--get-regexp", r"^remote\..*\.(promisor|partialclonefilter)$")
-    except ShareError:
-        return
-    lacking = git(folder, "rev-list", "--objects", "--missing=print", *REFS)
-    if "\n?" in lacking:
+    Raises:
+        ShareError: in a partial clone (`--filter`), where DVC waits forever for what Git has not fetched.
+    """
+    partial = ".partialclonefilter=" in git(folder, "config", "--list")
+    if partial and "\n?" in git(folder, "rev-list", "--objects", "--missing=print", *REFS):
         raise ShareError(
             "a partial clone, whose older commits DVC cannot read: `git config --unset "
             "remote.origin.partialclonefilter`, `git fetch --refetch`"
         )
+    return git(folder, "rev-list", "--full-history", *REFS, "--", *DVC_FILES).split()

@@ -1,4 +1,4 @@
-"""Whether dvc.lock is of the code and the parameters at hand: without any data."""
+"""Stages whose record in dvc.lock is not of the code and the parameters at hand: found without any data."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,29 +11,27 @@ from dvc.stage import PipelineStage, Stage
 ABSENT = ("deleted", "not in cache")
 
 
-def stale_stages(root: Path) -> dict[str, list[str]]:
-    """The stages that `dvc repro` would run again, apart from those whose data is only absent.
+def stale_stages(repo: Repo) -> dict[str, list[str]]:
+    """Find the stages that `dvc repro` would run again, apart from those whose data is only absent.
 
     Args:
-        root: of a repository with dvc.yaml.
+        repo: with dvc.yaml.
 
     Returns:
         stage -> what differs from dvc.lock, such as ``src/graft/split.py modified``; empty where
         the lock is fresh.
 
     Raises:
-        dvc.exceptions.DvcException: if there is no such repository, or dvc.yaml is not valid.
+        dvc.exceptions.DvcException: if dvc.yaml is not valid.
     """
-    with Repo(str(root)) as repo:
-        names = {stage.addressing: stage_name(stage) for stage in repo.index.stages}
-        status = {names[stage]: changes for stage, changes in repo.status().items()}
-        locked = {stage_name(stage) for stage in repo.index.stages if _is_locked(stage)}
-        broken = [*_broken_links(repo.index.stages)]
+    names = {stage.addressing: stage_name(stage) for stage in repo.index.stages}
+    status = {names[stage]: changes for stage, changes in repo.status().items()}
+    locked = {stage_name(stage) for stage in repo.index.stages if _is_locked(stage)}
     stale = {
         stage: [*_differences(changes)] if stage in locked else ["not in dvc.lock"]
         for stage, changes in status.items()
     }
-    for stage, reason in broken:
+    for stage, reason in _broken_links(repo.index.stages):
         stale.setdefault(stage, []).append(reason)
     return {stage: reasons for stage, reasons in stale.items() if reasons}
 
@@ -57,17 +55,17 @@ def _is_locked(stage: Stage) -> bool:
 
 
 def _broken_links(stages: Iterable[Stage]) -> Iterator[tuple[str, str]]:
-    """Dependencies in the lock that are not what its stage made, or `dvc add` recorded."""
+    """Find dependencies in the lock that are not what its stage made, or `dvc add` recorded."""
     stages = list(stages)
     made = {out.fs_path: out.hash_info for stage in stages for out in stage.outs}
     for stage in stages:
         for dep in stage.deps if not stage.frozen else ():
             if dep.hash_info and made.get(dep.fs_path, dep.hash_info) != dep.hash_info:
-                yield stage_name(stage), f"{dep} made anew since"
+                yield stage_name(stage), f"{dep} comes from a different run"
 
 
 def stage_name(stage: Stage) -> str:
-    """As in dvc.lock; with its file where that is not the root's."""
+    """Name a stage as dvc.lock does; with its file where that is not the root's."""
     path = Path(stage.path).relative_to(stage.repo.root_dir).as_posix()
     name = getattr(stage, "name", None)
     return (name if path == "dvc.yaml" else f"{path}:{name}") if name else path

@@ -1,144 +1,153 @@
 """Everything to the remote, and everything from it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
-from dvc.data_cloud import Remote
 from dvc.exceptions import DvcException
+from dvc.output import Output
 from dvc.repo import Repo
-from dvc_data.hashfile.db import HashFileDB
-from dvc_objects.errors import ObjectFormatError
 
-from graft.sharing.objects import (
-    all_objects,
-    cached_outs,
-    copy_objects,
-    copy_runs,
-    find_wrong_md5,
-    list_objects,
-    sizes_of,
-)
-from graft.sharing.remote import AGAIN, ShareError, describe, reason, shorten, talking_to
+from graft.sharing.git import cloned, list_commits
+from graft.sharing.remote import AGAIN, ShareError, open_cache, reason, shorten, talking_to
+from graft.sharing.store import DamagedError, Failed, Store, list_objects
 
 
-@dataclass(frozen=True)
-class Transferred:
-    objects: int
-    size: int  # bytes
-    runs: int  # records of the run-cache
-
-
-def push_everything(repo: Repo, remote: Remote, verify: bool) -> Transferred:
+def push_everything(repo: Repo, remote: Store, verify: bool) -> str:
     """Push what the work tree and all commits name, and the run-cache; what is damaged there, once more.
 
-    An object is pushed where the remote lacks it or has it of another size, and only if this cache's
-    copy has the right md5.
+    An object is pushed where the remote lacks it or has it in another size, and only if this cache's
+    copy has the right md5. Directories' lists come last: a list that is there stands for a complete
+    directory, and no `dvc push` would look at its files again.
 
     Args:
         repo: at its work tree.
         remote: of `repo`.
-        verify: also read what is there in full, and push anew what has another md5.
+        verify: also read what is there in full, and push again what has another md5.
+
+    Returns:
+        How much was pushed, in words.
 
     Raises:
         ShareError: if something could not be pushed.
     """
-    cache, odb = repo.cache.local, remote.odb
-    outs = all_objects(repo)
-    sizes = sizes_of(cache, {md5 for out in outs for md5 in out})
-    here = {md5: size for md5, size in sizes.items() if size is not None}
+    cache = open_cache(repo)
+    outs = [{*list_objects(out, cache).values()} for out in _outs_of_all_commits(repo)]
+    sizes = cache.get_sizes(set[str]().union(*outs))
+    here = {name: size for name, size in sizes.items() if size is not None}
     with talking_to(remote):
-        there = sizes_of(odb, sizes)
-        todo = {md5 for md5 in here if there[md5] != here[md5]}
-        todo |= find_wrong_md5(odb, here.keys() - todo) if verify else set()
-        damaged = find_wrong_md5(cache, todo)
-        lost = damaged | {md5 for md5 in sizes if md5 not in here and there[md5] is None}
-        # A list on the remote stands for a complete directory: no `dvc push` would look at its files again.
-        todo -= damaged | {md5 for out in outs if lost & out.keys() for md5 in out if md5.endswith(".dir")}
-        failed = copy_objects(cache, odb, sorted(todo), "Pushing")
-        _raise_failed(remote, failed, len(todo))
-        for md5 in todo:
-            odb.protect(odb.oid_to_path(md5))
-        runs, failed = copy_runs(repo.cache.legacy, remote.legacy_odb, "Pushing the run-cache")
-        _raise_failed(remote, failed, runs)
+        there = remote.get_sizes(sizes)
+        todo = {name for name in here if there[name] != here[name]}
+        todo |= remote.find_damaged(here.keys() - todo) if verify else set()
+        damaged = cache.find_damaged(todo)
+        lost = damaged | {name for name in sizes if name not in here and there[name] is None}
+        todo -= damaged | {name for out in outs if lost & out for name in out if name.endswith(".dir")}
+        runs = _find_missing_runs(cache, remote)
+        lists = {name for name in todo if name.endswith(".dir")}
+        for part in (sorted(todo - lists), sorted(lists), runs):
+            _raise_failed(remote, remote.put(cache, part, "Pushing"), len(part))
     if damaged:
-        _raise_damaged_cache(cache, damaged)
-    return Transferred(len(todo), sum(here[md5] for md5 in todo), runs)
+        places = [cache.place(name) for name in sorted(damaged)]
+        raise ShareError(
+            f"damaged in the local cache, so not pushed: {shorten(places)}; delete them there and "
+            "`dvc repro` or `graft share pull`, then push again"
+        )
+    return _count((here[name] for name in todo), runs)
 
 
-def pull_everything(repo: Repo, remote: Remote) -> Transferred:
+def pull_everything(repo: Repo, remote: Store) -> str:
     """Fetch what the work tree's dvc.lock and .dvc files name, and the run-cache, and check it out.
 
-    Every object that was fetched is verified, and kept only if it has the right md5.
+    Only what has the right md5 arrives.
+
+    Returns:
+        How much was fetched, in words.
 
     Raises:
         ShareError: if something is not on the remote, damaged there, or could not be fetched or checked out.
     """
-    cache = repo.cache.local
+    cache = open_cache(repo)
+    fetched: list[str] = []
+    failed: Failed = {}
     with talking_to(remote):
-        outs = cached_outs(repo)
-        lists = {out.hash_info.value: str(out) for out in outs if out.hash_info.isdir}
-        absent, failed = _fetch(repo, remote, lists)
-        objects = {md5: path for out in outs for md5, path in list_objects(out, cache).items()}
-        more, failed_more = _fetch(repo, remote, {m: p for m, p in objects.items() if m not in lists})
-        runs, failed_runs = copy_runs(remote.legacy_odb, repo.cache.legacy, "Fetching the run-cache")
-    failed |= failed_more
-    fetched = sizes_of(cache, [md5 for md5 in (*absent, *more) if md5 not in failed])
+        for lists in (True, False):  # the lists say which files there are
+            paths = {
+                name: path for out in cached_outs(repo) for path, name in list_objects(out, cache).items()
+            }
+            sizes = cache.get_sizes(name for name in paths if name.endswith(".dir") == lists)
+            absent = [name for name, size in sizes.items() if size is None]
+            failed |= remote.get(cache, absent, "Fetching")
+            fetched += [name for name in absent if name not in failed]
+        runs = _find_missing_runs(remote, cache)
+        failed_runs = remote.get(cache, runs, "Fetching the run-cache")
     try:
         repo.checkout(allow_missing=bool(failed))
     except DvcException as error:
         if not failed:
             raise ShareError(f"dvc checkout: {reason(error)}") from error
     if failed:
-        _raise_incomplete(remote, failed, lists | objects)
-    _raise_failed(remote, failed_runs, runs)
-    return Transferred(len(fetched), sum(size or 0 for size in fetched.values()), runs)
+        _raise_incomplete(remote, failed, paths)
+    _raise_failed(remote, failed_runs, len(runs))
+    return _count(cache.get_sizes(fetched).values(), runs)
 
 
-def _fetch(repo: Repo, remote: Remote, objects: Iterable[str]) -> tuple[list[str], dict[str, BaseException]]:
-    """Fetch the objects that the cache lacks. Returns: those, and md5 -> why it is not in the cache now."""
-    cache = repo.cache.local
-    objects = list(objects)
-    here = set(cache.oids_exist(objects))
-    absent = [md5 for md5 in objects if md5 not in here]
-    failed = copy_objects(remote.odb, cache, absent, "Fetching")
-    for md5 in absent:
-        if md5 not in failed:
+def cached_outs(repo: Repo) -> list[Output]:
+    """The outputs that DVC keeps and dvc.lock or a .dvc file knows, at the revision `repo` is at."""
+    return [
+        out
+        for stage in repo.index.stages
+        for out in stage.outs
+        if out.use_cache and out.can_push and out.hash_info and not stage.is_repo_import
+    ]
+
+
+def _outs_of_all_commits(repo: Repo) -> Iterable[Output]:
+    """The outputs of the work tree and of every commit, each content once.
+
+    `dvc push --all-commits` would pass over the commits from before the remote was committed.
+    """
+    outs = {out.hash_info.value: out for out in cached_outs(repo)}
+    with cloned(repo) as clone:
+        for _ in clone.brancher(revs=list_commits(Path(repo.root_dir)), workspace=False):
             try:
-                cache.check(md5)  # removes what has another md5
-            except (ObjectFormatError, FileNotFoundError) as error:
-                failed[md5] = error
-    return absent, failed
+                outs.update({out.hash_info.value: out for out in cached_outs(clone)})
+            except DvcException:  # a commit of another time, which this DVC cannot read
+                continue
+    return outs.values()
 
 
-def _raise_failed(remote: Remote, failed: dict[str, BaseException], n: int) -> None:
+def _find_missing_runs(source: Store, target: Store) -> list[str]:
+    """Name the intact records of the run-cache that `target` lacks, or has in another size."""
+    runs = source.list_runs()
+    here, there = source.get_sizes(runs), target.get_sizes(runs)
+    missing = {name for name in runs if here[name] != there[name]}
+    return sorted(missing - source.find_damaged(missing))
+
+
+def _count(sizes: Iterable[int | None], runs: list[str]) -> str:
+    known = [size or 0 for size in sizes]
+    return f"{len(known):,} objects ({sum(known) / 1e6:,.1f} MB) and {len(runs):,} run-cache records"
+
+
+def _raise_failed(remote: Store, failed: Failed, n: int) -> None:
     if failed:
         why = reason(next(iter(failed.values())))
-        raise ShareError(f"{describe(remote)}: {len(failed):,} of {n:,} files failed: {why}; {AGAIN}")
+        raise ShareError(f"{remote}: {len(failed):,} of {n:,} files failed: {why}; {AGAIN}")
 
 
-def _raise_damaged_cache(cache: HashFileDB, damaged: set[str]) -> NoReturn:
-    paths = [cache.oid_to_path(md5) for md5 in sorted(damaged)]
+def _raise_incomplete(remote: Store, failed: Failed, paths: dict[str, str]) -> NoReturn:
+    """Say what is lacking and whose it is to mend."""
+    said = [
+        f"{paths[name]}, object {name[len('files/md5/') :].replace('/', '')}: {_explain(why)}"
+        for name, why in failed.items()
+    ]
     raise ShareError(
-        f"damaged in the local cache, so not pushed: {shorten(paths)}; delete them there and `dvc repro` or "
-        "`graft share pull`, then push again"
+        f"{remote}: what could be fetched is here, but not {shorten(said)}; whoever has it runs "
+        "`graft share push --verify`; or compute it here: `dvc repro`"
     )
 
 
-def _raise_incomplete(remote: Remote, failed: dict[str, BaseException], paths: dict[str, str]) -> NoReturn:
-    """Say what is lacking and whose it is to mend."""
-    absent = [paths[md5] for md5, why in failed.items() if isinstance(why, FileNotFoundError)]
-    damaged = [
-        f"{paths[md5]} (object {md5})" for md5, why in failed.items() if isinstance(why, ObjectFormatError)
-    ]
-    other = [why for why in failed.values() if not isinstance(why, FileNotFoundError | ObjectFormatError)]
-    said = [f"{describe(remote)}: what could be fetched is here; not these:"]
-    if damaged:
-        said.append(f"damaged on the remote: {shorten(damaged)}: whoever has it: `graft share push --verify`")
-    if absent:
-        said.append(f"not on the remote: {shorten(absent)}: whoever has it: `graft share push`")
-    if other:
-        said.append(f"{len(other):,} objects failed: {reason(other[0])}; run it again when that is mended")
-    if damaged or absent:
-        said.append("or compute it here: `dvc repro`")
-    raise ShareError("\n".join(said))
+def _explain(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "not on the remote"
+    return "damaged on the remote" if isinstance(error, DamagedError) else reason(error)

@@ -1,7 +1,8 @@
-"""The one training loop: batches in an order that the seed fixes, the best epoch restored."""
+"""Training of any Keras model: batches in an order that the seed fixes, the best epoch restored."""
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -12,17 +13,34 @@ from sklearn.utils.class_weight import compute_sample_weight
 from graft.config.training import Training
 from graft.training.mixing import blend, mix
 from graft.training.objective import accuracy, loss_for, targets_for
-from graft.training.tracking import Log, log_nothing
 
 Inputs = Callable[[int, np.ndarray], np.ndarray]
 Embed = Callable[[np.ndarray], np.ndarray]
-Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+Batch = tuple[np.ndarray, ...]
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "rmsprop": keras.optimizers.RMSprop,
 }
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a model is trained and validated on.
+
+    Attributes:
+        inputs: (epoch from 0, row numbers) -> the float32 inputs of these training rows.
+        labels: (n_train,) class numbers.
+        validation: (n, ...) inputs, which may be memory-mapped, and (n,) class numbers.
+        embed: what stands between `inputs`, which are what is mixed, and the model, such as a frozen
+            backbone; None: nothing.
+    """
+
+    inputs: Inputs
+    labels: np.ndarray
+    validation: tuple[np.ndarray, np.ndarray]
+    embed: Embed | None = None
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -42,14 +60,11 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
 def fit(
     model: keras.Model,
-    inputs: Inputs,
-    labels: np.ndarray,
-    validation: tuple[np.ndarray, np.ndarray],
+    data: TrainingData,
     params: Training,
     seed: int,
-    embed: Embed | None = None,
     first_epoch: int = 0,
-    log: Log = log_nothing,
+    curve: keras.callbacks.Callback | None = None,
 ) -> pd.DataFrame:
     """Train a model and restore the epoch with the lowest validation loss.
 
@@ -59,93 +74,69 @@ def fit(
 
     Args:
         model: compiled and changed here.
-        inputs: (epoch, row numbers) -> the float32 inputs of these training rows.
-        labels: (n_train,) class numbers.
-        validation: inputs, which may be memory-mapped, and class numbers.
+        data: training and validation rows.
         params: optimizer and its schedule, loss, sampling, mixing, epochs, batch size, patience.
         seed: of order, sampling and mixing.
-        embed: what stands between `inputs`, which are what is mixed, and the model, such as a frozen
-            backbone; nothing where it is None.
         first_epoch: what e begins with, so that a second phase does not repeat the draws of the first.
-        log: is given what the history has of an epoch at its end.
+        curve: a callback that records the epochs while they pass.
 
     Returns:
-        The history: epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate. Loss and
-        accuracy are means over the epoch's batches while the weights change, as `keras.Model.fit`
-        reports them; both losses include label smoothing and penalties, only the training loss the
-        class weights. The learning rate is that of the epoch's first step.
+        The history: epoch (from 1), accuracy, learning_rate, loss, val_accuracy, val_loss. Loss and
+        accuracy are means over the epoch's images while the weights change; both losses include label
+        smoothing and penalties, only the training loss the class weights. The learning rate is that of
+        the epoch's first step.
 
     Raises:
-        ValueError: if no epoch has a finite validation loss, or `inputs` cannot be mixed.
+        ValueError: if no epoch has a finite validation loss, or the inputs cannot be mixed.
     """
     tf.config.experimental.enable_op_determinism()
-    tf.get_logger().setLevel("ERROR")  # it warns that functions are traced anew, as each seed's are
-    steps = -(-len(labels) // params.batch_size)
+    tf.get_logger().setLevel("ERROR")  # it warns that functions are traced again, as each seed's are
+    steps = -(-len(data.labels) // params.batch_size)
     _compile(model, params, steps)
-    n_outputs = model.output_shape[-1]
-    scored = Batches(validation[0], targets_for(validation[1], n_outputs), params.batch_size)
-    callbacks = _callbacks(model, params, steps)
-    callbacks.on_train_begin()
-    for epoch in range(params.epochs):
-        callbacks.on_epoch_begin(epoch)
-        rate = {"learning_rate": float(model.optimizer.learning_rate)}
-        batches = _draw(inputs, labels, n_outputs, params, seed, first_epoch + epoch)
-        means = _train(model, batches, embed, callbacks)
-        evaluated = model.evaluate(scored, verbose=0, return_dict=True)
-        validated = {f"val_{name}": value for name, value in evaluated.items()}
-        values = means | validated | rate
-        callbacks.on_epoch_end(epoch, values)
-        log(values)
-        if model.stop_training:
-            break
-    callbacks.on_train_end()
+    n_outputs, (inputs, labels) = model.output_shape[-1], data.validation
+    fitted = model.fit(
+        _draw_batches(data, n_outputs, params, seed, first_epoch),
+        steps_per_epoch=steps,
+        epochs=params.epochs,
+        shuffle=False,  # the batches are in their order
+        validation_data=Batches(inputs, targets_for(labels, n_outputs), params.batch_size),
+        callbacks=[*_callbacks(params), *([curve] if curve else [])],
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
     # The optimizer has done its work. A model that holds this one would save it, and warn when loaded.
     model.optimizer, model.compiled = None, False
-    history = pd.DataFrame(model.history.history).astype(float)
+    history = pd.DataFrame(fitted.history).astype(float)
     if not np.isfinite(history["val_loss"]).any():
         raise ValueError(
-            "the training diverged: no epoch has a finite validation loss; "
+            "the training run diverged: no epoch has a finite validation loss; "
             f"lower learning_rate={params.learning_rate:g}"
         )
     history.insert(0, "epoch", range(1, len(history) + 1))
-    return history
+    return history[["epoch", *sorted(history.columns.drop("epoch"))]]
 
 
 def best_epoch(history: pd.DataFrame) -> int:
-    """The epoch (from 1) whose weights `fit` restored."""
+    """Find the epoch (from 1) whose weights `fit` restored."""
     return int(np.nanargmin(history["val_loss"])) + 1
 
 
-def _draw(
-    inputs: Inputs, labels: np.ndarray, n_outputs: int, params: Training, seed: int, epoch: int
+def _draw_batches(
+    data: TrainingData, n_outputs: int, params: Training, seed: int, first_epoch: int
 ) -> Iterator[Batch]:
-    """Inputs, targets and, where classes have them, weights of each batch of an epoch."""
-    rng, n = np.random.default_rng((seed, epoch)), len(labels)
-    balanced = compute_sample_weight("balanced", labels)  # whose sum is n
-    order = rng.choice(n, n, p=balanced / n) if params.sampling == "balanced" else rng.permutation(n)
-    for rows in np.split(order, range(params.batch_size, n, params.batch_size)):
-        batch, targets, weights = inputs(epoch, rows), targets_for(labels[rows], n_outputs), balanced[rows]
-        if params.mix != "none":
-            batch, partners, shares = mix(batch, params.mix, params.mix_alpha, rng)
-            targets, weights = (blend(values, partners, shares) for values in (targets, weights))
-        yield batch, targets, weights if params.class_weight else None
-
-
-def _train(
-    model: keras.Model,
-    batches: Iterator[Batch],
-    embed: Embed | None,
-    callbacks: keras.callbacks.CallbackList,
-) -> dict[str, float]:
-    """Train an epoch; the means of its loss and accuracy."""
-    logs, sizes = [], []
-    for step, (batch, targets, weights) in enumerate(batches):
-        callbacks.on_train_batch_begin(step)
-        x = embed(batch) if embed else batch
-        logs.append(model.train_on_batch(x, targets, sample_weight=weights, return_dict=True))
-        sizes.append(len(batch))
-        callbacks.on_train_batch_end(step, logs[-1])
-    return {name: np.average([log[name] for log in logs], weights=sizes) for name in logs[0]}
+    """The batches of all epochs: inputs, targets and, where classes have them, weights."""
+    n = len(data.labels)
+    balanced = compute_sample_weight("balanced", data.labels)  # whose sum is n
+    for epoch in range(first_epoch, first_epoch + params.epochs):
+        rng = np.random.default_rng((seed, epoch))
+        order = rng.choice(n, n, p=balanced / n) if params.sampling == "balanced" else rng.permutation(n)
+        for rows in np.split(order, range(params.batch_size, n, params.batch_size)):
+            batch, weights = data.inputs(epoch, rows), balanced[rows]
+            targets = targets_for(data.labels[rows], n_outputs)
+            if params.mix != "none":
+                batch, partners, shares = mix(batch, params.mix, params.mix_alpha, rng)
+                targets, weights = (blend(values, partners, shares) for values in (targets, weights))
+            x = data.embed(batch) if data.embed else batch
+            yield (x, targets, weights) if params.class_weight else (x, targets)
 
 
 def _compile(model: keras.Model, params: Training, steps: int) -> None:
@@ -165,20 +156,21 @@ def _compile(model: keras.Model, params: Training, steps: int) -> None:
     )
 
 
-def _callbacks(model: keras.Model, params: Training, steps: int) -> keras.callbacks.CallbackList:
-    patience = params.patience or params.epochs
+class _LearningRate(keras.callbacks.Callback):  # type: ignore[misc]
+    """Adds the rate of an epoch's first step to what Keras logs of the epoch."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        self.rate = float(self.model.optimizer.learning_rate)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002
+        logs["learning_rate"] = self.rate
+
+
+def _callbacks(params: Training) -> list[keras.callbacks.Callback]:
+    patience, schedule = params.patience or params.epochs, params.schedule
     chosen = [keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)]
-    schedule = params.schedule
     if schedule.name == "reduce_on_plateau":
         chosen.append(
             keras.callbacks.ReduceLROnPlateau("val_loss", schedule.factor, schedule.patience, min_delta=0)
         )
-    return keras.callbacks.CallbackList(
-        chosen,
-        add_history=True,
-        add_progbar=True,
-        model=model,
-        epochs=params.epochs,
-        steps=steps,
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
+    return [*chosen, _LearningRate()]

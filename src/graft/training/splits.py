@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from graft.data.manifest import class_names
+
 SCORED = ("validation", "test")
 
 
@@ -15,3 +17,9 @@ def arrays_by_split(array: np.ndarray, rows: dict[str, pd.DataFrame]) -> dict[st
     """Views of an array (n, ...) whose first rows belong to the images of `rows`."""
     ends = np.cumsum([len(part) for part in rows.values()])
     return dict(zip(rows, np.split(array, ends), strict=False))
+
+
+def class_numbers(manifest: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The (n,) class numbers of each split's images."""
+    classes = class_names(manifest)
+    return {split: np.searchsorted(classes, rows["label"]) for split, rows in rows_by_split(manifest).items()}

@@ -1,53 +1,58 @@
-"""The curve of a training while it runs: DVCLive's files, which `dvc plots` and VS Code read."""
+"""The curve of a training run while it trains: DVCLive's files, which `dvc plots` and VS Code read."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import keras
 from dvclive import Live
 from scmrepo.exceptions import SCMError
 
-Log = Callable[[Mapping[str, float]], None]  # is given the values of each epoch at its end
-
 
 class _Live(Live):  # type: ignore[misc]
+    # Private: no option makes DVCLive do without HEAD, which a repository without a commit lacks.
     def _init_dvc(self) -> None:
-        with suppress(SCMError):  # it asks for HEAD, which a repository without a commit has not
+        with suppress(SCMError):
             super()._init_dvc()
 
 
-def log_nothing(values: Mapping[str, float]) -> None:
-    """What a training logs to that nobody watches."""
+class Curve(keras.callbacks.Callback):  # type: ignore[misc]
+    """Log each epoch to ``plots/metrics/<name>.tsv`` in a folder, with the columns step (from 1) and name.
+
+    Each epoch is on the disk at its end, so a training run that fails leaves the epochs before. The files
+    hold no time and no machine. DVCLive's own callback would name them ``train/loss`` and ``eval/loss``.
+    """
+
+    def __init__(self, live: Live) -> None:
+        super().__init__()
+        self.live = live
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002
+        for name, value in logs.items():
+            self.live.log_metric(name, float(value))
+        self.live.next_step()
 
 
 @contextmanager
-def log_live(folder: Path | None) -> Iterator[Log]:
-    """Log to ``plots/metrics/<name>.tsv`` in a folder: the columns step (from 1) and the name.
+def open_curve(folder: Path | None) -> Iterator[Curve | None]:
+    """Open a folder to log the epochs of a training run to, whatever number of phases it has.
 
-    Each epoch is on the disk at its end, so of a training that fails all epochs before are there.
-    The files hold no time and no machine, and nothing is sent: where DVC Studio's token is set,
-    DVCLive would send the curves there, unless ``DVC_STUDIO_OFFLINE`` is set, as is done here; set
-    it to ``false`` before to have them sent.
+    Nothing is sent: where DVC Studio's token is set, DVCLive would send the curves there, unless
+    ``DVC_STUDIO_OFFLINE`` is set, as is done here; set it to ``false`` before to have them sent.
 
     Args:
         folder: replaced by what is logged; None: nothing is.
     """
     if folder is None:
-        yield log_nothing
+        yield None
         return
     os.environ.setdefault("DVC_STUDIO_OFFLINE", "true")
     # By default it would edit dvc.yaml, and save an experiment of its own outside of `dvc exp run`.
     live = _Live(str(folder), dvcyaml=None, save_dvc_exp=False)
     live.step = 1
-
-    def log(values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            live.log_metric(name, float(value))
-        live.next_step()
-
     try:
-        yield log
+        yield Curve(live)
     finally:
         live.end()
-        Path(live.metrics_file).unlink()  # the last values once more
+        Path(live.metrics_file).unlink(missing_ok=True)  # the last values once more

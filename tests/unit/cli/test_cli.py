@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from graft.cli.main import app
+from graft.utils.timing import write_timing
 from helpers.comparison import TIMING, make_comparison
 from helpers.repository import ROOT
 
@@ -15,14 +16,14 @@ runner = CliRunner()
 
 @pytest.fixture
 def root(tmp_path):
-    (tmp_path / "metrics/timing").mkdir(parents=True)
+    (tmp_path / "metrics").mkdir()
     comparison = make_comparison()
     (tmp_path / "metrics/comparison.json").write_text(json.dumps(comparison))
     for row in comparison["methods"]:
         metrics = {"test": {"accuracy": row["test_accuracy"]}, "n_seen": {"test": row["n_seen_test"]}}
         (tmp_path / f"metrics/{row['method']}.json").write_text(json.dumps(metrics))
     for stage, seconds in TIMING.items():
-        (tmp_path / f"metrics/timing/{stage}.json").write_text(json.dumps(seconds))
+        write_timing(tmp_path, stage, seconds, ["metrics/comparison.json"])
     return tmp_path
 
 
@@ -36,12 +37,20 @@ def test_table_of_the_working_directory_and_of_a_root(root, monkeypatch):
     assert "NOT pre-trained" in here.output
 
 
-def test_metrics_of_another_run_are_named(root):
+def test_seconds_of_a_different_run_are_not_shown(root):
+    file = root / "metrics/comparison.json"
+    file.write_text(file.read_text() + "\n")
+    result = runner.invoke(app, ["table", "--root", str(root)])
+    assert result.exit_code == 0
+    assert "1,480" not in result.output
+
+
+def test_metrics_of_a_different_run_are_named(root):
     file = root / "metrics/two_stage_views.json"
     metrics = json.loads(file.read_text())
-    assert "another run" not in runner.invoke(app, ["table", "--root", str(root)]).output
+    assert "different run" not in runner.invoke(app, ["table", "--root", str(root)]).output
     file.write_text(json.dumps({**metrics, "test": {"accuracy": 0.123}}))
-    said = "metrics/two_stage_views.json is of another run than this table: `dvc repro`"
+    said = "metrics/two_stage_views.json comes from a different run than this table: `dvc repro`"
     assert said in runner.invoke(app, ["table", "--root", str(root)]).output
 
 

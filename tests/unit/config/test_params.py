@@ -2,24 +2,31 @@
 
 import copy
 import re
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from dvc.utils.serialize import modify_yaml
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import dump_yaml, load_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from graft.config.load import ParamsError, load_params
-from graft.config.types import SPLITS
+from graft.config.data import SplitParams
+from graft.config.evaluation import Metrics
+from graft.config.features import BackboneRow
+from graft.config.load import ParamsError, load_params, parse_yaml, read_params
+from graft.config.types import SPLITS, Seed, Text
 from graft.methods.params import parse_params
 from helpers.repository import ROOT
 
 FILE = ROOT / "params.yaml"
-DEFAULTS: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+DEFAULTS = read_params(FILE)
+
+
+ROW = {"backbones.${backbone}": BackboneRow}
 
 
 def leaves(values: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -167,44 +174,142 @@ def test_every_fault_is_listed_at_once() -> None:
     assert sorted(found) == ["colour", "demo.image_size", "demo.images_per_class", "seed"]
 
 
-@pytest.mark.parametrize("value", [1e-4, "1e-4"])
-def test_a_learning_rate_may_be_written_1e_4(value: Any) -> None:
-    """YAML 1.1 reads ``1e-4``, without a dot, as text; ``dvc exp run -S`` writes it so."""
-    assert parse_params(changed("inline.learning_rate", value)).inline.learning_rate == 0.0001
+# --- the file ------------------------------------------------------------------------------------
+
+
+def test_it_is_read_as_yaml_1_2_as_dvc_reads_it(tmp_path: Path) -> None:
+    text = "a: [yes, no, on, 'null', 1:30]\nb: [010, 0o10, 1e-05, 1e5, 1_000]\nc: [~, null, TRUE]\nd:\n"
+    (tmp_path / "params.yaml").write_text(text)
+    values = read_params(tmp_path / "params.yaml")
+    assert values["a"] == ["yes", "no", "on", "null", "1:30"]
+    assert values["b"] == [10, 8, 1e-05, 1e5, 1000]
+    assert values["c"] == [None, None, True]
+    assert values == load_yaml(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "override", ["split.classes=[yes,no]", "split.classes=['null','010']", "split.max_per_class={no: 5}"]
+)
+def test_class_names_that_look_like_other_values_stay_what_dvc_wrote(tmp_path: Path, override: str) -> None:
+    file = copied(tmp_path)
+    apply_overrides(file, [override])
+    found = load_params({"split": SplitParams}, file).split
+    assert found.classes in (None, ("yes", "no"), ("null", "010"))
+    assert found.max_per_class in (None, {"no": 5})
+
+
+BOMB = "a: &a [0, 0]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghij")
+)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seed: [0\n", "params.yaml is not YAML: "),
-        ("seed: 0\n\tdataset: demo\n", "params.yaml is not YAML: "),
-        ("", "seed: missing"),
-        ("- seed\n", r"input should be a valid dictionary.*, received \['seed'\]"),
+        ("seed: [0\n", r"cannot be read as YAML 1\.2, line 2: expected ',' or '\]'.*; correct it there$"),
+        ("seed: 0\n\tdataset: demo\n", r"line 2: found character '\\t' that cannot start any token; correct"),
+        ("seed: 0\0\n", "unacceptable character #x0000: .*; correct it there$"),
+        ("seed: 0\n---\nseed: 1\n", "line 2: but found another document; correct it there$"),
+        ("seed: 0\nseed: 1\n", 'line 2: found duplicate key "seed" with value "1".*; correct it there$'),
+        ("a:\n  b: 0\n  b: 1\n", 'line 3: found duplicate key "b"'),
+        (
+            "a: 1\nb: &x {c: 1}\n",
+            "line 2: found the anchor or alias 'x', .* DVC lose a -S: write its value out",
+        ),
+        ("a: 1\nb: *x\n", "line 2: found the anchor or alias 'x'"),
+        ("a: 1\nb: {<<: *x}\n", "line 2: found the anchor or alias 'x'"),
+        (BOMB, "line 1: found the anchor or alias 'a'"),
+        ("seed: !!bool x\n", "line 1: found the tag tag:yaml.org,2002:bool: remove it"),
+        ("? - :", "line 1: found a key that is a list or a block: expected text"),
+        ("seed: 2026-99-99\n", "cannot be read as YAML 1.2: month must be in 1..12; correct it there$"),
+        ("seed: " + "9" * 5000, "line 1: found a value of 5000 characters, expected at most 4096; correct"),
+        ("seed: 0x" + "f" * 5000, "line 1: found a value of 5002 characters, expected at most 4096; correct"),
+        ("seed: " + "[" * 3000 + "]" * 3000, "is nested too deeply; expected a few levels of blocks$"),
+        ("{a: " * 3000 + "}" * 3000, "is nested too deeply; expected a few levels of blocks$"),
+        ("", "expected `key: value` lines, received nothing; restore it from Git$"),
+        ("# seed\n", "expected `key: value` lines, received nothing; restore it from Git$"),
+        ("- seed\n", "expected `key: value` lines, received a list; restore it from Git$"),
+        ("seed\n", "expected `key: value` lines, received a str; restore it from Git$"),
     ],
 )
-def test_a_file_that_is_no_mapping_is_an_error(tmp_path: Path, text: str, message: str) -> None:
+def test_a_file_that_is_not_plain_yaml_is_refused_in_one_sentence(
+    tmp_path: Path, text: str, message: str
+) -> None:
     file = tmp_path / "params.yaml"
     file.write_text(text, encoding="utf-8")
-    with pytest.raises(ParamsError, match=message):
-        load_params("seed", path=file)
+    with pytest.raises(ParamsError, match=rf"^params\.yaml.*{message}") as error:
+        load_params({"seed": Seed}, file)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there_or_not_utf_8(tmp_path: Path) -> None:
+    with pytest.raises(
+        ParamsError, match=r"cannot read .*params\.yaml \(No such file or directory\); expected"
+    ):
+        load_params({"seed": Seed}, tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_bytes(b"seed: \xff\n")
+    with pytest.raises(ParamsError, match=r"params\.yaml is not UTF-8 .*; save it as UTF-8"):
+        load_params({"seed": Seed}, tmp_path / "params.yaml")
+
+
+@given(st.text(st.sampled_from("ab01:,-[]{}&*!|>'\"#%@`?~.\n\t \\\0é"), max_size=30))
+def test_any_text_gives_values_or_a_sentence(text: str) -> None:
+    try:
+        parse_params(parse_yaml(text))
+    except ParamsError as error:
+        assert str(error).startswith("params.yaml")  # noqa: PT017
+
+
+# --- a stage's share of it -----------------------------------------------------------------------
 
 
 def test_a_stage_gets_only_what_it_names() -> None:
-    params = load_params("seed", "split", path=FILE)
-    assert set(vars(params)) == {"seed", "split"}
+    params = load_params({"seed": Seed, "split.validation": float}, FILE)
+    assert vars(params) == {"seed": DEFAULTS["seed"], "validation": DEFAULTS["split"]["validation"]}
     with pytest.raises(AttributeError):
         _ = params.backbone
 
 
-def test_row_is_the_backbone_that_is_selected() -> None:
-    assert load_params("row", path=FILE).row == parse_params(DEFAULTS).backbones[DEFAULTS["backbone"]]
+def test_row_is_the_backbone_that_is_selected(tmp_path: Path) -> None:
+    assert load_params(ROW, FILE).row == parse_params(DEFAULTS).backbones[DEFAULTS["backbone"]]
+    dump_yaml(tmp_path / "params.yaml", changed("backbone", "resnet50"))
+    assert load_params(ROW, tmp_path / "params.yaml").row.application == "ResNet50"
 
 
-def test_a_fault_in_a_block_that_the_stage_does_not_use_stops_it_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backbone", ["vgg", ["vgg19"], None, 19])
+def test_a_backbone_that_has_no_row(tmp_path: Path, backbone: Any) -> None:
+    dump_yaml(tmp_path / "params.yaml", changed("backbone", backbone))
+    message = rf"  backbone must be one of .*vgg16.*, not {re.escape(repr(backbone))}"
+    with pytest.raises(ParamsError, match=message):
+        load_params(ROW, tmp_path / "params.yaml")
+
+
+def test_a_fault_in_what_the_stage_does_not_use_does_not_stop_it(tmp_path: Path) -> None:
+    """`graft params` checks everything; a stage depends on no schema but its own."""
     file = tmp_path / "params.yaml"
-    file.write_text(yaml.safe_dump(changed("metrics.confidence", 7)), encoding="utf-8")
-    with pytest.raises(ParamsError, match=r"metrics\.confidence"):
-        load_params("seed", path=file)
+    dump_yaml(file, changed("metrics.confidence", 7))
+    assert load_params({"seed": Seed}, file).seed == DEFAULTS["seed"]
+    with pytest.raises(ParamsError, match=r"metrics\.confidence: .* less than 1, received 7"):
+        load_params({"metrics": Metrics}, file)
+
+
+def test_every_fault_in_what_the_stage_uses_is_listed_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("seed: -1\nfeatures: 3\nweights: ''\nbackbones: {}\n")
+    schemas = {"seed": Seed, "features.views": int, "weights": Text, "metrics": Metrics, **ROW}
+    with pytest.raises(ParamsError) as error:
+        load_params(schemas, file)
+    assert str(error.value).splitlines() == [
+        "params.yaml is not valid:",
+        "  seed: input should be greater than or equal to 0, received -1",
+        "  features.views: missing; add it (the commented default is in the repository's params.yaml)",
+        "  weights: string should have at least 1 character, received ''",
+        "  metrics: missing; add it (the commented default is in the repository's params.yaml)",
+        "  backbone: missing; add it (the commented default is in the repository's params.yaml)",
+    ]
+
+
+# --- values --------------------------------------------------------------------------------------
 
 
 def test_parameters_are_frozen() -> None:
@@ -224,7 +329,7 @@ def test_fractions_that_sum_to_1_in_decimal_are_valid(cut: list[int]) -> None:
 def test_every_hyper_parameter_is_explained() -> None:
     """A comment beside or above a key, a key of the same name in another block, or its block.
 
-    What stands deeper, in the list of layers, are arguments of Keras.
+    Deeper keys, in the list of layers, are arguments of Keras.
     """
     explained: set[str] = set()
     keys: list[tuple[str, tuple[str, ...]]] = []
@@ -251,7 +356,7 @@ def test_every_hyper_parameter_is_explained() -> None:
         ),
         (
             {"scratch.patience": 3, "scratch.schedule.name": "reduce_on_plateau"},
-            "scratch: patience=3 stops the training before schedule.patience=3 could .* set patience to more",
+            "scratch: patience=3 stops training before schedule.patience=3 could .* set patience to more",
         ),
         (
             {"inline.fine_tune.blocks": ["block5"], "inline.fine_tune.layers": 3},
@@ -259,11 +364,11 @@ def test_every_hyper_parameter_is_explained() -> None:
         ),
         (
             {"backbones.vgg19.pooling": "avg", "two_stage.feature_augmentation.zoom": 0.1},
-            r"two_stage.feature_augmentation.zoom=0.1 .* backbones.vgg19.pooling=avg makes vectors; set",
+            r"two_stage.feature_augmentation.zoom=0.1 .* backbone's pooling=avg makes vectors; set pooling",
         ),
         (
             {"backbones.vgg19.pooling": "max", "two_stage_views.mix": "cutmix"},
-            "two_stage_views.mix=cutmix .* backbones.vgg19.pooling=max makes vectors; set pooling to none",
+            "two_stage_views.mix=cutmix .* backbone's pooling=max makes vectors; set pooling to none",
         ),
     ],
 )
@@ -279,11 +384,62 @@ def test_options_that_exclude_each_other(changes: dict[str, Any], message: str) 
         parse_params(values)
 
 
-def test_the_file_is_in_the_style_that_dvc_writes(tmp_path: Path) -> None:
-    """So that ``dvc exp run -S backbones.resnet50.image_size=160`` changes one line."""
-    file = tmp_path / "params.yaml"
+# --- changed by `dvc exp run -S` -----------------------------------------------------------------
+
+
+def copied(folder: Path) -> Path:
+    file = folder / "params.yaml"
     file.write_text(FILE.read_text(encoding="utf-8"), encoding="utf-8")
-    with modify_yaml(file) as values:
-        values["backbones"]["resnet50"]["image_size"] = 160
-    before, after = (path.read_text(encoding="utf-8").splitlines() for path in (FILE, file))
-    assert [new.strip() for old, new in zip(before, after, strict=True) if old != new] == ["image_size: 160"]
+    return file
+
+
+def comments(file: Path) -> Counter[str]:
+    return Counter(re.findall("#.*", file.read_text(encoding="utf-8")))
+
+
+def look_up(values: Any, path: tuple[Any, ...]) -> Any:
+    for part in path:
+        values = values[part]
+    return values
+
+
+PATHS = [path for path in leaves(DEFAULTS) if path[:1] != ("backbones",) or path[1:2] == ("vgg19",)]
+LISTS = [path for path in PATHS if isinstance(look_up(DEFAULTS, path), list)]
+NULLABLE = [
+    ("split", "classes"),
+    ("split", "max_per_class"),
+    ("backbones", "vgg19", "layer"),
+    *[path for path in PATHS if path[-1] in ("global_clipnorm", "class_weight", "C")],
+    *[path for path in PATHS if path[-1] == "patience" and path[-2] != "schedule"],
+]
+
+
+def test_the_lists_and_the_nullable_values_are_all_of_them() -> None:
+    assert len(LISTS) >= 11
+    assert {path for path in PATHS if look_up(DEFAULTS, path) is None} <= set(NULLABLE)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_dvc_can_empty_every_list_and_null_every_value(tmp_path: Path, at_once: bool) -> None:
+    """Whatever was set before: DVC writes lists back in block style, and the file must bear that, too."""
+    file = copied(tmp_path)
+    expected = copy.deepcopy(DEFAULTS)
+    overrides = []
+    for path, empty in [*((path, []) for path in LISTS), *((path, None) for path in NULLABLE)]:
+        look_up(expected, path[:-1])[path[-1]] = empty
+        overrides.append(f"{'.'.join(path)}={'null' if empty is None else '[]'}")
+    for chosen in [overrides] if at_once else [[override] for override in overrides]:
+        apply_overrides(file, chosen)
+        assert parse_yaml(file.read_text(encoding="utf-8"))
+    assert read_params(file) == expected
+    assert comments(file) == comments(FILE)
+    apply_overrides(file, ["seeds=[1, 2]", "scratch.layers=[{Flatten: {}}, {Dense: {units: 3}}]"])
+    assert read_params(file)["scratch"]["layers"] == [{"Flatten": {}}, {"Dense": {"units": 3}}]
+    assert comments(file) == comments(FILE)
+
+
+def test_every_list_is_in_flow_style_with_its_comment_above() -> None:
+    """Beside its key, a comment makes DVC write a broken file after ``-S key=[]``."""
+    lines = FILE.read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if re.match(r" *- ", line)]
+    assert not [line for line in lines if re.match(r" *(\w+: \[|classes:).*#", line)]

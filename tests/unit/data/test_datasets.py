@@ -80,10 +80,9 @@ def test_demo_has_what_was_asked_for(tmp_path: Path) -> None:
     assert all(labels.count(label) == 3 for label in labels)
     assert images[0].path == "daisy/daisy_000.jpg"
     assert len({image.data for image in images}) == 15
-    for image in images:
-        picture = Image.open(io.BytesIO(image.data))
-        assert (picture.format, picture.mode, picture.size) == ("JPEG", "RGB", (48, 48))
-        assert np.asarray(picture).std() > 10
+    for opened in (Image.open(io.BytesIO(image.data)) for image in images):
+        assert (opened.format, opened.mode, opened.size) == ("JPEG", "RGB", (48, 48))
+        assert np.asarray(opened).std() > 10
 
 
 def test_more_demo_images_leave_the_first_ones_as_they_are(tmp_path: Path) -> None:

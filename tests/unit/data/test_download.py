@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graft.data.download import ATTEMPTS, DownloadError, download
-from helpers.servers import BODY, Answer, published, send, serve
+from helpers.servers import BODY, Response, published, send, serve
 
 cut = send(BODY[:5000], length=len(BODY))
 
@@ -18,13 +18,21 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that pooch would wait between two attempts; nobody waits here."""
+    waited: list[float] = []
+    monkeypatch.setattr("pooch.core.time.sleep", waited.append)
+    return waited
+
+
 def get(url: str, tmp_path: Path) -> Path:
-    return download(published(url), tmp_path / "raw", tmp_path / "cache", pause=0)
+    return download(published(url), tmp_path / "raw", tmp_path / "cache")
 
 
-@pytest.mark.parametrize("answer", [send(), send(pieces=500)], ids=["good", "slow"])
-def test_the_file_arrives_and_is_kept_for_the_next_time(tmp_path: Path, answer: Answer) -> None:
-    with serve(answer) as (url, requests):
+@pytest.mark.parametrize("response", [send(), send(pieces=500)], ids=["good", "slow"])
+def test_the_file_arrives_and_is_kept_for_the_next_time(tmp_path: Path, response: Response) -> None:
+    with serve(response) as (url, requests):
         path = get(url, tmp_path)
     assert path == tmp_path / "raw" / "photos.zip"
     assert path.read_bytes() == BODY
@@ -41,18 +49,22 @@ def test_a_file_put_there_by_hand_is_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failures", [[cut], [send(status=503)], [cut, send(status=500)]])
-def test_transient_failures_are_tried_again(tmp_path: Path, failures: list[Answer]) -> None:
+def test_transient_failures_are_tried_again_after_a_pause(
+    tmp_path: Path, failures: list[Response], pauses: list[float]
+) -> None:
     with serve(*failures, send()) as (url, requests):
         assert get(url, tmp_path).read_bytes() == BODY
     assert len(requests) == len(failures) + 1
+    assert len(pauses) == len(failures)
+    assert all(pause > 0 for pause in pauses)
 
 
 # pooch leaves the connection of a broken transfer to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
-    ("answer", "attempts", "received"),
+    ("response", "attempts", "received"),
     [
-        (cut, ATTEMPTS, "no complete answer"),
+        (cut, ATTEMPTS, "no complete response"),
         (send(BODY[:5000]), 1, r"5000 bytes \(truncated, or another file\)"),
         (send(b"!" + BODY[1:]), 1, r"sha256=[0-9a-f]{64} \(corrupt, or another file\)"),
         (send(b"", status=404), 1, r"HTTP status 404 \(Not Found\)"),
@@ -61,9 +73,9 @@ def test_transient_failures_are_tried_again(tmp_path: Path, failures: list[Answe
     ids=["cut", "short", "corrupt", "missing", "broken"],
 )
 def test_a_failure_is_explained_leaves_nothing_and_can_be_repeated(
-    tmp_path: Path, answer: Answer, attempts: int, received: str
+    tmp_path: Path, response: Response, attempts: int, received: str
 ) -> None:
-    with serve(*[answer] * attempts, send()) as (url, requests):
+    with serve(*[response] * attempts, send()) as (url, requests):
         with pytest.raises(DownloadError) as caught:
             get(url, tmp_path)
         assert len(requests) == attempts
@@ -77,11 +89,11 @@ def test_a_failure_is_explained_leaves_nothing_and_can_be_repeated(
     caught.match(rf"put the file by hand at {target}$")
 
 
-def test_nobody_answers(tmp_path: Path) -> None:
+def test_no_server_responds(tmp_path: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound, but not listening
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/photos.zip"
-        with pytest.raises(DownloadError, match=r"received no complete answer \(.*refused"):
+        with pytest.raises(DownloadError, match=r"received no complete response \(.*refused"):
             get(url, tmp_path)
 
 

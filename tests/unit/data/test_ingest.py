@@ -104,6 +104,14 @@ HARD = [
 ]
 
 
+def test_the_keys_of_the_report_are_sorted(folder: Path) -> None:
+    """It is in Git, so that its bytes must depend on nothing but the images."""
+    report = prepare(HARD, 0.5, LIMIT, folder)
+    assert report["duplicate_paths"]
+    assert report["rejects"]
+    assert json.dumps(report) == json.dumps(report, sort_keys=True)
+
+
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(HARD))
 def test_the_order_of_the_images_does_not_change_a_byte(folder: Path, order: list[RawImage]) -> None:
@@ -161,9 +169,9 @@ CONFLICT = [*GOOD, *COPIES]
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_all_copies_of_a_picture_under_several_labels_can_be_rejected(folder: Path, order: int) -> None:
+def test_all_copies_of_an_image_under_several_labels_can_be_rejected(folder: Path, order: int) -> None:
     report = prepare(CONFLICT[::order], 3 / 12, LIMIT, folder, "reject")
-    reason = "the same picture is labelled 'cat' and 'dog'"
+    reason = "the same image is labelled 'cat' and 'dog'"
     paths = ["cat/0.png", "dog/x y.png", "z.png"]
     assert report["rejects"] == [{"path": path, "reason": reason} for path in paths]
     assert (report["n_read"], report["n_images"], report["duplicates"]) == (12, 9, 0)
@@ -171,7 +179,7 @@ def test_all_copies_of_a_picture_under_several_labels_can_be_rejected(folder: Pa
 
 
 def test_too_many_label_conflicts_are_too_many_rejects(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"3 of 12 images rejected .*\n  cat/0.png: the same picture"):
+    with pytest.raises(ValueError, match=r"3 of 12 images rejected .*\n  cat/0.png: the same image"):
         prepare(CONFLICT, 0.2, LIMIT, folder, "reject")
 
 
@@ -206,7 +214,7 @@ BAD = {
     ),
     "two labels": (
         [*GOOD, RawImage("dog/x y.png", "dog", None, GOOD[0].data)],
-        r"expected one label per picture, received several for 1 of 10; .* prepare.label_conflicts=reject:\n"
+        r"expected one label per image, received several for 1 of 10; .* prepare.label_conflicts=reject:\n"
         r"  'cat/0.png' \(label='cat'\), 'dog/x y.png' \(label='dog'\)$",
     ),
     "one path twice": (

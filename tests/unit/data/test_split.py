@@ -156,7 +156,7 @@ def test_given_splits_are_kept() -> None:
 
 
 def official(sizes_: dict[str, int], n_test: int) -> pd.DataFrame:
-    """A data set of which the source gives train and test."""
+    """A dataset of which the source gives train and test."""
     parts = [frame(sizes_, "train"), frame(dict.fromkeys(sizes_, n_test), "test")]
     paths = [part["split"] + "/" + part["path"] for part in parts]
     keys = [[sha256(path.encode()).hexdigest() for path in part] for part in paths]

@@ -14,8 +14,9 @@ from graft.data.manifest import read_manifest, write_manifest
 from graft.evaluation.curves import confusion_rows, mean_roc, roc_curves, write_plots
 from graft.evaluation.metrics import calibration_error, decide, evaluate, measure_split
 from graft.evaluation.predictions import SCORE, first_seed, read_predictions, score_matrix, write_predictions
-from graft.evaluation.seeds import shorten, summarise_seeds
+from graft.evaluation.seeds import pick_headline, summarise_seeds
 from graft.utils.files import write_json
+from helpers.repository import ROOT
 
 FACTS = {"method": "inline", "backbone": "vgg19", "weights": "random", "pretrained": False, "seeds": [0]}
 SPLITS = {"test": "test", "val": "validation"}
@@ -282,8 +283,8 @@ def test_the_summary_has_the_means_only_of_several_seeds(seeds):
     one, several = run(make_case(seed=seeds[0])), run(with_seeds(*(make_case(seed=seed) for seed in seeds)))
     short = {"test_acc": one["test"]["accuracy"], "val_acc": one["validation"]["accuracy"]}
     means = {f"{new}_mean": several["seeds"][f"{old}_accuracy_mean"] for new, old in SPLITS.items()}
-    assert shorten(one) == pytest.approx(short, abs=1e-6)
-    assert shorten(several) == pytest.approx(short | means, abs=1e-6)
+    assert pick_headline(one) == pytest.approx(short, abs=1e-6)
+    assert pick_headline(several) == pytest.approx(short | means, abs=1e-6)
 
 
 @pytest.mark.parametrize("right", [(3, 4, 3), (5, 2, 3), (4, 4, 2), (8, 1, 1)])
@@ -293,7 +294,7 @@ def test_as_many_right_images_in_all_are_the_same_mean(right):
         seed: {split: {"accuracy": n / 15, "log_loss": 1.0} for split in SPLITS.values()}
         for seed, n in enumerate(right)
     }
-    short = shorten({**figures[0], "seeds": summarise_seeds(figures)})
+    short = pick_headline({**figures[0], "seeds": summarise_seeds(figures)})
     assert (short["test_mean"], short["val_mean"]) == (0.222222, 0.222222)
 
 
@@ -390,10 +391,11 @@ def test_a_number_that_json_lacks_is_refused(tmp_path):
     assert not (tmp_path / "m.json").exists()
 
 
-def test_tensorflow_is_not_imported():
+def test_no_deep_learning_framework_is_imported():
+    """By what `evaluate`, `compare` and `report` import, and by the commands before they start."""
+    stages = "; ".join(f"import {stage}" for stage in ("evaluate", "compare", "report"))
     code = (
-        "import sys, graft.evaluation.curves, graft.evaluation.compare;"
-        "import graft.report.terminal, graft.cli.main;"
-        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+        f"import sys; sys.path.insert(0, {str(ROOT / 'stages')!r}); {stages}; import graft.cli.main;"
+        "assert not {'tensorflow', 'keras', 'jax', 'torch', 'matplotlib.pyplot'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

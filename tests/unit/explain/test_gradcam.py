@@ -1,4 +1,4 @@
-"""Grad-CAM: the heat is the paper's, and lies where the answer comes from, however models are nested."""
+"""Grad-CAM: the heat is the paper's, and lies where the class is seen, however models are nested."""
 
 from collections.abc import Callable, Sequence
 
@@ -51,7 +51,7 @@ NESTINGS = [sequential, functional, one_level, two_levels, sequential_in_sequent
 
 
 @pytest.fixture
-def pictures() -> np.ndarray:
+def images() -> np.ndarray:
     """Each of a colour of its own, with noise."""
     draw = np.random.default_rng(0)
     colours = draw.uniform(0, 1, (6, 1, 1, 3))
@@ -59,10 +59,10 @@ def pictures() -> np.ndarray:
 
 
 @pytest.fixture(params=[1, 3], ids=["sigmoid", "softmax"])
-def layers(request: pytest.FixtureRequest, pictures: np.ndarray) -> Layers:
+def layers(request: pytest.FixtureRequest, images: np.ndarray) -> Layers:
     """Convolutions, of which the second is followed by a normalisation that training would change; a head.
 
-    The bias lets the pictures have several answers.
+    The bias lets the images have several predictions.
     """
     keras.utils.set_random_seed(0)
     normal = keras.initializers.RandomNormal(stddev=0.2)
@@ -79,7 +79,7 @@ def layers(request: pytest.FixtureRequest, pictures: np.ndarray) -> Layers:
         kl.Dropout(0.5),
         kl.Dense(request.param, activation),
     ]
-    vectors = pictures
+    vectors = images
     for layer in layers[:-1]:
         vectors = layer(vectors)
     layers[-1].build(vectors.shape)
@@ -112,47 +112,47 @@ def by_hand(layers: Layers, image: np.ndarray) -> tuple[np.ndarray, int, float]:
 
 @pytest.mark.parametrize("nest", NESTINGS)
 def test_the_map_is_that_of_a_tape_over_the_layers(
-    nest: Callable[[Layers], keras.Model], layers: Layers, pictures: np.ndarray
+    nest: Callable[[Layers], keras.Model], layers: Layers, images: np.ndarray
 ) -> None:
     model = nest(layers)
-    heats, answers = [], set()
-    for picture, found in zip(pictures, gradcam(model, pictures), strict=True):
-        heat, answer, probability = by_hand(layers, picture)
+    heats, numbers = [], set()
+    for image, found in zip(images, gradcam(model, images), strict=True):
+        heat, number, probability = by_hand(layers, image)
         assert found.heat.dtype == np.float32
         assert found.heat.min() >= 0
         assert found.heat.max() == heat.max()
         np.testing.assert_allclose(found.heat, heat, atol=1e-5)
-        assert found.answer == answer
+        assert found.number == number
         assert found.score == pytest.approx(probability, abs=1e-6)
         heats.append(heat.max())
-        answers.add(answer)
-    assert sum(heats) > 3, "most pictures should have some heat"
-    assert len(answers) > 1, "the pictures should be answered with several classes"
+        numbers.add(number)
+    assert sum(heats) > 3, "most images should have some heat"
+    assert len(numbers) > 1, "several classes should be predicted"
 
 
-def test_what_else_is_in_a_batch_does_not_show(layers: Layers, pictures: np.ndarray) -> None:
+def test_what_else_is_in_a_batch_does_not_show(layers: Layers, images: np.ndarray) -> None:
     model = two_levels(layers)
-    for picture, together in zip(pictures, gradcam(model, pictures), strict=True):
-        alone = gradcam(model, picture[None])[0]
+    for image, together in zip(images, gradcam(model, images), strict=True):
+        alone = gradcam(model, image[None])[0]
         np.testing.assert_allclose(together.heat, alone.heat, atol=1e-5)
-        assert together.answer == alone.answer
+        assert together.number == alone.number
 
 
-def test_a_byte_of_an_image_is_a_number(layers: Layers, pictures: np.ndarray) -> None:
-    whole = pictures.round()
+def test_a_byte_of_an_image_is_a_number(layers: Layers, images: np.ndarray) -> None:
+    whole = images.round()
     found, again = (gradcam(one_level(layers), images)[0] for images in (whole, whole.astype(np.uint8)))
     assert found.score == again.score
     np.testing.assert_array_equal(found.heat, again.heat)
 
 
-def test_the_model_stays_as_it_was(layers: Layers, pictures: np.ndarray) -> None:
+def test_the_model_stays_as_it_was(layers: Layers, images: np.ndarray) -> None:
     model = one_level(layers)
-    before, weights = model(pictures).numpy(), model.get_weights()
-    gradcam(model, pictures)
+    before, weights = model(images).numpy(), model.get_weights()
+    gradcam(model, images)
     with pytest.raises(ValueError, match=r"(?i)shape"):
-        gradcam(model, pictures[:, :5])
+        gradcam(model, images[:, :5])
     assert all("call" not in vars(layer) for layer in layers)
-    np.testing.assert_array_equal(model(pictures).numpy(), before)
+    np.testing.assert_array_equal(model(images).numpy(), before)
     for old, new in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -181,15 +181,15 @@ def quadrant_model(row: int, column: int, n_outputs: int, sign: float) -> keras.
 @pytest.mark.parametrize("column", [0, 1])
 @pytest.mark.parametrize("row", [0, 1])
 def test_the_heat_lies_in_the_quadrant_that_decides(
-    row: int, column: int, n_outputs: int, sign: float, pictures: np.ndarray
+    row: int, column: int, n_outputs: int, sign: float, images: np.ndarray
 ) -> None:
     model = quadrant_model(row, column, n_outputs, sign)
     half = SIZE // 2
     rows, columns = (slice(half * place, half * (1 + place)) for place in (row, column))
     elsewhere = np.ones((SIZE, SIZE), bool)
     elsewhere[rows, columns] = False
-    for found in gradcam(model, pictures):
-        assert found.answer == (sign > 0 if n_outputs == 1 else 2)
+    for found in gradcam(model, images):
+        assert found.number == (sign > 0 if n_outputs == 1 else 2)
         assert found.heat[rows, columns].min() > 0
         assert not found.heat[elsewhere].any()
 
@@ -206,34 +206,34 @@ def mark_model(sign: float) -> keras.Model:
 
 @pytest.mark.parametrize("more_red", [True, False])
 def test_each_class_of_a_sigmoid_has_the_places_that_speak_for_it(more_red: bool) -> None:
-    picture = np.zeros((SIZE, SIZE, 3), np.float32)
-    picture[1, 2, 0] = 200 if more_red else 100
-    picture[6, 5, 2] = 150
-    found = gradcam(mark_model(1.0), picture[None])[0]
-    assert found.answer == more_red
+    image = np.zeros((SIZE, SIZE, 3), np.float32)
+    image[1, 2, 0] = 200 if more_red else 100
+    image[6, 5, 2] = 150
+    found = gradcam(mark_model(1.0), image[None])[0]
+    assert found.number == more_red
     assert [tuple(place) for place in np.argwhere(found.heat)] == [(1, 2) if more_red else (6, 5)]
 
 
-def test_another_class_than_the_answer_can_be_explained() -> None:
-    picture = np.zeros((SIZE, SIZE, 3), np.float32)
-    picture[1, 2, 0], picture[6, 5, 2] = 200, 150
-    both = gradcam(mark_model(1.0), np.stack([picture, picture]), [1, 0])
-    assert [found.answer for found in both] == [1, 0]
+def test_another_class_than_the_predicted_can_be_explained() -> None:
+    image = np.zeros((SIZE, SIZE, 3), np.float32)
+    image[1, 2, 0], image[6, 5, 2] = 200, 150
+    both = gradcam(mark_model(1.0), np.stack([image, image]), [1, 0])
+    assert [found.number for found in both] == [1, 0]
     assert sum(found.score for found in both) == pytest.approx(1)
     assert [tuple(np.argwhere(found.heat)[0]) for found in both] == [(1, 2), (6, 5)]
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_a_model_that_is_sure_has_a_map_too(n_outputs: int, pictures: np.ndarray) -> None:
+def test_a_model_that_is_sure_has_a_map_too(n_outputs: int, images: np.ndarray) -> None:
     """The softmax's own derivative is 0 there."""
     model = quadrant_model(0, 1, n_outputs, 1.0)
     model.layers[-1].set_weights([1e4 * weight for weight in model.layers[-1].get_weights()])
-    found = gradcam(model, pictures)[0]
+    found = gradcam(model, images)[0]
     assert found.score == 1
     assert found.heat.max() == 1
 
 
-def test_where_nothing_speaks_for_the_answer_all_is_0() -> None:
+def test_where_nothing_speaks_for_the_class_all_is_0() -> None:
     found = gradcam(mark_model(1.0), np.zeros((1, SIZE, SIZE, 3), np.float32))[0]
     assert found.heat.shape == (SIZE, SIZE)
     assert not found.heat.any()
@@ -260,15 +260,15 @@ def test_what_gets_the_convolutions_size_back_later_is_not_its_map() -> None:
     assert feature_layer(sequential(layers).layers).name == "kept"
 
 
-def test_without_a_convolution_it_is_an_error(pictures: np.ndarray) -> None:
+def test_without_a_convolution_it_is_an_error(images: np.ndarray) -> None:
     model = sequential([kl.Flatten(name="flat"), kl.Dense(1, "sigmoid", name="score")])
     with pytest.raises(
         ValueError, match=r"needs a convolution, received .*\['flat', 'score'\]; explain only"
     ):
-        gradcam(model, pictures)
+        gradcam(model, images)
 
 
-def test_without_a_dense_layer_at_the_end_it_is_an_error(pictures: np.ndarray) -> None:
+def test_without_a_dense_layer_at_the_end_it_is_an_error(images: np.ndarray) -> None:
     model = sequential([kl.Conv2D(2, 3, name="last"), kl.GlobalAveragePooling2D(), kl.Softmax()])
     with pytest.raises(ValueError, match=r"ends in a Dense layer .* weights is 'last' \(Conv2D\)"):
-        gradcam(model, pictures)
+        gradcam(model, images)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from graft.config.training import Head
 from graft.data.images import decode
-from graft.explain.heat_maps import explain
+from graft.explain.heat_maps import Explained, explain
 from graft.models.heads import build_head
 from graft.models.serialization import deployable, save_model
 
@@ -34,7 +34,7 @@ SHAPES = [
 
 @pytest.fixture(scope="module")
 def images() -> dict[str, bytes]:
-    """More than a batch of photos of several sizes, by key."""
+    """More than a batch of images of several sizes, by key."""
     found = {}
     for i, (width, height) in enumerate(SHAPES):
         file = BytesIO()
@@ -61,22 +61,21 @@ def models(backbone: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 
 @pytest.fixture(scope="module")
-def answers(images: dict[str, bytes]) -> dict[str, dict[str, str]]:
-    """All classes in turn, whatever the models would answer."""
-    methods = enumerate(("two_stage", "inline"))
-    return {method: {key: CLASSES[(i + n) % 3] for i, key in enumerate(images)} for n, method in methods}
+def methods(images: dict[str, bytes], models: dict[str, Path]) -> dict[str, Explained]:
+    """All classes in turn are explained, whatever the models predict."""
+    labels = {m: {key: CLASSES[(i + n) % 3] for i, key in enumerate(images)} for n, m in enumerate(models)}
+    return {method: Explained(model, labels[method]) for method, model in models.items()}
 
 
 @pytest.fixture(scope="module")
 def written(
     images: dict[str, bytes],
     examples: list[dict[str, Any]],
-    models: dict[str, Path],
-    answers: dict[str, dict[str, str]],
+    methods: dict[str, Explained],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     folder = tmp_path_factory.mktemp("reports") / "explain"
-    explain(examples, images, models, answers, CLASSES, folder)
+    explain(examples, images, methods, CLASSES, folder)
     return folder
 
 
@@ -98,7 +97,7 @@ def test_the_index_names_a_map_of_every_example_by_every_method(
     assert named == expected == found
 
 
-def test_a_map_is_small_and_of_its_photos_shape(written: Path, images: dict[str, bytes]) -> None:
+def test_a_map_is_small_and_of_its_images_shape(written: Path, images: dict[str, bytes]) -> None:
     for file in written.rglob("*.png"):
         height, width, _ = decode(images[file.stem]).shape
         scale = min(1, 128 / max(height, width))
@@ -106,18 +105,15 @@ def test_a_map_is_small_and_of_its_photos_shape(written: Path, images: dict[str,
         assert Image.open(BytesIO(file.read_bytes())).size == (round(scale * width), round(scale * height))
 
 
-def test_the_score_is_the_models_for_the_answer_to_the_image_as_a_user_gives_it(
-    written: Path,
-    images: dict[str, bytes],
-    models: dict[str, Path],
-    answers: dict[str, dict[str, str]],
+def test_the_score_is_the_models_for_that_class_of_the_image_as_a_user_gives_it(
+    written: Path, images: dict[str, bytes], methods: dict[str, Explained]
 ) -> None:
-    for method, path in models.items():
+    for method, (path, predicted) in methods.items():
         model = keras.saving.load_model(path)
         for image in read_index(written)["images"]:
             scores = model(decode(images[image["key"]])[None].astype(np.float32)).numpy()[0]
             found = image["maps"][method]
-            assert found["class"] == answers[method][image["key"]]
+            assert found["class"] == predicted[image["key"]]
             assert found["score"] == pytest.approx(scores[CLASSES.index(found["class"])], abs=1e-5)
             assert found["score"] == round(found["score"], 6)
 
@@ -126,13 +122,12 @@ def test_again_it_is_the_same_bytes_whatever_lay_there(
     written: Path,
     images: dict[str, bytes],
     examples: list[dict[str, Any]],
-    models: dict[str, Path],
-    answers: dict[str, dict[str, str]],
+    methods: dict[str, Explained],
     tmp_path: Path,
 ) -> None:
     (tmp_path / "inline").mkdir()
     (tmp_path / "inline" / "old.png").write_bytes(b"of an image that is not chosen any more")
-    explain(examples, dict(sorted(images.items(), reverse=True)), models, answers, CLASSES, tmp_path)
+    explain(examples, dict(sorted(images.items(), reverse=True)), methods, CLASSES, tmp_path)
     before, after = (
         {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")}
         for folder in (written, tmp_path)
@@ -141,8 +136,6 @@ def test_again_it_is_the_same_bytes_whatever_lay_there(
     assert before == after
 
 
-def test_with_nothing_to_explain_there_is_an_index(
-    models: dict[str, Path], answers: dict[str, dict[str, str]], tmp_path: Path
-) -> None:
-    explain([], {}, models, answers, CLASSES, tmp_path / "explain")
+def test_with_nothing_to_explain_there_is_an_index(methods: dict[str, Explained], tmp_path: Path) -> None:
+    explain([], {}, methods, CLASSES, tmp_path / "explain")
     assert read_index(tmp_path / "explain") == {"methods": ["two_stage", "inline"], "images": []}

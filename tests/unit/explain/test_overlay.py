@@ -1,4 +1,4 @@
-"""A photo with heat on top: small, of few colours, the photo's shape, the same bytes."""
+"""An image with heat on top: small, of few colours, the image's shape, the same bytes."""
 
 from io import BytesIO
 

@@ -1,4 +1,4 @@
-"""Which test images are looked at: by confidence, whatever the order of the rows."""
+"""The choice of test images: by confidence, whatever the order of the rows."""
 
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from graft.data.images import read_images
 from graft.evaluation.predictions import SCORE
-from graft.explain.selection import choose_examples, read_answers
+from graft.explain.selection import choose_examples, predict_test
 
 CLASSES = ["cat", "dog", "owl"]
 COUNTS = st.integers(0, 4)
 
 
-def make_rows(answers: list[tuple[str, str, int]], start: int = 0, **columns: Any) -> pd.DataFrame:
-    """Rows of (truth, answer, confidence in tenths, 5 to 10)."""
+def make_rows(decisions: list[tuple[str, str, int]], start: int = 0, **columns: Any) -> pd.DataFrame:
+    """Rows of (truth, predicted, confidence in tenths, 5 to 10)."""
     rows = []
-    for i, (truth, answer, tenths) in enumerate(answers):
-        scores = {SCORE + name: (10 - tenths) / 20 for name in CLASSES} | {SCORE + answer: tenths / 10}
+    for i, (truth, predicted, tenths) in enumerate(decisions):
+        scores = {SCORE + name: (10 - tenths) / 20 for name in CLASSES} | {SCORE + predicted: tenths / 10}
         rows.append({"key": f"{start + i:064x}", "y_true": truth, "split": "test", "seed": 3} | scores)
     names = ["key", "y_true", "split", "seed", *(SCORE + name for name in CLASSES)]
     return pd.DataFrame(rows, columns=names).assign(**columns)
@@ -38,20 +38,22 @@ def choose(rows: pd.DataFrame, n_mistakes: int, n_hesitant: int) -> list[dict[st
     return choose_examples({"inline": (rows, {"seeds": [3, 4]})}, n_mistakes, n_hesitant)
 
 
-@given(answers=ROWS, n_mistakes=COUNTS, n_hesitant=COUNTS)
+@given(decisions=ROWS, n_mistakes=COUNTS, n_hesitant=COUNTS)
 def test_the_choice_is_the_first_of_each_order(
-    answers: list[tuple[str, str, int]], n_mistakes: int, n_hesitant: int
+    decisions: list[tuple[str, str, int]], n_mistakes: int, n_hesitant: int
 ) -> None:
-    rows = make_rows(answers)
+    rows = make_rows(decisions)
     found = {example["key"]: example["reasons"]["inline"] for example in choose(rows, n_mistakes, n_hesitant)}
-    ranked = [(tenths, key, *pair) for key, (*pair, tenths) in zip(rows["key"], answers, strict=True)]
+    ranked = [(tenths, key, *pair) for key, (*pair, tenths) in zip(rows["key"], decisions, strict=True)]
     surest = sorted(ranked, key=lambda row: (-row[0], row[1]))
-    mistakes = [key for _, key, truth, answer in surest if truth != answer][:n_mistakes]
+    mistakes = [key for _, key, truth, predicted in surest if truth != predicted][:n_mistakes]
     clear = {}
-    for _, key, truth, answer in surest:
-        if truth == answer:
+    for _, key, truth, predicted in surest:
+        if truth == predicted:
             clear.setdefault(truth, key)
-    others = [key for _, key, truth, answer in sorted(ranked) if truth == answer and clear[truth] != key]
+    others = [
+        key for _, key, truth, predicted in sorted(ranked) if truth == predicted and clear[truth] != key
+    ]
     expected = (
         dict.fromkeys(mistakes, "mistake")
         | dict.fromkeys(clear.values(), "clear")
@@ -60,12 +62,12 @@ def test_the_choice_is_the_first_of_each_order(
     assert found == expected
 
 
-@given(answers=ROWS, seed=st.integers(0, 9))
+@given(decisions=ROWS, seed=st.integers(0, 9))
 def test_neither_the_order_of_rows_nor_other_rows_matter(
-    answers: list[tuple[str, str, int]], seed: int
+    decisions: list[tuple[str, str, int]], seed: int
 ) -> None:
-    rows = make_rows(answers)
-    others = [make_rows(answers, 100, split="validation"), make_rows(answers[::-1], seed=4)]
+    rows = make_rows(decisions)
+    others = [make_rows(decisions, 100, split="validation"), make_rows(decisions[::-1], seed=4)]
     more = pd.concat([*others, rows]).sample(frac=1, random_state=seed)
     assert choose(more, 3, 2) == choose(rows, 3, 2)
 
@@ -105,8 +107,8 @@ def test_images_are_read_by_key(tmp_path: Path) -> None:
 
 
 def test_two_classes_are_decided_as_a_sigmoid_is() -> None:
-    """By `graft.evaluation.metrics.decide`: of equal scores the second class is the answer."""
+    """By `graft.evaluation.metrics.decide`: of equal scores the second class is predicted."""
     rows = pd.DataFrame({"key": ["a", "b"], "y_true": ["cat", "dog"], "split": "test", "seed": 3})
     rows = rows.assign(**{SCORE + "cat": np.float32([0.5, 0.5]), SCORE + "dog": np.float32([0.5, 0.5])})
     assert [example["reasons"]["inline"] for example in choose(rows, 1, 1)] == ["mistake", "clear"]
-    assert list(read_answers(rows)["answer"]) == ["dog", "dog"]
+    assert list(predict_test(rows)["predicted"]) == ["dog", "dog"]

@@ -17,20 +17,25 @@ from hypothesis import strategies as st
 from graft.config.features import Augmentation, BackboneRow
 from graft.data.augmentation import augment
 from graft.data.images import load_pixels
-from graft.features.extraction import extract_features, make_fingerprint
+from graft.features.extraction import Embedding
+from graft.features.extraction import extract as extract_rows
 from graft.features.format import (
     Row,
     load_features,
+    plain_rows,
     read_features,
     read_metadata,
     read_rows,
     shard_files,
     to_float16,
+    view_rows,
     write_features,
 )
 from graft.features.store import FeatureStore, fingerprint_id
+from graft.features.views import ViewEmbedding
 from graft.methods.params import Params
 from graft.models.backbones import build_backbone
+from helpers.repository import VIEWS
 
 FINGERPRINT = {"layer": "x", "weights_sha256": "0", "augmentation": {"rotation": 0.1}}
 NAME = fingerprint_id(FINGERPRINT)
@@ -122,28 +127,36 @@ class TestLoad:
         order = random.Random(n).sample(range(30), n)
         rows = [make_rows(30)[i] for i in order]
         scratch = folder / "scratch" / "x.npy"
-        array = load_features(folder, rows, memory_limit, scratch)
+        array = load_features([folder], rows, memory_limit, scratch)
         assert (array == make_values(30, (3, 2, 4))[order]).all()
         assert array.dtype == np.float16
         assert isinstance(array, np.memmap) == scratch.exists() == (memory_limit < 1)
 
     def test_a_scratch_file_is_overwritten(self, folder: Path) -> None:
         (folder / "x.npy").write_text("left over")
-        array = load_features(folder, make_rows(30)[:2], 1e-9, folder / "x.npy")
+        array = load_features([folder], make_rows(30)[:2], 1e-9, folder / "x.npy")
         assert (array == make_values(30, (3, 2, 4))[:2]).all()
+
+    def test_rows_of_two_folders(self, folder: Path) -> None:
+        rows, values = [(key, 9) for key, _ in make_rows(5)], make_values(5, (3, 2, 4))
+        (folder / "views").mkdir()
+        write_features(folder / "views/0.parquet", rows, values, FINGERPRINT)
+        wanted = [rows[4], make_rows(30)[7], rows[0]]
+        array = load_features([folder, folder / "views"], wanted, 1.0, folder / "x.npy")
+        assert (array == np.stack([values[4], make_values(30, (3, 2, 4))[7], values[0]])).all()
 
     def test_vectors(self, tmp_path: Path) -> None:
         write_features(tmp_path / "0.parquet", make_rows(9), make_values(9, (7,)), FINGERPRINT)
-        array = load_features(tmp_path, make_rows(9)[::-1], 1.0, tmp_path / "x.npy")
+        array = load_features([tmp_path], make_rows(9)[::-1], 1.0, tmp_path / "x.npy")
         assert (array == make_values(9, (7,))[::-1]).all()
 
     def test_a_row_that_is_in_no_shard(self, folder: Path) -> None:
         key = make_key(99)
         with pytest.raises(KeyError, match=rf"2 rows are not in .*\('{key}', 5\): run `dvc repro`"):
-            load_features(folder, [*make_rows(30), (key, 5), (key, 6)], 1.0, folder / "x.npy")
+            load_features([folder], [*make_rows(30), (key, 5), (key, 6)], 1.0, folder / "x.npy")
 
     def test_no_shard(self, tmp_path: Path) -> None:
-        with pytest.raises(FileNotFoundError, match=r"no features in .*run `dvc repro extract_features`"):
+        with pytest.raises(FileNotFoundError, match=r"no features in .*run `dvc repro`"):
             shard_files(tmp_path)
 
 
@@ -164,15 +177,6 @@ class TestStore:
         assert FeatureStore(tmp_path, other).missing(make_views(2)) == make_views(2)
         assert fingerprint_id(other) != fingerprint_id(FINGERPRINT)
         assert fingerprint_id(dict(reversed(FINGERPRINT.items()))) == fingerprint_id(FINGERPRINT)
-
-    def test_plain_rows_are_shared_by_all_augmentations(self, tmp_path: Path) -> None:
-        plain, views = [(key, 0) for key, _ in make_views(2)], make_views(2)
-        store = FeatureStore(tmp_path, FINGERPRINT)
-        store.put(plain, make_values(2, (7,)))
-        store.put(views, make_values(2, (7,)))
-        other = FeatureStore(tmp_path, {**FINGERPRINT, "augmentation": {"rotation": 0.5}})
-        assert other.missing(plain + views) == views
-        assert (other.get(plain) == make_values(2, (7,))).all()
 
     def test_an_entry_is_named_by_its_sha256(self, tmp_path: Path) -> None:
         store = FeatureStore(tmp_path, FINGERPRINT)
@@ -233,21 +237,34 @@ class TestFloat16:
             to_float16(np.array([1.0, value], np.float32))
 
 
+def of_row(backbone: Any, row: BackboneRow, **changes: Any) -> Any:
+    """An embedding; of views, where `augmentation` is given."""
+    made = {"model": backbone, "row": row, "weights": "random", "precision": "float32", **changes}
+    return (ViewEmbedding if "augmentation" in made else Embedding)(**made)
+
+
 @pytest.fixture
 def extract(
     params: Params, row: BackboneRow, images: Path, manifest: pd.DataFrame, backbone: Any, tmp_path: Path
 ) -> Any:
-    """A function that extracts into a new folder: (name, changes) -> (counts, folder)."""
+    """A function that extracts into a new folder: (name, views, ...) -> (counts, folder)."""
 
-    def extract(name: str, **changes: Any) -> tuple[dict[str, float], Path]:
-        table = changes.get("manifest", manifest)
-        spec = changes.get("augmentation", params.augmentation)
-        fingerprint = make_fingerprint(backbone, row, "random", "float32", spec)
-        store, views = tmp_path / changes.get("store", "store"), changes.get("views", 2)
-        output = tmp_path / name
-        return extract_features(images, table, backbone, fingerprint, views, store, None, output), output
+    def extract(name: str, views: int = 2, store: str = "store", **changes: Any) -> Any:
+        table, output = changes.get("manifest", manifest), tmp_path / name
+        if views:
+            spec = changes.get("augmentation", params.augmentation)
+            rows, embedding = view_rows(table, views), of_row(backbone, row, augmentation=spec)
+        else:
+            rows, embedding = plain_rows(table), of_row(backbone, row)
+        return extract_rows(images, rows, embedding, tmp_path / store, None, output), output
 
     return extract
+
+
+@pytest.fixture(params=[0, 2], ids=["plain", "views"])
+def kind(request: pytest.FixtureRequest) -> int:
+    """Of plain images, or of two views of 20: 40 rows either way."""
+    return int(request.param)
 
 
 def embedded_and_stored(counts: dict[str, float]) -> tuple[float, float]:
@@ -256,134 +273,144 @@ def embedded_and_stored(counts: dict[str, float]) -> tuple[float, float]:
 
 class TestExtraction:
     def test_every_image_once_and_the_views_of_train(
-        self, features: Path, manifest: pd.DataFrame, params: Params
+        self, features: Path, views: Path, manifest: pd.DataFrame
     ) -> None:
-        rows = [row for file in shard_files(features) for row in read_rows(file)]
         train = manifest.loc[manifest["split"] == "train", "key"]
-        views = range(1, params.features.views + 1)
-        assert sorted(rows) == sorted(
-            [(key, 0) for key in manifest["key"]] + [(key, view) for key in train for view in views]
-        )
-        assert rows == sorted(rows)
+        for folder, expected, wanted in (
+            (features, plain_rows(manifest), [(key, 0) for key in manifest["key"]]),
+            (views, view_rows(manifest, VIEWS), [(key, 1 + i) for key in train for i in range(VIEWS)]),
+        ):
+            rows = [row for file in shard_files(folder) for row in read_rows(file)]
+            assert rows == expected == sorted(wanted)
 
     def test_values_are_those_of_the_backbone(
         self, features: Path, images: Path, manifest: pd.DataFrame, backbone: Any
     ) -> None:
         keys = list(manifest["key"])
-        found = load_features(features, [(key, 0) for key in keys], 1.0, Path())
+        found = load_features([features], [(key, 0) for key in keys], 1.0, Path())
         expected = np.asarray(backbone(load_pixels(images, keys, 32).astype(np.float32)))
         np.testing.assert_allclose(found, expected, rtol=2e-3, atol=0.05)
 
     def test_a_view_is_embedded_as_it_is_augmented(
-        self, features: Path, images: Path, manifest: pd.DataFrame, backbone: Any, params: Params
+        self, views: Path, images: Path, manifest: pd.DataFrame, backbone: Any, params: Params
     ) -> None:
         keys = list(manifest.loc[manifest["split"] == "train", "key"])[:5]
-        found = load_features(features, [(key, 3) for key in keys], 1.0, Path())
+        found = load_features([views], [(key, 3) for key in keys], 1.0, Path())
         pixels = augment(load_pixels(images, keys, 32), keys, [3] * 5, params.augmentation)
         np.testing.assert_allclose(found, np.asarray(backbone(pixels)), rtol=2e-3, atol=0.05)
 
-    def test_a_second_run_embeds_nothing_and_gives_the_same_bytes(self, extract: Any) -> None:
-        counts, first = extract("a")
-        assert embedded_and_stored(counts) == (80, 0)
-        counts, second = extract("b")
-        assert embedded_and_stored(counts) == (0, 80)
+    def test_a_second_run_embeds_nothing_and_gives_the_same_bytes(self, extract: Any, kind: int) -> None:
+        counts, first = extract("a", kind)
+        assert embedded_and_stored(counts) == (40, 0)
+        counts, second = extract("b", kind)
+        assert embedded_and_stored(counts) == (0, 40)
         assert contents(first) == contents(second)
 
     def test_more_views_embed_only_the_new(self, extract: Any) -> None:
-        extract("a", views=2)
-        counts, grown = extract("b", views=4)
-        assert embedded_and_stored(counts) == (40, 80)
-        assert contents(grown) == contents(extract("c", views=4, store="other")[1])
+        extract("a", 2)
+        counts, grown = extract("b", 4)
+        assert embedded_and_stored(counts) == (40, 40)
+        assert contents(grown) == contents(extract("c", 4, store="other")[1])
+
+    def test_no_rows_are_an_empty_folder(self, extract: Any, manifest: pd.DataFrame) -> None:
+        assert view_rows(manifest, 0) == []
+        counts, output = extract("a", 2, manifest=manifest[manifest["split"] != "train"])
+        assert embedded_and_stored(counts) == (0, 0)
+        assert contents(output) == {}
 
     def test_neither_the_store_nor_the_order_of_rows_shows(
-        self, extract: Any, manifest: pd.DataFrame
+        self, extract: Any, manifest: pd.DataFrame, kind: int
     ) -> None:
-        _, whole = extract("a")
-        extract("b", manifest=manifest.sample(13, random_state=3), store="partial")
+        _, whole = extract("a", kind)
+        extract("b", kind, manifest=manifest.sample(13, random_state=3), store="partial")
         shuffled = manifest.sample(frac=1, random_state=1)
-        counts, grown = extract("c", manifest=shuffled, store="partial")
+        counts, grown = extract("c", kind, manifest=shuffled, store="partial")
         assert counts["from_store"] > 0
         assert contents(whole) == contents(grown)
 
-    def test_names_labels_and_folders_embed_nothing(self, extract: Any, manifest: pd.DataFrame) -> None:
-        _, first = extract("a")
+    def test_names_labels_and_folders_embed_nothing(
+        self, extract: Any, manifest: pd.DataFrame, kind: int
+    ) -> None:
+        _, first = extract("a", kind)
         changed = manifest.assign(path="moved/" + manifest["path"].str[::-1], label="other").sample(frac=1)
-        counts, second = extract("b", manifest=changed)
-        assert embedded_and_stored(counts) == (0, 80)
+        counts, second = extract("b", kind, manifest=changed)
+        assert embedded_and_stored(counts) == (0, 40)
         assert contents(first) == contents(second)
 
     def test_another_split_embeds_only_views_of_what_is_newly_for_training(
         self, extract: Any, manifest: pd.DataFrame
     ) -> None:
-        extract("a")
+        for views in (0, 2):
+            extract("a", views)
         turned = manifest.assign(split=manifest["split"].map({"train": "test"}).fillna("train"))
-        assert embedded_and_stored(extract("b", manifest=turned)[0]) == (40, 40)
-        assert embedded_and_stored(extract("c")[0]) == (0, 80)
+        assert embedded_and_stored(extract("b", 0, manifest=turned)[0]) == (0, 40)
+        assert embedded_and_stored(extract("b", 2, manifest=turned)[0]) == (40, 0)
+        assert embedded_and_stored(extract("c", 2)[0]) == (0, 40)
 
     def test_added_images_embed_only_themselves(self, extract: Any, manifest: pd.DataFrame) -> None:
         new = manifest["split"].eq("test") & manifest.groupby("split").cumcount().lt(3)
-        extract("a", manifest=manifest[~new])
-        assert embedded_and_stored(extract("b")[0]) == (3, 77)
+        extract("a", 0, manifest=manifest[~new])
+        assert embedded_and_stored(extract("b", 0)[0]) == (3, 37)
 
     def test_another_augmentation_embeds_no_plain_image(self, extract: Any, params: Params) -> None:
-        extract("a")
+        for views in (0, 2):
+            extract("a", views)
         other = Augmentation.model_validate({**params.augmentation.model_dump(), "rotation": 0.2})
-        counts, _ = extract("b", augmentation=other)
-        assert embedded_and_stored(counts) == (40, 40)
+        assert embedded_and_stored(extract("b", 0, augmentation=other)[0]) == (0, 40)
+        assert embedded_and_stored(extract("b", 2, augmentation=other)[0]) == (40, 0)
 
     def test_a_tampered_entry_is_embedded_again(
-        self, extract: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, extract: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: int
     ) -> None:
-        _, first = extract("a")
+        _, first = extract("a", kind)
         entry = next((tmp_path / "store").glob("*/*.parquet"))
         lost = len(read_rows(entry))
         entry.write_bytes(entry.read_bytes()[:-1])
-        counts, second = extract("b")
+        counts, second = extract("b", kind)
         assert "is damaged" in capsys.readouterr().out
-        assert embedded_and_stored(counts) == (lost, 80 - lost)
+        assert embedded_and_stored(counts) == (lost, 40 - lost)
         assert contents(first) == contents(second)
 
-    def test_what_was_in_the_output_is_replaced(self, extract: Any) -> None:
-        _, first = extract("a")
+    def test_what_was_in_the_output_is_replaced(self, extract: Any, kind: int) -> None:
+        _, first = extract("a", kind)
         (first / "zzz.parquet").write_bytes(b"of another run")
         expected = {name: data for name, data in contents(first).items() if name != "zzz.parquet"}
-        assert contents(extract("a")[1]) == expected
+        assert contents(extract("a", kind)[1]) == expected
 
     def test_the_fingerprint_stands_in_every_shard(
-        self, features: Path, row: BackboneRow, params: Params, backbone: Any
+        self, features: Path, views: Path, row: BackboneRow, params: Params, backbone: Any
     ) -> None:
-        expected = make_fingerprint(backbone, row, "random", "float32", params.augmentation)
-        assert all(read_metadata(file)["fingerprint"] == expected for file in shard_files(features))
+        plain = of_row(backbone, row).fingerprint
+        augmented = of_row(backbone, row, augmentation=params.augmentation).fingerprint
+        assert augmented == {**plain, "augmentation": augmented["augmentation"]}
+        assert all(read_metadata(file)["fingerprint"] == plain for file in shard_files(features))
+        assert all(read_metadata(file)["fingerprint"] == augmented for file in shard_files(views))
 
     def test_the_fingerprint_holds_what_determines_a_value(
         self, row: BackboneRow, backbone: Any, params: Params
     ) -> None:
-        first = make_fingerprint(backbone, row, "/a/w.h5", "float32", params.augmentation)
-        assert first == make_fingerprint(backbone, row, "/b/w.h5", "float32", params.augmentation)
-        assert first != make_fingerprint(backbone, row, "/a/w.h5", "bfloat16", params.augmentation)
-        keys = {"application", "preprocessing", "layer", "pooling", "image_size", "batch_size"}
-        keys |= {
-            "pretrained",
-            "weights",
-            "weights_sha256",
-            "resampling",
-            "augmentation",
-            "precision",
-            "keras",
-            "tensorflow",
-        }
+        first = of_row(backbone, row, weights="/a/w.h5").fingerprint
+        assert first == of_row(backbone, row, weights="/b/w.h5").fingerprint
+        assert first != of_row(backbone, row, weights="/a/w.h5", precision="bfloat16").fingerprint
+        keys = {"application", "preprocessing", "layer", "pooling", "image_size", "batch_size", "format"}
+        keys |= {"pretrained", "weights", "weights_sha256", "resampling", "precision", "keras", "tensorflow"}
         assert set(first) == keys
+        neutral = params.augmentation.model_copy(update={"rotation": 0, "zoom": 0})
+        assert of_row(backbone, row, augmentation=neutral).fingerprint["augmentation"] == {
+            "flip": "horizontal",
+            "fill_mode": "reflect",
+            "interpolation": "bilinear",
+        }
 
     def test_a_feature_outside_float16_leaves_the_output_alone(
-        self, images: Path, manifest: pd.DataFrame, row: BackboneRow, params: Params, tmp_path: Path
+        self, images: Path, manifest: pd.DataFrame, row: BackboneRow, tmp_path: Path
     ) -> None:
         huge = build_backbone(row, "random", 0)
         for weight in huge.weights[::2]:
             weight.assign(weight * 100)
-        fingerprint = make_fingerprint(huge, row, "random", "float32", params.augmentation)
         output = tmp_path / "features"
         output.mkdir()
         (output / "0.parquet").write_bytes(b"of the last run")
         with pytest.raises(ValueError, match="does not fit float16"):
-            extract_features(images, manifest, huge, fingerprint, 1, tmp_path / "store", None, output)
+            extract_rows(images, plain_rows(manifest), of_row(huge, row), tmp_path / "store", None, output)
         assert contents(output) == {"0.parquet": b"of the last run"}

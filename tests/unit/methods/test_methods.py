@@ -13,7 +13,9 @@ from graft.data.augmentation import augment, augment_features
 from graft.data.images import load_pixels
 from graft.evaluation.metrics import evaluate
 from graft.evaluation.predictions import read_predictions
-from graft.features.extraction import extract_features, make_fingerprint
+from graft.features.extraction import Embedding, extract
+from graft.features.format import plain_rows, view_rows
+from graft.features.views import ViewEmbedding
 from graft.methods.outcome import Outcome
 from graft.methods.registry import METHODS
 from graft.methods.scratch import build_network
@@ -134,13 +136,15 @@ class TestIdentity:
         precision: str,
     ) -> None:
         backbone = build_backbone(row, "random", 0, precision)
-        fingerprint = make_fingerprint(backbone, row, "random", precision, params.augmentation)
-        features, store = tmp_path / "features", tmp_path / "store"
-        extract_features(images, manifest, backbone, fingerprint, EPOCHS, store, None, features)
+        made, store = (backbone, row, "random", precision), tmp_path / "store"
+        features, views = tmp_path / "features", tmp_path / "views"
+        extract(images, plain_rows(manifest), Embedding(*made), store, None, features)
+        augmented = ViewEmbedding(*made, params.augmentation)
+        extract(images, view_rows(manifest, EPOCHS), augmented, store, None, views)
         head = {**params.inline.head.model_dump(), "standardise": standardise}
 
         inline = train("inline", embed=make_embedder(backbone, row.batch_size), head=head)
-        cached = train("two_stage_views", features=features, head=head)
+        cached = train("two_stage_views", features=features, views=views, head=head)
 
         assert len(steps) == 2 * EPOCHS * STEPS
         for (x, y), (x_cached, y_cached) in zip(

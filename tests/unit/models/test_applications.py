@@ -9,16 +9,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 from keras.src.applications import imagenet_utils
 
 from graft.config.features import BackboneRow
+from graft.config.load import read_params
 from graft.models.backbones import BackboneError, build_backbone, from_pixels, make_embedder, outline
 from graft.models.freezing import STATISTICS, unfreeze
 from graft.models.serialization import count_parameters, deployable, load_frozen, save_model
 from helpers.repository import ROOT
 
-VALUES = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["backbones"]
+VALUES = read_params(ROOT / "params.yaml")["backbones"]
 # A second row of an application, as anybody may add one; reversed, it comes before the first.
 VALUES["vgg19_block4"] = VALUES["vgg19"] | {"layer": "block4_pool", "pooling": "max", "image_size": 32}
 ROWS = [BackboneRow.model_validate(values) for values in reversed(VALUES.values())]

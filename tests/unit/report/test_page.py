@@ -1,4 +1,4 @@
-"""The report's page: what stands in it, whatever the data set; the stage; how it is opened."""
+"""The report's page: its content, whatever the dataset; the stage; how it is opened."""
 
 import os
 import re
@@ -17,17 +17,26 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from graft.cli.main import app
-from graft.evaluation.compare import METHODS
 from graft.evaluation.predictions import SCORE
+from graft.methods.registry import METHODS
 from graft.report.gallery import HESITANT, MISTAKES, SAMPLES, choose_gallery
-from graft.report.page import CONTENTS, percent_sign
+from graft.report.inputs import is_outdated
+from graft.report.page import CONTENTS, PAGE, percent_sign
 from graft.report.provenance import NO_COMMIT, describe_commit
-from graft.report.tables import compare_methods
-from graft.report.thumbnails import LONGEST, make_picture
-from helpers.comparison import TIMING
-from helpers.pages import FLOWERS, NAMES, Parsed, build, encode, make_manifest, photo, predict, write_inputs
+from graft.report.thumbnails import LONGEST, make_thumbnail
+from helpers.pages import (
+    FLOWERS,
+    NAMES,
+    Parsed,
+    build,
+    encode,
+    make_image,
+    make_manifest,
+    predict,
+    write_inputs,
+)
 from helpers.repository import ROOT
-from helpers.work_trees import commit
+from helpers.work_trees import commit, lay_work_tree
 
 
 @pytest.fixture(params=["page", "many", "least"])
@@ -96,7 +105,10 @@ def test_it_is_small(many, page):
 
 def test_what_the_numbers_say_is_said(page):
     words = Parsed(page).words
-    assert "The backbone vgg19 has random weights: this page shows that the machinery works" in words
+    assert (
+        "The backbone vgg19 was NOT pre-trained (weights: random): this shows that the machinery works"
+        in words
+    )
     assert "flowers: 24 images of 3 classes" in words
     assert "git switch --detach 0 && make repro" in words
     assert "0123456789ab of 2026-11-23" in words
@@ -112,7 +124,7 @@ def test_what_the_numbers_say_is_said(page):
 def test_the_name_of_a_class_comes_out_as_text(many):
     parsed = Parsed(many[1])
     for name in NAMES:
-        assert f"photo labelled {name}, {name}/" in " ".join(attrs["alt"] for attrs in parsed.all("img"))
+        assert f"image labelled {name}, {name}/" in " ".join(attrs["alt"] for attrs in parsed.all("img"))
         assert name in parsed.words
     assert not [tag for tag, _, parents in parsed.tags if "th" in parents and tag not in ("bdi", "wbr")]
 
@@ -125,7 +137,7 @@ def test_with_nothing_to_show_it_says_so(least):
     assert "Backbone none" in words
     assert "Pairs of methods" not in words
     assert "Over the seeds" not in words
-    assert "Not pre-trained" not in words
+    assert "NOT pre-trained" not in words
     assert "0 were rejected (0.0%)" in words
     assert {attrs["class"] for attrs in Parsed(least).all("img")} == {"tiny"}
 
@@ -136,15 +148,17 @@ def test_mistakes_beyond_those_shown_are_counted(many):
     assert len(gallery.mistakes) == MISTAKES
     assert len(gallery.hesitant) == HESITANT
     words = Parsed(page).words
-    assert f"{gallery.n_mistakes:,} of 400 test images were classified wrong" in words
-    assert f"{gallery.n_mistakes - MISTAKES:,} more mistakes are not shown." in words
-    assert f"{gallery.n_hesitant - HESITANT:,} more hesitant hits are not shown." in words
+    assert f"{gallery.counts['mistakes']:,} of 400 test images were classified wrong" in words
+    assert f"{gallery.counts['mistakes'] - MISTAKES:,} more mistakes are not shown." in words
+    assert f"{gallery.counts['hesitant'] - HESITANT:,} more hesitant hits are not shown." in words
 
 
 def test_a_grad_cam_says_what_it_explains(page):
     alts = [attrs["alt"] for attrs in Parsed(page).all("img")]
     assert [
-        alt for alt in alts if re.match("where two_stage looked, answering (daisy|rose|tulip) with 98", alt)
+        alt
+        for alt in alts
+        if re.match("where two_stage looked when it predicted (daisy|rose|tulip) with 98", alt)
     ]
     assert not [alt for alt in alts if "scratch" in alt]
 
@@ -161,7 +175,7 @@ def test_only_what_is_certain_is_100_percent(score, text):
     assert percent_sign(score) == f"{text}\N{NO-BREAK SPACE}%"
 
 
-# --- which pictures -----------------------------------------------------------------------------------
+# --- which images -----------------------------------------------------------------------------------
 
 
 @settings(max_examples=25, deadline=None)
@@ -170,30 +184,32 @@ def test_mistakes_are_all_there_those_hard_for_all_first_then_by_confidence(seed
     manifest, rng = make_manifest(FLOWERS, 6), np.random.default_rng(seed)
     predictions = {
         method: (predict(manifest, FLOWERS, rng, share_wrong, [0, 1]), {"seeds": [0, 1]})
-        for method in METHODS[:n_methods]
+        for method in list(METHODS)[:n_methods]
     }
     gallery = choose_gallery(predictions, manifest, {"methods": [], "images": []})
     ranks = [(not case.hard_for_all, -case.worst) for case in gallery.mistakes]
     assert ranks == sorted(ranks)
-    assert gallery.n_hard == sum(case.hard_for_all for case in gallery.mistakes)
+    assert gallery.counts["hard"] == sum(case.hard_for_all for case in gallery.mistakes)
     wrong = {}
     for method, (frame, _) in predictions.items():
         for row in frame[(frame["split"] == "test")].to_dict("records"):
             label = max(FLOWERS, key=lambda name, row=row: row[SCORE + name])
             wrong.setdefault((row["key"], method), []).append(label != row["y_true"])
-    answers = {
-        (case.key, a.method): (not a.right, a.n_wrong) for case in gallery.mistakes for a in case.answers
+    shown = {
+        (case.key, one.method): (not one.right, one.n_wrong)
+        for case in gallery.mistakes
+        for one in case.predictions
     }
     keys = {key for (key, _), by_seed in wrong.items() if by_seed[0]}
-    assert {key for key, _ in answers} == keys
-    assert answers == {pair: (by_seed[0], sum(by_seed)) for pair, by_seed in wrong.items() if pair[0] in keys}
+    assert {key for key, _ in shown} == keys
+    assert shown == {pair: (by_seed[0], sum(by_seed)) for pair, by_seed in wrong.items() if pair[0] in keys}
 
 
 def test_a_sample_is_of_train_and_there_is_one_a_class():
     manifest = make_manifest([f"{n:03d}" for n in range(SAMPLES + 5)], 2)
     only = choose_gallery({}, manifest[manifest["split"] != "train"], {"images": []}).samples
     samples = choose_gallery({}, manifest.sample(frac=1, random_state=0), {"images": []})
-    assert (len(samples.samples), samples.n_classes) == (SAMPLES, SAMPLES + 5)
+    assert (len(samples.samples), samples.counts["samples"]) == (SAMPLES, SAMPLES + 5)
     by_key = manifest.set_index("key")
     assert {by_key.loc[key, "split"] for key, _ in samples.samples.values()} == {"train"}
     assert {by_key.loc[key, "split"] for key, _ in only.values()} == {"validation"}
@@ -203,8 +219,8 @@ def test_a_sample_is_of_train_and_there_is_one_a_class():
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([1, 3]))
 def test_a_thumbnail_keeps_the_aspect_ratio_and_what_is_tiny_its_pixels(height, width, channels):
-    pixels = photo(0, (height, width), channels)
-    shown = make_picture(encode(pixels, "PNG"))
+    pixels = make_image(0, (height, width), channels)
+    shown = make_thumbnail(encode(pixels, "PNG"))
     assert max(shown.width, shown.height) == min(LONGEST, max(height, width))
     longest = max(height, width)
     assert abs(shown.width - shown.height - (width - height) * min(1, LONGEST / longest)) <= 1.01
@@ -216,26 +232,8 @@ def test_a_thumbnail_keeps_the_aspect_ratio_and_what_is_tiny_its_pixels(height, 
         assert (np.asarray(thumbnail.convert("RGB")) == gray).all()
 
 
-def test_the_best_of_a_column_is_marked_also_twice_and_what_is_unknown_is_a_dash(inputs):
-    timing = {stage: times for stage, times in TIMING.items() if stage != "train_inline"}
-    table = compare_methods(inputs.comparison, timing)
-    assert table.headers[:3] == ["method", "test accuracy, %", "95 % interval"]
-    seconds = [cells[-1] for _, cells in table.rows]
-    assert [cell.text for cell in seconds] == ["12.0", "12.5", "-", "33.0"]
-    assert [cell.best for cell in seconds] == [True, False, False, False]
-    parameters = [cells[table.headers.index("all parameters") - 1] for _, cells in table.rows]
-    assert [cell.best for cell in parameters] == [False, False, False, True]
-    spread = [cells[2].text for _, cells in table.rows]
-    assert "±" in spread[0]
-    assert spread[2:] == ["one seed", "one seed"]
-    accuracies = zip(inputs.comparison["methods"], [0.9002, 0.9001, 0.9, 0.5], strict=True)
-    rows = [row | {"test_accuracy": accuracy} for row, accuracy in accuracies]
-    equal = compare_methods(inputs.comparison | {"methods": rows}, {})
-    assert [cells[0].best for _, cells in equal.rows] == [True, True, True, False]
-
-
-def test_without_a_commit_it_says_so(inputs):
-    words = Parsed(build(inputs, provenance=NO_COMMIT)).words
+def test_without_a_commit_it_says_so(least):
+    words = Parsed(least).words
     assert NO_COMMIT.notes[0] in words
     assert "Rebuild it" not in words
 
@@ -243,40 +241,42 @@ def test_without_a_commit_it_says_so(inputs):
 # --- the stage and the command ------------------------------------------------------------------------
 
 
-def test_the_stage_writes_that_page_whatever_the_order_of_sets(inputs, page, work):
-    write_inputs(inputs, work)
-    commit(work)
-    expected = page.replace("flowers", "demo")
+@pytest.fixture(scope="module")
+def drawn(inputs, tmp_path_factory):
+    """A repository with what the other stages wrote, of `inputs`, and no page."""
+    root = lay_work_tree(tmp_path_factory.mktemp("drawn") / "repo")
+    write_inputs(inputs, root)
+    commit(root)
+    return root
+
+
+def below_the_head(html):
+    return html.partition("<nav")[2]
+
+
+def test_the_stage_writes_that_page_whatever_the_order_of_sets(drawn, page):
     # Sets have another order there than here.
     environment = os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": str(ROOT / "stages")}
     code = "import runpy, sys; runpy.run_module('report', run_name='__main__'); "
     code += "assert 'keras' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], cwd=work, env=environment, check=True)
-    written = (work / "reports/index.html").read_text(encoding="utf-8")
-    head, _, rest = written.partition("<nav")
-    assert rest == expected.partition("<nav")[2]
-    assert describe_commit(work).commit in head
-    assert str(work) not in written
+    subprocess.run([sys.executable, "-c", code], cwd=drawn, env=environment, check=True)
+    written = (drawn / PAGE).read_text(encoding="utf-8")
+    assert below_the_head(written) == below_the_head(page)
+    assert describe_commit(drawn).commit in written.partition("<nav")[0]
+    assert str(drawn) not in written
 
 
-def test_open_opens_it_in_the_browser_and_prints_where_it_is(tmp_path):
+def test_open_opens_the_page_in_the_browser_and_prints_where_it_is(tmp_path):
     """The browser is a program that writes down what it is given."""
-    page = tmp_path / "reports/index.html"
+    page = tmp_path / PAGE
     page.parent.mkdir()
     page.write_text("")
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/opened"\n')
     browser.chmod(0o755)
+    command = "from graft.cli.main import app; app()"
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from graft.cli.main import app; app()",
-            "report",
-            "open",
-            "--root",
-            str(tmp_path),
-        ],
+        [sys.executable, "-c", command, "report", "open", "--root", str(tmp_path)],
         env=os.environ | {"BROWSER": str(browser)},
         capture_output=True,
         text=True,
@@ -286,7 +286,30 @@ def test_open_opens_it_in_the_browser_and_prints_where_it_is(tmp_path):
     assert (tmp_path / "opened").read_text() == f"{page.as_uri()}\n"
 
 
-def test_open_says_what_to_do_where_there_is_no_page(tmp_path):
-    result = CliRunner().invoke(app, ["report", "open", "--root", str(tmp_path)])
+def test_open_draws_a_page_that_is_missing(drawn, page, monkeypatch):
+    monkeypatch.setenv("BROWSER", "true")
+    (drawn / PAGE).unlink(missing_ok=True)
+    result = CliRunner().invoke(app, ["report", "open", "--root", str(drawn)])
+    assert (result.exit_code, result.stdout) == (0, f"{(drawn / PAGE).as_posix()}\n")
+    assert below_the_head((drawn / PAGE).read_text(encoding="utf-8")) == below_the_head(page)
+
+
+def test_a_page_is_outdated_if_a_file_that_it_shows_is_newer(drawn, tmp_path):
+    page = tmp_path / "index.html"
+    assert is_outdated(page, drawn)
+    page.write_text("")
+    files = [path for path in drawn.rglob("*") if path.is_file() and ".git" not in path.parts]
+    for path in files:
+        os.utime(path, (0, 0))
+    os.utime(page, (1, 1))
+    assert not is_outdated(page, drawn)
+    for path in (path for path in files if path.suffix in (".json", ".csv", ".yaml")):
+        os.utime(path, (2, 2))
+        assert is_outdated(page, drawn), path
+        os.utime(path, (0, 0))
+
+
+def test_open_says_what_to_do_where_there_is_nothing_to_draw(work):
+    result = CliRunner().invoke(app, ["report", "open", "--root", str(work)])
     assert result.exit_code == 1
-    assert "reports/index.html: run `dvc repro report` first" in result.stderr
+    assert re.search(r"predictions/\w+.parquet.*: run `dvc repro`, or `dvc pull`", result.stderr)

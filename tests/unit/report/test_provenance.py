@@ -3,9 +3,8 @@
 import re
 import shutil
 
-import yaml
 from dvc.utils.hydra import apply_overrides
-from dvc.utils.serialize import load_yaml
+from dvc.utils.serialize import dump_yaml, load_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +38,7 @@ def test_the_overrides_turn_one_params_yaml_into_the_other(tmp_path_factory, top
         for i in (0, 1)
     )
     file = tmp_path_factory.getbasetemp() / "params.yaml"
-    file.write_text(yaml.safe_dump(old, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    dump_yaml(file, old)
     apply_overrides(file, list(list_overrides(old, new)))
     assert load_yaml(file) == new
 
@@ -54,12 +53,14 @@ def test_a_folder_is_called_by_its_own_name():
     assert name_dataset("demo", "photos") == "demo"
 
 
-def test_without_a_commit_or_git_no_command_is_promised(work, tmp_path):
+def test_without_a_commit_or_git_no_command_is_promised(work, tmp_path, monkeypatch):
     bare = tmp_path / "bare"
     bare.mkdir()
     shutil.copy(ROOT / "params.yaml", bare)
     for folder in (work, bare):
         assert describe_commit(folder) == NO_COMMIT
+    monkeypatch.setenv("PATH", str(bare))
+    assert describe_commit(work) == NO_COMMIT
 
 
 def test_the_commit_its_date_and_the_command_that_rebuilds_it(work):
@@ -82,6 +83,6 @@ def test_what_differs_from_the_commit_is_set_or_named(work):
     notes = " ".join(found.notes)
     assert "2 values of params.yaml differ from that commit." in notes
     assert "Code that is not in that commit was in use: stages/x.py, stages/é.py." in notes
-    assert "the same photos" in notes
+    assert "the same images" in notes
     assert "“/path/to” stands for a folder" in notes
     assert "/home/me" not in f"{found}"

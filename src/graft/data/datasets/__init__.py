@@ -3,8 +3,11 @@
 A dataset module has
 
 - ``SOURCE``: the `graft.data.download.Source` that it downloads, a tuple of them, or None;
-- ``fetch(raw, source, cache, params)``: fills the folder ``raw`` (``data/raw``);
-- ``read(raw)``: yields its images, in any order, straight from what ``fetch`` put there.
+- ``fetch(raw, source, cache, params)``: fills the folder ``raw`` (``data/raw``). ``source`` is the path that
+  params.yaml names, ``cache`` the folder that keeps downloads, ``params`` has ``seed`` and ``demo`` of
+  params.yaml. A module that downloads takes its ``SOURCE`` as a fifth argument, for tests, and raises
+  `graft.data.download.DownloadError`;
+- ``read(raw)``: yields its images, in any order, straight from the files that ``fetch`` put there.
 """
 
 import importlib
@@ -13,7 +16,7 @@ from types import ModuleType
 
 
 def list_datasets() -> list[str]:
-    """The names of the datasets, sorted."""
+    """List the names of the datasets, sorted."""
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
 
 

@@ -1,15 +1,13 @@
-"""Images that their source gives as plain pixels: each becomes a PNG file."""
+"""Images that their source gives as plain pixels: each becomes a BMP file."""
 
-import struct
-import zlib
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from graft.data.raw import RawImage
-
-STORED = 0xFFFF  # bytes that a stored block of deflate can hold (RFC 1951)
 
 
 def raw_images(
@@ -20,15 +18,15 @@ def raw_images(
     folder: str,
     origin: object,
 ) -> Iterator[RawImage]:
-    """Yield the images of an array as PNG files ``<folder>/00000.png``, ...
+    """Yield the images of an array as BMP files ``<folder>/00000.bmp``, ...
 
     Args:
         pixels: (n, H, W) gray or (n, H, W, 3) RGB.
         labels: (n,) class numbers.
         classes: the name of each class number.
-        split: of all of them.
+        split: of all the images.
         folder: of their paths.
-        origin: the file that they come from, for the error.
+        origin: the file that the pixels come from, for the error.
 
     Raises:
         ValueError: if a label is no class number.
@@ -37,32 +35,24 @@ def raw_images(
         place = int(np.argmax(labels >= len(classes)))
         raise ValueError(
             f"{origin}: expected labels from 0 to {len(classes) - 1}, received label={labels[place]} of "
-            f"image {place}; the file is damaged: fetch it anew with `dvc repro --force download`"
+            f"image {place}; the file is damaged: fetch it again with `dvc repro --force download`"
         )
     for place, (image, number) in enumerate(zip(pixels, labels, strict=True)):
-        yield RawImage(f"{folder}/{place:05d}.png", classes[number], split, encode_png(image))
+        yield RawImage(f"{folder}/{place:05d}.bmp", classes[number], split, encode_bmp(image))
 
 
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Write a PNG file without compression, so that its bytes are a function of the pixels alone.
+def encode_bmp(pixels: NDArray[np.uint8]) -> bytes:
+    """Write an uncompressed BMP file: its bytes are a function of the pixels alone.
 
-    An image's key is the sha256 of these bytes. What a compressor writes differs between zlib,
+    An image's key is the sha256 of these bytes. The bytes that a compressor writes differ between zlib,
     zlib-ng and their versions. The Parquet shards compress the files anyway.
 
     Args:
         pixels: (H, W) gray or (H, W, 3) RGB.
+
+    >>> encode_bmp(np.array([[[1, 2, 3]]], np.uint8))[54:].hex()  # after the header: BGR, padding
+    '03020100'
     """
-    height, width = pixels.shape[:2]
-    rows = np.pad(pixels.reshape(height, -1), ((0, 0), (1, 0))).tobytes()  # each begins with filter 0
-    blocks = [rows[start : start + STORED] for start in range(0, len(rows), STORED)]
-    stored = b"".join(
-        struct.pack("<BHH", block is blocks[-1], len(block), len(block) ^ 0xFFFF) + block for block in blocks
-    )
-    colour = 2 if pixels.ndim == 3 else 0
-    header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
-    data = b"\x78\x01" + stored + struct.pack(">I", zlib.adler32(rows))
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
-
-
-def _chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "BMP")
+    return file.getvalue()

@@ -30,11 +30,7 @@ def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = S
     """Put the archive into ``raw``: Kaggle's, where ``source`` has it, else Microsoft's, downloaded.
 
     Args:
-        raw: folder to fill.
         source: a folder that may hold Kaggle's ``train.zip``, or that file itself.
-        cache: folder that keeps downloads.
-        params: not used.
-        archive: what to download.
 
     Raises:
         DownloadError: if the download fails.
@@ -46,7 +42,7 @@ def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = S
             download(archive, raw, cache)
         except DownloadError as error:
             raise DownloadError(f"{error}; or put Kaggle's {KAGGLE} at {kaggle}") from None
-    elif list_members(kaggle, _is_photo):
+    elif list_members(kaggle, _is_member):
         raw.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(kaggle, raw / KAGGLE)
     else:
@@ -60,11 +56,11 @@ def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = S
 def read(raw: Path) -> Iterator[RawImage]:
     """Yield the photos of the archive in ``raw``, labelled cat or dog."""
     (archive,) = raw.iterdir()
-    for path, data in read_members(archive, _is_photo):
+    for path, data in read_members(archive, _is_member):
         match = _NAME.fullmatch(path)
         assert match
         yield RawImage(path, (match[1] or match[2]).lower(), None, data)
 
 
-def _is_photo(name: str) -> bool:
+def _is_member(name: str) -> bool:
     return _NAME.fullmatch(name) is not None

@@ -30,23 +30,12 @@ RECORD = 1 + 3 * SIZE * SIZE  # a label, then the red, the green and the blue pl
 
 
 def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = SOURCE) -> None:  # noqa: ARG001
-    """Download the archive to ``raw``.
-
-    Args:
-        raw: folder to fill.
-        source: not used.
-        cache: folder that keeps downloads.
-        params: not used.
-        archive: what to download.
-
-    Raises:
-        DownloadError: if that fails.
-    """
+    """Download the archive to ``raw``."""
     download(archive, raw, cache)
 
 
 def read(raw: Path) -> Iterator[RawImage]:
-    """Yield the photos of the archive in ``raw``: ``train/data_batch_1/00000.png``, ...
+    """Yield the photos of the archive in ``raw``: ``train/data_batch_1/00000.bmp``, ...
 
     Raises:
         ValueError: if the archive is damaged or lacks a batch, a batch is no whole number of records, or a
@@ -58,7 +47,7 @@ def read(raw: Path) -> Iterator[RawImage]:
         if len(data) % RECORD or not data:
             raise ValueError(
                 f"{archive}: member {name!r}: expected a whole number of records of {RECORD} bytes, received "
-                f"{len(data)} bytes; fetch it anew with `dvc repro --force download`"
+                f"{len(data)} bytes; fetch it again with `dvc repro --force download`"
             )
         records = np.frombuffer(data, np.uint8).reshape(-1, RECORD)
         pixels = records[:, 1:].reshape(-1, 3, SIZE, SIZE).transpose(0, 2, 3, 1)
@@ -68,5 +57,5 @@ def read(raw: Path) -> Iterator[RawImage]:
     if missing:
         raise ValueError(
             f"{archive}: expected {len(BATCHES)} batches, received none named {', '.join(sorted(missing))}; "
-            "fetch it anew with `dvc repro --force download`"
+            "fetch it again with `dvc repro --force download`"
         )

@@ -26,7 +26,7 @@ Range = tuple[float, float]
 
 
 class Species(NamedTuple):
-    """What a flower of a species is drawn from. Lengths are in units of the flower's radius."""
+    """The shape and the colours of a species. Lengths are in units of the flower's radius."""
 
     petals: tuple[int, int]  # in a ring, from and to
     rings: int
@@ -73,14 +73,7 @@ SPECIES = {
 
 
 def fetch(raw: Path, source: Path, cache: Path, params: Any) -> None:  # noqa: ARG001
-    """Draw the images into one archive, ``raw/demo.zip``; its bytes depend on the parameters only.
-
-    Args:
-        raw: folder to fill.
-        source: not used.
-        cache: not used.
-        params: has ``seed`` and ``demo`` (``images_per_class``, ``image_size``).
-    """
+    """Draw the images into one archive, ``raw/demo.zip``; its bytes depend on the parameters only."""
     raw.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(raw / ARCHIVE, "w", zipfile.ZIP_STORED) as archive:
         for number, label in enumerate(sorted(SPECIES)):
@@ -101,17 +94,17 @@ def draw_flower(species: Species, size: int, rng: np.random.Generator) -> bytes:
     """Draw one flower on a cluttered background.
 
     Args:
-        species: what to draw.
+        species: its shape and colours.
         size: height and width in pixels.
-        rng: where every choice comes from.
+        rng: the source of every choice.
 
     Returns:
         A JPEG file.
     """
     canvas = _background(size, rng).resize((size * SUPERSAMPLING,) * 2)
     _flower(ImageDraw.Draw(canvas), size * SUPERSAMPLING, species, rng)
-    picture = canvas.reduce(SUPERSAMPLING).filter(ImageFilter.GaussianBlur(size / 128 * rng.uniform(0, 0.8)))
-    noisy = np.asarray(picture, float) * rng.uniform(0.9, 1.1) + rng.normal(0, 4, (size, size, 3))
+    image = canvas.reduce(SUPERSAMPLING).filter(ImageFilter.GaussianBlur(size / 128 * rng.uniform(0, 0.8)))
+    noisy = np.asarray(image, float) * rng.uniform(0.9, 1.1) + rng.normal(0, 4, (size, size, 3))
     file = io.BytesIO()
     Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=88)
     return file.getvalue()
@@ -162,7 +155,7 @@ def _flower(draw: ImageDraw.ImageDraw, size: int, species: Species, rng: np.rand
 
 
 def _petal(width: float, tip: float) -> Floats:
-    """The outline of a petal of length 1 that lies along the x axis: (24, 2)."""
+    """Outline a petal of length 1 that lies along the x axis: (24, 2)."""
     along = np.linspace(0, 1, 12)
     half = width / 2 * np.sin(np.pi * along ** (1 / tip)) ** 0.8
     return np.concatenate([np.stack([along, half], 1), np.stack([along, -half], 1)[::-1]])

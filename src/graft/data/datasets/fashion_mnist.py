@@ -1,6 +1,6 @@
-"""Fashion-MNIST: 70,000 gray pictures of clothes in ten classes, 28 x 28, with an official test set.
+"""Fashion-MNIST: 70,000 gray images of clothes in ten classes, 28 x 28, with an official test set.
 
-This is the release without the byte-identical pictures that its first days had within and across train
+This is the release without the byte-identical images that its first days had within and across train
 and test: https://github.com/zalandoresearch/fashion-mnist/issues/44
 """
 
@@ -39,51 +39,25 @@ SOURCE = tuple(
     for name, md5, size in FILES
 )
 CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
 SPLITS = {"train": "train", "test": "t10k"}
 SIZE = 28
 
 
-def fetch(
-    raw: Path,
-    source: Path,  # noqa: ARG001
-    cache: Path,
-    params: Any,  # noqa: ARG001
-    archives: Sequence[Source] = SOURCE,
-) -> None:
-    """Download the four files to ``raw``.
-
-    Args:
-        raw: folder to fill.
-        source: not used.
-        cache: folder that keeps downloads, in a folder of their own: MNIST's have the same names.
-        params: not used.
-        archives: what to download.
-
-    Raises:
-        DownloadError: if that fails.
-    """
+def fetch(raw: Path, source: Path, cache: Path, params: Any, archives: Sequence[Source] = SOURCE) -> None:  # noqa: ARG001
+    """Download the four files to ``raw``."""
     for archive in archives:
-        download(archive, raw, cache / "fashion_mnist")
+        download(archive, raw, cache / "fashion_mnist")  # the files of MNIST have the same names
 
 
 def read(raw: Path) -> Iterator[RawImage]:
-    """Yield the pictures of the files in ``raw``, gray: ``train/00000.png``, ... and ``test/00000.png``, ...
+    """Yield the images of the files in ``raw``, gray: ``train/00000.bmp``, ... and ``test/00000.bmp``, ...
 
     They are numbered as in the files, and so as in ``keras.datasets.fashion_mnist``.
 
     Raises:
-        ValueError: if a file is damaged or of another format, the labels do not fit the pictures, or one is
+        ValueError: if a file is damaged or of another format, the labels do not fit the images, or one is
             above 9.
     """
     for split, name in SPLITS.items():
@@ -92,13 +66,13 @@ def read(raw: Path) -> Iterator[RawImage]:
         if len(pixels) != len(numbers):
             raise ValueError(
                 f"{labels}: expected a label for each of the {len(pixels)} images of {images.name}, received "
-                f"{len(numbers)}; fetch them anew with `dvc repro --force download`"
+                f"{len(numbers)}; fetch them again with `dvc repro --force download`"
             )
         yield from raw_images(pixels, numbers, CLASSES, split, split, labels)
 
 
 def _read_idx(path: Path, *item: int) -> NDArray[np.uint8]:
-    """The array (n, *item) of a gzipped idx file of unsigned bytes."""
+    """Read the array (n, *item) of a gzipped idx file of unsigned bytes."""
     with readable(path), gzip.open(path) as file:
         data = file.read()
     magic, header = bytes([0, 0, 8, 1 + len(item)]), 8 + 4 * len(item)
@@ -108,6 +82,6 @@ def _read_idx(path: Path, *item: int) -> NDArray[np.uint8]:
         raise ValueError(
             f"{path}: expected an idx file of {expected} bytes (magic={magic.hex()}), received "
             f"magic={data[:4].hex()}, shape={shape} and {len(data)} bytes in all; "
-            "fetch it anew with `dvc repro --force download`"
+            "fetch it again with `dvc repro --force download`"
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

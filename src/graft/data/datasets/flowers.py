@@ -19,18 +19,7 @@ SOURCE = Source(
 
 
 def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = SOURCE) -> None:  # noqa: ARG001
-    """Download the archive to ``raw``.
-
-    Args:
-        raw: folder to fill.
-        source: not used.
-        cache: folder that keeps downloads.
-        params: not used.
-        archive: what to download.
-
-    Raises:
-        DownloadError: if that fails.
-    """
+    """Download the archive to ``raw``."""
     download(archive, raw, cache)
 
 

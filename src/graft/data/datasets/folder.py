@@ -20,8 +20,6 @@ def fetch(raw: Path, source: Path, cache: Path, params: Any) -> None:  # noqa: A
     Args:
         raw: folder to fill; nothing is written there unless every check has passed.
         source: the folder, or the zip or tar.
-        cache: not used.
-        params: not used.
 
     Raises:
         FileNotFoundError: if ``source`` does not exist.
@@ -59,8 +57,8 @@ def assign_places(names: Iterable[str]) -> dict[str, tuple[str, str | None]]:
     """Find label and split of each image in its path.
 
     A top folder around everything is seen through. Where all top folders are called train, validation or
-    test, the folders in them are the classes; else the top folders are. What lies deeper belongs to
-    the class.
+    test, the folders in them are the classes; else the top folders are. Deeper folders
+    belong to the class.
 
     Args:
         names: paths of images, with ``/``.
@@ -70,6 +68,9 @@ def assign_places(names: Iterable[str]) -> dict[str, tuple[str, str | None]]:
 
     Raises:
         ValueError: if an image has no class folder, or a tree of splits has one of another name.
+
+    >>> assign_places(["roses/red/1.jpg", "tulips/2.jpg"])
+    {'roses/red/1.jpg': ('roses', None), 'tulips/2.jpg': ('tulips', None)}
     """
     parts = _unwrap({name: PurePosixPath(name).parts for name in names})
     tops = {p[0] for p in parts.values() if len(p) > 1}
@@ -90,7 +91,7 @@ def assign_places(names: Iterable[str]) -> dict[str, tuple[str, str | None]]:
 
 
 def _unwrap(parts: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """The paths without the folders that are around everything."""
+    """Remove the folders that are around everything."""
     tops = {p[0] for p in parts.values()}
     if len(tops) != 1 or tops <= SPLITS or any(len(p) < 3 for p in parts.values()):
         return parts

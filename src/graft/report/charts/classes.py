@@ -6,27 +6,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from rich.cells import cell_len
 
 from graft.config.types import SPLITS
 from graft.data.manifest import class_names
-from graft.report.charts.style import (
-    BLUE,
-    WIDTH,
-    columns,
-    entry,
-    legend,
-    legend_height,
-    look,
-    number_ticks,
-    shorten,
-)
+from graft.methods.registry import BLUE, METHODS
+from graft.report.charts.style import LETTER, WIDTH, legend_entry, make_figure, number_ticks, shorten
 from graft.report.charts.svg import GRID, Chart, drawing, to_svg
 from graft.report.words import percent
 
-LETTER = 0.08  # inches: what a column of text takes, at most
 TEXT_UP_TO = 15  # classes: more have cells too small for text
 TEXT_CELLS = 0.36, 0.7  # inches: the smallest and the largest cell with text
 CELL = 0.165  # inches: a cell without text
@@ -34,6 +27,7 @@ WIDEST = 9.2  # inches: what an A4 page holds at one unit a CSS pixel
 # Of a cell with one image of many, and of one with all of its row: the first is seen, and on the last
 # text is readable, on light and dark pages.
 FAINT, FULL = 0.1, 0.7
+COLOURS = LinearSegmentedColormap.from_list("shares", [(BLUE, FAINT), (BLUE, FULL)])
 
 
 def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Chart:
@@ -48,16 +42,17 @@ def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: 
     counts = np.array(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     n, labels = len(classes), shorten(classes)
-    many, longest = n > TEXT_UP_TO, max(map(columns, labels))
-    margin = 0.35 + LETTER * longest
+    many, margin = n > TEXT_UP_TO, 0.4 + LETTER * max(map(cell_len, labels))
     least, most = (CELL, CELL) if many else TEXT_CELLS
-    side = min(max(WIDTH - margin - 0.05, least * n), most * n, WIDEST - margin)
-    across = LETTER * longest < side / n
-    below, above = 0.45 if across else margin, 0.35 if many else 0.05
-    width, height = margin + side + 0.05, above + side + below
+    side = min(max(WIDTH - margin, least * n), most * n, WIDEST - margin)
+    across = margin - 0.4 < side / n
     with drawing():
-        figure = Figure((width, height))
-        axes = figure.add_axes((margin / width, below / height, side / width, side / height))
+        figure = make_figure(0, [], labels)
+        if many:
+            figure.legend(handles=_key(), loc="outside upper left", ncols=5, handlelength=0.8)
+        figure.set_size_inches(margin + side, side + (0.5 if across else margin) + 0.3 * many)
+        axes = figure.subplots()
+        axes.set_box_aspect(1)
         _draw_cells(axes, shares)
         step = ceil(0.1 * n / side)
         options: dict[str, Any] = {"labels": labels[::step], "fontsize": min(8.5, 54 * step * side / n)}
@@ -66,35 +61,18 @@ def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: 
         axes.set_xticks(range(0, n, step), **options, **({} if across else up))
         axes.set_yticks(range(0, n, step), **options)
         axes.set(xlabel="predicted", ylabel="true", xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
-        axes.xaxis.set_label_coords(0.5, (0.17 - below) / side)
-        axes.yaxis.set_label_coords((0.17 - margin) / side, 0.5)
-        if many:
-            _draw_key(figure, margin, width, height)
-        else:
+        if not many:
             _write_cells(axes, counts, shares, side / n)
         return Chart(to_svg(figure, name), _confusion_alt(method, counts, classes))
 
 
-def _square(row: float, column: float, size: float) -> list[tuple[float, float]]:
-    corners = ((-1, -1), (1, -1), (1, 1), (-1, 1))
-    return [(column + x * size / 2, row + y * size / 2) for x, y in corners]
-
-
-def _colour(share: float) -> tuple[str, float]:
-    return BLUE, FAINT + (FULL - FAINT) * share
-
-
 def _draw_cells(axes: Axes, shares: np.ndarray) -> None:
-    n = len(shares)
+    edges = np.arange(len(shares) + 1) - 0.5
+    grid: dict[str, Any] = {"edgecolors": GRID, "linewidth": 0.6 if len(shares) <= TEXT_UP_TO else 0.3}
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    lines, width = np.arange(n + 1) - 0.5, 0.6 if n <= TEXT_UP_TO else 0.3
-    axes.hlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=width, clip_on=False)
-    axes.vlines(lines, -0.5, n - 0.5, colors=GRID, linewidths=width, clip_on=False)
-    cells = np.argwhere(shares)
-    colours = [_colour(shares[row, column]) for row, column in cells]
-    squares = [_square(row, column, 1) for row, column in cells]
-    axes.add_collection(PolyCollection(squares, facecolors=colours, linewidths=0))
+    cells = np.ma.masked_equal(shares, 0)
+    axes.pcolormesh(edges, edges, cells, cmap=COLOURS, vmin=0, vmax=1, clip_on=False, **grid)
 
 
 def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, inches: float) -> None:
@@ -108,15 +86,8 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, inches: flo
             axes.text(column, row, "0", ha="center", va="center", fontsize=size, alpha=0.7)
 
 
-def _draw_key(figure: Figure, margin: float, width: float, height: float) -> None:
-    axes = figure.add_axes((margin / width, 1 - 0.3 / height, 3.4 / width, 0.25 / height))
-    shares = np.linspace(0.2, 1, 5)
-    cells = [_square(0.5, 2.4 * i + 0.5, 1) for i in range(5)]
-    axes.add_collection(PolyCollection(cells, facecolors=[_colour(share) for share in shares]))
-    for i, share in enumerate(shares):
-        axes.text(2.4 * i + 1.15, 0.5, f"{100 * share:.0f} %", va="center")
-    axes.set(xlim=(0, 12), ylim=(0, 1))
-    axes.set_axis_off()
+def _key() -> list[Patch]:
+    return [Patch(color=COLOURS(share), label=f"{100 * share:.0f} %") for share in np.linspace(0.2, 1, 5)]
 
 
 def _confusion_alt(method: str, counts: np.ndarray, classes: Sequence[str]) -> str:
@@ -139,39 +110,33 @@ def per_class(name: str, metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
     """
     tables = {method: pd.DataFrame(measured["test"]["per_class"]) for method, measured in metrics.items()}
     labels = shorten(list(next(iter(tables.values()))["label"]), 14)
-    height = len(labels) * (0.09 * len(tables) + 0.1)
     with drawing():
-        figure, panels = _rows(labels, height, 3, legend_height(len(tables), 2) + 0.2)
+        figure, panels = _rows(
+            labels, 0.09 * len(tables) + 0.1, 3, [legend_entry(method, linestyle="-") for method in tables]
+        )
         for panel, quantity in zip(panels, ("precision", "recall", "f1"), strict=True):
-            for i, (method, table) in enumerate(tables.items()):
-                step = 0.8 / len(tables)
-                y = np.arange(len(labels)) + (i - (len(tables) - 1) / 2) * step
-                colour, marker, _ = look(method)
+            for i, (name_, table) in enumerate(tables.items()):
+                y = np.arange(len(labels)) + (i - (len(tables) - 1) / 2) * 0.8 / len(tables)
+                colour, marker = METHODS[name_].colour, METHODS[name_].marker
                 panel.hlines(y, 0, table[quantity], colors=colour, linewidths=1.6)
                 panel.plot(table[quantity], y, marker, color=colour, markersize=3.6, clip_on=False)
-            panel.set_title("F1" if quantity == "f1" else quantity)
-            panel.set(xlim=(0, 1), xlabel="%")
+            panel.set(xlim=(0, 1), xlabel="%", title="F1" if quantity == "f1" else quantity)
             panel.set_xticks([0, 0.5, 1], ["0", "50", "100"])
             panel.get_xticklabels()[0].set_horizontalalignment("left")
             panel.get_xticklabels()[-1].set_horizontalalignment("right")
-        entries = [entry(method, look(method), linestyle="-") for method in tables]
-        legend(figure, entries, 2)
         return Chart(to_svg(figure, name), _per_class_alt(tables))
 
 
-def _rows(labels: Sequence[str], height: float, n: int, above: float) -> tuple[Figure, list[Axes]]:
-    """A figure of n panels side by side, with a row a label, the first on top; `height` of all, in inches."""
-    margin, below, gap = 0.12 + LETTER * max(map(columns, labels)), 0.42, 0.18
-    total = height + above + below
-    width = (WIDTH - margin - 0.12 - gap * (n - 1)) / n
-    figure, panels = Figure((WIDTH, total)), []
-    for i in range(n):
-        left = (margin + i * (width + gap)) / WIDTH
-        panel = figure.add_axes((left, below / total, width / WIDTH, height / total))
-        panel.set(ylim=(len(labels) - 0.5, -0.5), yticks=range(len(labels)))
-        panel.set_yticklabels([] if i else labels)
+def _rows(
+    labels: Sequence[str], height: float, n: int, entries: Sequence[Artist]
+) -> tuple[Figure, Sequence[Axes]]:
+    """A figure of n panels side by side, with a row of `height` inches a label, the first on top."""
+    figure = make_figure(height * len(labels) + 0.65, entries, labels)
+    panels: Sequence[Axes] = figure.subplots(1, n, sharey=True, squeeze=False)[0]
+    panels[0].set(ylim=(len(labels) - 0.5, -0.5))
+    panels[0].set_yticks(range(len(labels)), labels)
+    for panel in panels:
         panel.grid(False, axis="y")
-        panels.append(panel)
     return figure, panels
 
 
@@ -196,20 +161,18 @@ def images_per_class(name: str, manifest: pd.DataFrame) -> Chart:
     counts = pd.crosstab(manifest["label"], manifest["split"]).reindex(classes, fill_value=0)
     counts = counts.reindex(columns=list(SPLITS), fill_value=0)
     texts = [" + ".join(f"{n:,}" for n in numbers) for numbers in counts.to_numpy()]
+    edge: dict[str, Any] = {"edgecolor": "black", "linewidth": 0.6}
+    shades = {split: ("black", shade) for split, shade in zip(SPLITS, (0.75, 0.35, 0.0), strict=True)}
     with drawing():
-        top = legend_height(3, 3)
-        figure, (axes,) = _rows(shorten(classes), 0.24 * len(classes), 1, top)
-        left, bars = np.zeros(len(classes)), []
-        for split, shade in zip(SPLITS, (0.75, 0.35, 0.0), strict=True):
-            options: dict[str, Any] = {"facecolor": ("black", shade), "edgecolor": "black", "linewidth": 0.6}
-            bars.append(axes.barh(range(len(classes)), counts[split], 0.62, left, label=split, **options))
+        entries = [Patch(facecolor=shade, label=split, **edge) for split, shade in shades.items()]
+        figure, (axes,) = _rows(shorten(classes), 0.24, 1, entries)
+        left = np.zeros(len(classes))
+        for split, shade in shades.items():
+            bars = axes.barh(range(len(classes)), counts[split], 0.62, left, facecolor=shade, **edge)
             left += counts[split].to_numpy()
-        for row, text in enumerate(texts):
-            axes.annotate(text, (left[row], row), (4, 0), va="center", textcoords="offset points")
-        text_share = (0.1 + LETTER * max(map(len, texts))) / (axes.get_position().width * WIDTH)
-        axes.set(xlabel="images", xlim=(0, max(left) / max(0.3, 1 - text_share)))
+        axes.bar_label(bars, texts, padding=4)
+        axes.set(xlabel="images", xlim=(0, 1.02 * max(left)))
         axes.xaxis.set_major_formatter(number_ticks())
-        legend(figure, bars, 3)
         return Chart(to_svg(figure, name), _images_alt(counts))
 
 

@@ -8,41 +8,31 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from graft.report.charts.style import (
-    OTHER,
-    ROW,
-    entry,
-    legend,
-    legend_height,
-    look,
-    mark,
-    number_ticks,
-    percent_ticks,
-    scale_accuracy,
-    scale_cost,
-    stack,
-)
+from graft.methods.registry import METHODS
+from graft.report import costs
+from graft.report.charts import style
 from graft.report.charts.svg import Chart, drawing, to_svg
-from graft.report.costs import Cost, Timing, crossing, measure_costs, ordinal, split_seconds, with_unit
+from graft.report.costs import Cost, Timing, ordinal, with_unit
 from graft.report.words import percent
 
 Values = Mapping[str, Any]
+DASHED = (0, (3, 1.5))
 
 
 def accuracy_by_images(name: str, comparison: Values) -> Chart:
-    """Test accuracy over the images embedded for one training; a point a method and seed, and their mean.
+    """Test accuracy over the images embedded for one training run; a point a seed, and the seeds' mean.
 
     Args:
         name: prefix of the ids, as of every chart.
         comparison: what `graft.evaluation.compare.compare` gave.
     """
-    costs = {row["method"]: float(row["images_embedded"]) for row in comparison["methods"]}
-    told = {method: f"with {cost:,.0f} images embedded" for method, cost in costs.items()}
-    return _accuracy_by_cost(name, comparison, costs, "images embedded for one training", told, "")
+    images = {row["method"]: float(row["images_embedded"]) for row in comparison["methods"]}
+    points = {method: (n, f"with {n:,.0f} images embedded", "") for method, n in images.items()}
+    return _accuracy_by_cost(name, comparison, points, "images embedded for one training run")
 
 
 def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart | None:
-    """Test accuracy over the seconds that one training takes, with all it needs before.
+    """Test accuracy over the seconds that one training run takes, with all it needs before.
 
     Args:
         comparison: what `graft.evaluation.compare.compare` gave.
@@ -52,45 +42,49 @@ def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart 
         None where no method was timed. A method that was not is left out, and named in `Chart.alt`; one
         whose features came from the cache in part is marked: it takes at least so long.
     """
-    costs, missing, known = {}, [], measure_costs(timing)
-    for row in comparison["methods"]:
-        parts = [part for part in split_seconds(row["method"], timing) if part is not None]
-        if len(parts) == 2:
-            costs[row["method"]] = sum(parts)
-        else:
-            missing.append(row["method"])
-    if not costs:
+    measured = {row["method"]: costs.measure_cost(row["method"], timing) for row in comparison["methods"]}
+    points = {
+        method: (cost.after(1), f"in {cost.at_least}{with_unit(cost.after(1))}", _note(cost))
+        for method, cost in measured.items()
+        if not cost.untimed
+    }
+    if not points:
         return None
+    chart = _accuracy_by_cost(name, comparison, points, "seconds for one training run, with extraction")
+    missing = [method for method in measured if method not in points]
     left_out = f" Not timed, so left out: {', '.join(missing)}." if missing else ""
-    bounds = {method: cost.bound for method, cost in known.items()}
-    told = {method: f"in {bounds.get(method, '')}{with_unit(cost)}" for method, cost in costs.items()}
-    label = "seconds for one training, with extraction"
-    return _accuracy_by_cost(name, comparison, costs, label, told, left_out)
+    return chart._replace(alt=chart.alt + left_out)
+
+
+def _note(cost: Cost) -> str:
+    return " (at least)" if cost.at_least else ""
 
 
 def _accuracy_by_cost(
-    name: str, comparison: Values, costs: Mapping[str, float], label: str, told: Mapping[str, str], note: str
+    name: str, comparison: Values, points: Mapping[str, tuple[float, str, str]], label: str
 ) -> Chart:
-    by_seed = {method: comparison["test_accuracy_by_seed"][method] for method in costs}
+    """A chart of `points`: method -> its place on the x-axis, that in words, and a note for the legend."""
+    by_seed = {method: comparison["test_accuracy_by_seed"][method] for method in points}
     with drawing():
-        top = legend_height(len(costs), 2) + ROW
-        figure, (axes,) = stack(top, [2.3])
+        entries = [
+            style.legend_entry(method, note, linestyle="none") for method, (_, _, note) in points.items()
+        ]
+        dot: dict[str, Any] = {"marker": "o", "linestyle": "none"}
+        entries += [
+            style.plain_entry("one seed", markersize=4, **dot),
+            style.plain_entry("mean of its seeds", **style.RING, **dot),
+        ]
+        figure = style.make_figure(2.75, entries)
+        axes = figure.subplots()
         for method, accuracies in by_seed.items():
-            colour, marker, _ = look(method)
-            x = costs[method]
+            x, marker, colour = points[method][0], METHODS[method].marker, METHODS[method].colour
             axes.plot([x] * len(accuracies), accuracies, marker, color=colour, markersize=4)
-            axes.plot([x], [mean(accuracies)], marker, color=colour, markerfacecolor="none", markersize=10)
-        scale_cost(axes, list(costs.values()))
-        scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
+            axes.plot([x], [mean(accuracies)], marker, color=colour, **style.RING)
+        style.scale_cost(axes, [x for x, _, _ in points.values()])
+        style.scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
         axes.set(xlabel=label, ylabel="test accuracy, %")
-        least = {method: " (at least)" if "at least" in told[method] else "" for method in costs}
-        methods = [entry(method + least[method], look(method), linestyle="none") for method in costs]
-        legend(figure, methods, 2)
-        legend(figure, [mark("one seed"), mark("mean of its seeds", 9)], 2, row=-(-len(costs) // 2))
-        points = "; ".join(
-            f"{method} {_spread(accuracies)} {told[method]}" for method, accuracies in by_seed.items()
-        )
-        return Chart(to_svg(figure, name), f"Test accuracy over {label}: {points}.{note}")
+        told = [f"{method} {_spread(by_seed[method])} {said}" for method, (_, said, _) in points.items()]
+        return Chart(to_svg(figure, name), f"Test accuracy over {label}: {'; '.join(told)}.")
 
 
 def _spread(accuracies: Sequence[float]) -> str:
@@ -103,48 +97,45 @@ def _spread(accuracies: Sequence[float]) -> str:
 
 
 def cumulative_time(name: str, timing: Timing) -> Chart | None:
-    """The time that a number of trainings has taken in all; the crossings with `inline` marked.
+    """The time that a number of training runs has taken in all; the crossings with `UNCACHED` marked.
 
-    What stands at 0 trainings is paid once.
+    What stands at 0 training runs is paid once.
 
     Args:
         timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
 
     Returns:
-        None where no cost is known. A method whose cost is not is left out, and named in `Chart.alt`.
+        None where no cost is known; a method whose cost is unknown is left out.
     """
-    costs = measure_costs(timing)
-    known = {method: cost for method, cost in costs.items() if cost.after(1) is not None}
+    measured = costs.measure_costs(timing)
+    known = {method: cost for method, cost in measured.items() if not cost.untimed}
     if not known:
         return None
-    crossings = _crossings(known)
+    crossings = costs.find_crossings(known)
     last = max(5, *(round(1.5 * n) for n in crossings.values() if n <= 40), 0)
-    trainings = range(last + 1)
-    unit, seconds = _time_unit(max(cost.after(last) or 0 for cost in known.values()))
+    unit, seconds = _time_unit(max(cost.after(last) for cost in known.values()))
     with drawing():
-        entries = [entry(_bounded(method, cost), look(method)) for method, cost in known.items()]
-        figure, (axes,) = stack(legend_height(len(entries), 2), [2.4])
+        figure = style.make_figure(
+            2.85, [style.legend_entry(method, _note(cost)) for method, cost in known.items()]
+        )
+        axes = figure.subplots()
+        axes.set(xlabel="training runs", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
         for method, cost in known.items():
-            times = [(cost.after(n) or 0) / seconds for n in trainings]
-            colour, marker, dash = look(method)
-            every = max(1, last // 10)
-            axes.plot(trainings, times, color=colour, marker=marker, linestyle=dash, markevery=every)
-        axes.set(xlabel="trainings", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
+            _draw_times(axes, method, [cost.after(n) / seconds for n in range(last + 1)])
         axes.set_ylim(bottom=0)
         for method, n in crossings.items():
             if n <= last:
-                _mark_crossing(axes, n, (known[method].after(n) or 0) / seconds)
+                _mark_crossing(axes, n, known[method].after(n) / seconds)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_formatter(number_ticks())
-        legend(figure, entries, 2)
-        return Chart(to_svg(figure, name), _time_alt(known, crossings, sorted(set(costs) - set(known))))
+        axes.yaxis.set_major_formatter(style.number_ticks())
+        told = [costs.describe_cost(*one) for one in measured.items()] + costs.describe_crossings(measured)
+        return Chart(to_svg(figure, name), f"Time in all over the number of training runs. {' '.join(told)}")
 
 
-def _crossings(known: Mapping[str, Cost]) -> dict[str, int]:
-    if "inline" not in known:
-        return {}
-    found = {method: crossing(cost, known["inline"]) for method, cost in known.items() if method != "inline"}
-    return {method: n for method, n in found.items() if n is not None}
+def _draw_times(axes: Axes, name: str, times: Sequence[float]) -> None:
+    method = METHODS[name]
+    options: dict[str, Any] = {"color": method.colour, "marker": method.marker, "linestyle": method.dash}
+    axes.plot(range(len(times)), times, markevery=max(1, len(times) // 10), **options)
 
 
 def _time_unit(most: float) -> tuple[str, float]:
@@ -152,26 +143,9 @@ def _time_unit(most: float) -> tuple[str, float]:
 
 
 def _mark_crossing(axes: Axes, n: int, time: float) -> None:
-    ring: dict[str, Any] = {"markersize": 11, "markerfacecolor": "none", "markeredgewidth": 1}
-    axes.plot([n], [time], "o", color="black", **ring)
+    axes.plot([n], [time], "o", color="black", **style.RING | {"markersize": 11, "markeredgewidth": 1})
     below = time > 0.15 * axes.get_ylim()[1]  # else there is no room between it and the axis
     axes.annotate(ordinal(n), (n, time), (5, -12 if below else 8), textcoords="offset points")
-
-
-def _bounded(method: str, cost: Cost) -> str:
-    return f"{method} (at least)" if cost.n_cached else method
-
-
-def _time_alt(known: Mapping[str, Cost], crossings: Mapping[str, int], missing: Sequence[str]) -> str:
-    parts = []
-    for method, cost in known.items():
-        part = f"{method} {cost.bound}{with_unit(cost.once or 0)} once and {with_unit(cost.each or 0)} each"
-        if method in crossings:
-            later = " or a later one" if cost.n_cached else ""
-            part += f", less than inline from the {ordinal(crossings[method])} training{later} on"
-        parts.append(part)
-    left_out = f" Not timed, so left out: {', '.join(missing)}." if missing else ""
-    return f"Time in all over the number of trainings: {'; '.join(parts)}.{left_out}"
 
 
 def learning_curves(
@@ -191,40 +165,36 @@ def learning_curves(
         if best_epochs[method] not in set(history["epoch"]):
             raise ValueError(
                 f"expected the best epoch of {method} among the {len(history)} of its history, received "
-                f"best_epoch={best_epochs[method]}; they are of two trainings: run `dvc repro`"
+                f"best_epoch={best_epochs[method]}; they are of two training runs: run `dvc repro`"
             )
     with drawing():
-        figure, (accuracy, loss) = stack(legend_height(len(histories), 2) + ROW, [1.8, 1.8])
+        dashed: dict[str, Any] = {"linestyle": DASHED, "linewidth": 1}
+        entries = [style.legend_entry(method, linestyle="-") for method in histories]
+        entries += [style.plain_entry("training", **dashed), style.plain_entry("validation")]
+        entries += [style.plain_entry("chosen epoch", marker="o", linestyle="none", **style.RING)]
+        figure = style.make_figure(4.2, entries)
+        accuracy, loss = figure.subplots(2, sharex=True)
         for method, history in histories.items():
             _draw_curve(accuracy, "accuracy", history, method, best_epochs[method])
             _draw_curve(loss, "loss", history, method, best_epochs[method])
-        accuracy.yaxis.set_major_formatter(percent_ticks())
-        accuracy.tick_params(labelbottom=False)
-        loss.sharex(accuracy)
-        accuracy.set_ylabel("accuracy, %")
-        loss.set(xlabel="epoch", ylabel="loss")
-        last = max(len(history) for history in histories.values())
+        last = max(history["epoch"].max() for history in histories.values())
         room = max(0.3, 0.04 * last)
-        loss.set_xlim(1 - room, last + room)
+        accuracy.set_ylabel("accuracy, %")
+        loss.set(xlabel="epoch", ylabel="loss", xlim=(1 - room, last + room))
+        accuracy.yaxis.set_major_formatter(style.percent_ticks())
+        loss.yaxis.set_major_formatter(style.number_ticks())
         loss.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        loss.yaxis.set_major_formatter(number_ticks())
-        legend(figure, [entry(method, look(method), linestyle="-") for method in histories], 2)
-        plain = OTHER._replace(marker="")
-        marks = [entry("training", plain, linestyle=(0, (3, 1.5)), linewidth=1), entry("validation", plain)]
-        legend(figure, [*marks, mark("chosen epoch", 9)], 3, row=-(-len(histories) // 2))
         parts = [_curve_alt(method, history, best_epochs[method]) for method, history in histories.items()]
         return Chart(to_svg(figure, name), f"Learning curves over the epochs: {'; '.join(parts)}.")
 
 
 def _draw_curve(axes: Axes, quantity: str, history: pd.DataFrame, method: str, best: int) -> None:
-    colour, marker, _ = look(method)
-    epochs = history["epoch"]
-    axes.plot(epochs, history[quantity], color=colour, linestyle=(0, (3, 1.5)), linewidth=1)
+    colour, marker, epochs = METHODS[method].colour, METHODS[method].marker, history["epoch"]
+    axes.plot(epochs, history[quantity], color=colour, linestyle=DASHED, linewidth=1)
     marks: dict[str, Any] = {"marker": marker, "markevery": max(1, len(epochs) // 6), "markersize": 3.5}
     axes.plot(epochs, history[f"val_{quantity}"], color=colour, **marks)
-    chosen = history.loc[epochs == best, f"val_{quantity}"]
-    ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "color": colour}
-    axes.plot([best] * len(chosen), chosen, marker, **ring)
+    chosen = history[epochs == best]
+    axes.plot(chosen["epoch"], chosen[f"val_{quantity}"], marker, color=colour, **style.RING)
 
 
 def _curve_alt(method: str, history: pd.DataFrame, best: int) -> str:

@@ -1,16 +1,18 @@
 """The charts that show scores: ROC curves and reliability, a panel a method."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from graft.evaluation import metrics
 from graft.evaluation.curves import mean_roc, roc_curves
-from graft.evaluation.metrics import calibration_error, decide, decode_rows, measure_roc_auc
-from graft.report.charts.style import WIDTH, look, number_ticks
+from graft.methods.registry import METHODS
+from graft.report.charts.style import make_figure, number_ticks
 from graft.report.charts.svg import GRID, Chart, drawing, to_svg
 from graft.report.words import percent
 
@@ -27,18 +29,18 @@ def roc(name: str, rows: Mapping[str, pd.DataFrame]) -> Chart:
     with drawing():
         figure, panels = _panels(len(rows), [1.0])
         for (axes,), (method, test) in zip(panels, rows.items(), strict=True):
-            _draw_roc(axes, roc_curves(test), look(method).colour)
+            _draw_roc(axes, roc_curves(test), METHODS[method].colour)
             axes.set_title(f"{method}: AUC {areas[method]:.3f}", loc="left")
         _label_outside(panels, "false positive rate", ["true positive rate"])
-        classes = decode_rows(next(iter(rows.values())))[2]
+        classes = metrics.decode_rows(next(iter(rows.values())))[2]
         kind = f"of {classes[1]}" if len(classes) == 2 else "of each class against the rest, and their mean"
         told = ", ".join(f"{method} {area:.3f}" for method, area in areas.items())
         return Chart(to_svg(figure, name), f"ROC curves {kind}, on test. Area under the curve: {told}.")
 
 
 def _area(rows: pd.DataFrame) -> float:
-    truth, scores, _ = decode_rows(rows)
-    return measure_roc_auc(truth, scores)
+    truth, scores, _ = metrics.decode_rows(rows)
+    return metrics.measure_roc_auc(truth, scores)
 
 
 def _draw_roc(axes: Axes, curves: pd.DataFrame, colour: str) -> None:
@@ -57,36 +59,21 @@ def _plain_ticks(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(number_ticks())
 
 
-class Bin(NamedTuple):
-    """The n images whose confidence lies in (low, high]; their mean confidence and accuracy, None of none."""
-
-    low: float
-    high: float
-    n: int
-    confidence: float | None
-    accuracy: float | None
-
-
-def reliability_bins(confidences: np.ndarray, right: np.ndarray, bins: int) -> list[Bin]:
-    """The bins of `graft.evaluation.metrics.calibration_error`.
+def reliability_bins(confidences: np.ndarray, right: np.ndarray, bins: int) -> pd.DataFrame:
+    """The bins of `graft.evaluation.metrics.calibration_error` that are not empty, by number.
 
     Args:
-        confidences: (n,) scores of the decided classes, in [0, 1].
-        right: (n,) whether the decision was right.
-        bins: number of equal-width bins ((m - 1) / bins, m / bins].
+        confidences: (n,) scores of the predicted classes, in [0, 1].
+        right: (n,) bool, whether the prediction was right.
+        bins: number of equal-width bins.
 
     Returns:
-        One a bin, from 0 to 1. The mean of |accuracy - confidence| over the images is the
-        calibration error.
+        Frame ``n, confidence, accuracy`` of the images of a bin. The mean of |accuracy - confidence| over
+        all images is the calibration error.
     """
-    index = np.clip(np.ceil(confidences * bins).astype(np.intp) - 1, 0, bins - 1)
-    n, hits, sums = (np.bincount(index, weights, bins) for weights in (None, right, confidences))
-    return [
-        Bin(
-            m / bins, (m + 1) / bins, int(n[m]), *((sums[m] / n[m], hits[m] / n[m]) if n[m] else (None, None))
-        )
-        for m in range(bins)
-    ]
+    frame = pd.DataFrame({"confidence": confidences, "accuracy": right})
+    bin_of = frame.groupby(metrics.calibration_bins(confidences, bins))
+    return bin_of.mean().assign(n=bin_of.size())
 
 
 def reliability(name: str, rows: Mapping[str, pd.DataFrame], bins: int) -> Chart:
@@ -97,11 +84,11 @@ def reliability(name: str, rows: Mapping[str, pd.DataFrame], bins: int) -> Chart
         bins: as of `graft.evaluation.metrics.calibration_error`.
     """
     decisions = {method: _decisions(test) for method, test in rows.items()}
-    errors = {method: calibration_error(*decided, bins) for method, decided in decisions.items()}
+    errors = {method: metrics.calibration_error(*decided, bins) for method, decided in decisions.items()}
     with drawing():
         figure, panels = _panels(len(rows), [1.0, 0.35])
         for (above, below), (method, decided) in zip(panels, decisions.items(), strict=True):
-            _draw_reliability(above, below, reliability_bins(*decided, bins), look(method).colour)
+            _draw_reliability(above, below, reliability_bins(*decided, bins), bins, METHODS[method].colour)
             above.set_title(f"{method}: ECE {percent(errors[method])} %", loc="left")
         _label_outside(panels, "confidence", ["accuracy", "images"])
         told = ", ".join(f"{method} {percent(error)} %" for method, error in errors.items())
@@ -110,21 +97,18 @@ def reliability(name: str, rows: Mapping[str, pd.DataFrame], bins: int) -> Chart
 
 
 def _decisions(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    truth, scores, _ = decode_rows(rows)
-    decided = decide(scores)
-    return scores[np.arange(len(truth)), decided], decided == truth
+    labels, confidences = metrics.predict_labels(rows)
+    return confidences, labels == rows["y_true"].to_numpy()
 
 
-def _draw_reliability(above: Axes, below: Axes, bins: Sequence[Bin], colour: str) -> None:
-    filled = [one for one in bins if one.n]
-    middles = [(one.low + one.high) / 2 for one in filled]
-    options: dict[str, Any] = {"width": 0.86 / len(bins), "color": colour, "linewidth": 0}
-    above.bar(middles, [one.accuracy or 0 for one in filled], **options)
+def _draw_reliability(above: Axes, below: Axes, filled: pd.DataFrame, bins: int, colour: str) -> None:
+    middles, most = (filled.index + 0.5) / bins, filled["n"].max()
+    options: dict[str, Any] = {"width": 0.86 / bins, "color": colour, "linewidth": 0}
+    above.bar(middles, filled["accuracy"], **options)
     above.plot([0, 1], [0, 1], color="black", linewidth=0.8)
     above.set(xlim=(0, 1), ylim=(0, 1), xticks=SHARES, yticks=SHARES)
     above.tick_params(labelbottom=False)
-    most = max(one.n for one in filled)
-    below.bar(middles, [one.n for one in filled], **options)
+    below.bar(middles, filled["n"], **options)
     below.set(xlim=(0, 1), ylim=(0, most), xticks=SHARES, yticks=[0, most])
     _plain_ticks(above)
     _plain_ticks(below)
@@ -132,24 +116,13 @@ def _draw_reliability(above: Axes, below: Axes, bins: Sequence[Bin], colour: str
 
 def _panels(n: int, heights: Sequence[float]) -> tuple[Figure, list[list[Axes]]]:
     """A figure of n panels, two in a row; each is a stack of axes, their heights in shares of the width."""
-    across = min(n, 2)
-    down = -(-n // across)
-    left, right, above, below, gap, space = 0.48, 0.1, 0.25, 0.42, 0.4, 0.14
-    width = (WIDTH - left - right - gap) / 2 if across == 2 else 0.6 * WIDTH
-    stack = sum(heights) * width + space * (len(heights) - 1)
-    total = down * (stack + above + below)
-    figure = Figure((WIDTH, total))
-    panels = []
-    for i in range(n):
-        x, y = left + (i % across) * (width + gap), total - (i // across) * (stack + above + below) - above
-        axes: list[Axes] = []
-        for height in heights:
-            y -= height * width
-            box = x / WIDTH, y / total, width / WIDTH, height * width / total
-            axes.append(figure.add_axes(box, label=f"{i}-{len(axes)}"))
-            y -= space
-        panels.append(axes)
-    return figure, panels
+    down = -(-n // 2)
+    figure = make_figure(down * (0.7 + 1.8 * sum(heights)))
+    grid = figure.subplots(down * len(heights), 2, squeeze=False, height_ratios=[*heights] * down)
+    stacks = grid.reshape(down, len(heights), 2).swapaxes(1, 2).reshape(2 * down, len(heights)).tolist()
+    for axes in chain(*stacks[n:]):
+        axes.remove()
+    return figure, stacks[:n]
 
 
 def _label_outside(panels: Sequence[Sequence[Axes]], x: str, y: Sequence[str]) -> None:

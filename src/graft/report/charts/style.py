@@ -1,82 +1,59 @@
-"""What the charts are made of: how methods look, legends, names, axes."""
+"""The parts that charts share: figures, legends, short labels, axes."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import log10
-from typing import Any, NamedTuple
-from unicodedata import category, combining, east_asian_width
+from typing import Any
+from unicodedata import category
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
+from rich.cells import cell_len, chop_cells
+
+from graft.methods.registry import METHODS
 
 WIDTH = 4.8  # inches, so 345.6 units: on a telephone about one CSS pixel each
 ROW = 0.165  # inches: a row of a legend
-Dash = str | tuple[float, tuple[float, ...]]
+LETTER = 0.08  # inches: a column of text, at most
+ACROSS = 2  # columns of a legend
 
 
-class Look(NamedTuple):
-    """A method's colour, marker and dash."""
+def make_figure(height: float, entries: Sequence[Artist] = (), wide: Sequence[str] = ()) -> Figure:
+    """Make a figure whose axes share the room that its texts leave.
 
-    colour: str
-    marker: str
-    dash: Dash
-
-
-# The colours of Okabe and Ito (2008) that have a contrast of 3:1 with both a white and a dark page.
-BLUE, GREEN, VERMILLION, PURPLE = "#0072b2", "#009e73", "#d55e00", "#cc79a7"
-LOOKS = {
-    "two_stage": Look(BLUE, "o", "-"),
-    "two_stage_views": Look(GREEN, "s", (0, (5, 1.5))),
-    "inline": Look(VERMILLION, "^", (0, (1.5, 1.2))),
-    "scratch": Look(PURPLE, "D", (0, (6, 1.5, 1.5, 1.5))),
-}
-OTHER = Look("black", "X", "-")
-
-
-def look(method: str) -> Look:
-    """The look of a method, the same in every chart; of one that is not graft's own black."""
-    return LOOKS.get(method, OTHER)
+    Args:
+        height: inches without the legend.
+        entries: of a legend on top, two in a row.
+        wide: labels on the left, for which there shall be room in whatever font the reader has.
+    """
+    # Another font may be wider, and matplotlib's lacks East Asian characters, each of two columns.
+    left = max((0.05 + LETTER * (cell_len(text) - len(text)) for text in wide), default=0) / WIDTH
+    layout = ConstrainedLayoutEngine(rect=(left, 0, 1 - left, 1))
+    figure = Figure((WIDTH, height + ROW * -(-len(entries) // ACROSS)), layout=layout)
+    if entries:
+        options: dict[str, Any] = {"columnspacing": 1.2, "handletextpad": 0.5, "labelspacing": 0.35}
+        figure.legend(handles=entries, loc="outside upper left", ncols=ACROSS, borderaxespad=0.1, **options)
+    return figure
 
 
-def entry(label: str, chosen: Look, **options: Any) -> Line2D:
+def legend_entry(name: str, note: str = "", **options: Any) -> Line2D:
     """A line of a legend: a method's marker and dash, unless the options say otherwise."""
-    given = {"color": chosen.colour, "marker": chosen.marker, "linestyle": chosen.dash, **options}
-    return Line2D([], [], label=label, **given)
+    method = METHODS[name]
+    given = {"color": method.colour, "marker": method.marker, "linestyle": method.dash, **options}
+    return Line2D([], [], label=name + note, **given)
 
 
-def mark(label: str, ring: float = 0) -> Line2D:
-    """A line of a legend that is of no method: a dot or, of a size, a ring."""
-    size = {"markersize": ring, "markerfacecolor": "none"} if ring else {"markersize": 4}
-    return entry(label, OTHER._replace(marker="o"), linestyle="none", **size)
+def plain_entry(label: str, **options: Any) -> Line2D:
+    """A line of a legend that is of no method."""
+    return Line2D([], [], label=label, color="black", **options)
 
 
-def legend(figure: Figure, entries: Sequence[Any], columns: int, row: int = 0) -> None:
-    """Put a legend on top of a figure, without a frame; `row` is how many rows stand above it."""
-    options: dict[str, Any] = {"columnspacing": 1.2, "handletextpad": 0.5, "labelspacing": 0.35}
-    top = 0, 1 - row * ROW / figure.get_figheight()
-    figure.legend(
-        handles=entries, loc="upper left", bbox_to_anchor=top, ncols=columns, borderaxespad=0.1, **options
-    )
-
-
-def legend_height(n: int, columns: int) -> float:
-    """Inches that a legend of n entries takes."""
-    return ROW * -(-n // columns) + 0.06
-
-
-def stack(top: float, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
-    """A figure of axes one under the other, of these heights (inches), with room on top."""
-    left, gap, bottom = 0.58, 0.16, 0.45
-    height = top + sum(heights) + gap * (len(heights) - 1) + bottom
-    figure, drawn, y = Figure((WIDTH, height)), [], height - top
-    for one in heights:
-        y -= one
-        drawn.append(figure.add_axes((left / WIDTH, y / height, 1 - (left + 0.12) / WIDTH, one / height)))
-        y -= gap
-    return figure, drawn
+RING: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none"}
 
 
 def shorten(labels: Sequence[str], width: int = 18) -> list[str]:
@@ -84,6 +61,10 @@ def shorten(labels: Sequence[str], width: int = 18) -> list[str]:
 
     Those that would then be alike begin with an ellipsis instead, shortly before they first differ.
     What XML cannot hold, such as control characters, becomes a space.
+
+    Examples:
+        >>> shorten(["daisy", "a dandelion of the meadow"], 12)
+        ['daisy', 'a dand…eadow']
     """
     clean = ["".join(" " if _not_xml(char) else char for char in label) for label in labels]
     short = [_shorten(label, width) for label in clean]
@@ -103,28 +84,14 @@ def _not_xml(char: str) -> bool:
 
 
 def _shorten(label: str, width: int) -> str:
-    if columns(label) <= width:
+    if cell_len(label) <= width:
         return label
-    tail = _take(reversed(label), (width - 1) // 2)[::-1]
-    return f"{_take(label, width - 1 - columns(tail))}…{tail}"
+    tail = chop_cells(label[::-1], (width - 1) // 2)[0][::-1]
+    return f"{chop_cells(label, width - 1 - cell_len(tail))[0]}…{tail}"
 
 
 def _cut(label: str, width: int) -> str:
-    return label if columns(label) <= width else _take(label, width - 1) + "…"
-
-
-def columns(text: str) -> int:
-    """How many columns a text takes: a wide (East Asian) character two, a combining one none."""
-    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
-
-
-def _take(text: Iterable[str], width: int) -> str:
-    taken = ""
-    for char in text:
-        if columns(taken + char) > width:
-            break
-        taken += char
-    return taken
+    return label if cell_len(label) <= width else chop_cells(label, width - 1)[0] + "…"
 
 
 def percent_ticks() -> FuncFormatter:

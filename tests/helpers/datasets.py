@@ -1,4 +1,4 @@
-"""The data sets that graft downloads, made tiny and served on the loopback."""
+"""The datasets that graft downloads, made tiny and served on the loopback."""
 
 import functools
 import hashlib
@@ -38,7 +38,7 @@ def write_flowers(folder):
 
 
 def point_to(repo, module, folder, address):
-    """Let a data set of the repository be downloaded from a server of `folder`, with its checksums."""
+    """Let a dataset of the repository be downloaded from a server of `folder`, with its checksums."""
     file = repo / "src/graft/data/datasets" / f"{module.__name__.rsplit('.', 1)[1]}.py"
     text = file.read_text(encoding="utf-8")
     sources = module.SOURCE if isinstance(module.SOURCE, tuple) else (module.SOURCE,)
@@ -56,11 +56,11 @@ def point_to(repo, module, folder, address):
 
 
 @contextmanager
-def serve_data_sets(repo, published):
-    """Let a repository download tiny data sets, from a server; Kaggle's `write_kaggle` makes.
+def serve_datasets(repo, published):
+    """Let a repository download tiny datasets, from a server; Kaggle's `write_kaggle` makes.
 
     Args:
-        repo: the sources of its data sets are changed, for good.
+        repo: the sources of its datasets are changed, for good.
         published: a folder to be made, which is what the server has.
     """
     write_fashion_mnist(published, arrays(100, (28, 28)), arrays(10, (28, 28)))

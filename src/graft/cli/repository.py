@@ -1,0 +1,35 @@
+"""The repository that a command is about."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+Root = Annotated[Path, typer.Option(help="The repository's root.")]
+
+
+@contextmanager
+def opened(root: Path) -> "Iterator[Repo]":
+    """Open the repository; what a person has to mend is printed, without a traceback."""
+    import logging
+
+    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.repo import Repo
+
+    from graft.sharing.remote import ShareError
+    from graft.utils.git import GitError
+
+    for name in ("dvc", "dvc_data", "dvc_objects"):  # they print tracebacks of what is reported here
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        with Repo(str(root)) as repo:
+            yield repo
+    except (ShareError, GitError, DvcException) as error:
+        hint = "; run this in the repository, or name it with --root" * isinstance(error, NotDvcRepoError)
+        typer.echo(f"{error}{hint}", err=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,21 @@
+"""Where the stages read and write, relative to the repository's root."""
+
+from pathlib import Path
+
+RAW = Path("data/raw")
+IMAGES = Path("data/images")
+MANIFEST = Path("data/manifest.csv")
+FEATURES = Path("data/features")
+VIEWS = Path("data/views")
+MODELS = Path("models")
+BACKBONE = MODELS / "backbone.keras"
+PREDICTIONS = Path("predictions")
+METRICS = Path("metrics")
+TIMING = METRICS / "timing"
+EXPLAIN = Path("reports/explain")
+PAGE = Path("reports/index.html")
+
+# Ignored by Git and unknown to DVC: each may be deleted at any time.
+DOWNLOADS = Path(".graft/downloads")
+STORE = Path(".graft/features")
+TEMPORARY = Path(".graft/temporary")

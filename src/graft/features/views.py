@@ -1,0 +1,34 @@
+"""The embedding of augmented images. Plain ones do without, so that a new operation does not stale theirs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from graft.config.features import Augmentation
+from graft.data.augmentation import augment, effective
+from graft.features.extraction import Embedding
+from graft.features.format import Row
+
+
+@dataclass(frozen=True)
+class ViewEmbedding(Embedding):
+    """An embedding of augmented images.
+
+    Attributes:
+        augmentation: of which the fingerprint has what does something.
+    """
+
+    augmentation: Augmentation
+
+    @cached_property
+    def fingerprint(self) -> dict[str, Any]:
+        """All that determines a feature besides the image and the number of the view, by name."""
+        return {**super().fingerprint, "augmentation": effective(self.augmentation)}
+
+    def augment(self, pixels: np.ndarray, rows: Sequence[Row]) -> np.ndarray:
+        """Turn the decoded images of (key, view) rows into what the model takes."""
+        keys, views = zip(*rows, strict=True)
+        return augment(pixels, keys, views, self.augmentation)

@@ -1,0 +1,175 @@
+"""Linear: a logistic regression on the cached features, the baseline that every head must beat."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import sqrt
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
+
+from graft.config.features import backbone_facts
+from graft.config.training import Linear
+from graft.config.types import Positive, Text
+from graft.features.format import load_features
+from graft.methods.outcome import Outcome, Stopwatch, Trained, predict, train_with_seeds
+from graft.methods.run import Run
+from graft.models.heads import fit_scaler, output_layer, pool, pooling_layers
+from graft.models.isolation import build_isolated
+from graft.models.serialization import deployable, load_frozen
+from graft.training.splits import arrays_by_split, class_numbers, rows_by_split
+from graft.training.tracking import Curve
+from graft.utils.memory import allocate
+
+PARAMS = {"backbone": Text, "weights": Text, "features.memory_limit": Positive, "linear": Linear}
+GRID = tuple(float(f"{10 ** (i / 2):.0e}") for i in range(-8, 7))  # half decades: 0.0001, 0.0003, ... 1000
+MAX_ITER, PATIENCE, BATCH_SIZE = 1000, 2, 256
+SHORTEST = 1e-12  # length of a row, as in keras.layers.UnitNormalization
+
+
+def train(params: SimpleNamespace, run: Run) -> Outcome:
+    """Fit a logistic regression on the plain images' features; C, where it is not given, by validation.
+
+    Of the Cs in `GRID` the one with the lowest validation log loss is kept. Nothing is random, so there
+    is one seed. The history has a row for each C that was tried.
+    """
+    watch, block, run = Stopwatch(), params.linear, replace(run, live=None)  # it has no curve
+    backbone: keras.Model = load_frozen(run.backbone)
+    rows, labels = rows_by_split(run.manifest), class_numbers(run.manifest)
+    keys = [(key, 0) for part in rows.values() for key in part["key"]]
+    array = load_features([run.features], keys, params.memory_limit, run.temporary / "features.npy")
+    features = arrays_by_split(array, rows)
+
+    def train_once(seed: int, curve: Curve | None) -> Trained:  # noqa: ARG001
+        scaler = fit_scaler(features["train"], block.pooling) if block.normalise == "standardise" else None
+        x = {
+            split: _rows(features[split], block, scaler, params.memory_limit, run.temporary / f"{split}.npy")
+            for split in ("train", "validation")
+        }
+        fitted, history = fit_regression(x, labels, GRID if block.C is None else (block.C,), block)
+        head = build_isolated(lambda: to_head(fitted, array.shape[1:], block, scaler))
+        model = deployable(backbone.input_shape[1], backbone, head)
+        return Trained(model, history, predict(head, features, BATCH_SIZE), len(array))
+
+    return train_with_seeds(train_once, (0,), run, backbone_facts(params.backbone, params.weights), watch)
+
+
+class Regression(NamedTuple):
+    """A fitted logistic regression on rows of d numbers: kernel (d, 1) or (d, n_classes), bias, n_classes."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    n_classes: int
+
+
+def fit_regression(
+    x: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], grid: Sequence[float], block: Linear
+) -> tuple[Regression, pd.DataFrame]:
+    """Fit a logistic regression for one C after the other and keep the one with the lowest validation loss.
+
+    Each starts from the one before; the search ends where two in a row are worse than the best.
+
+    Args:
+        x: ``train`` and ``validation``: (n, d) normalised features.
+        labels: of the same: (n,) class numbers.
+        grid: inverse strengths of the L2 penalty, ascending, as in scikit-learn.
+        block: its class weight is used.
+
+    Returns:
+        The regression, and a row for each C that was tried: C, accuracy, loss, val_accuracy, val_loss
+        (log loss, in nats).
+    """
+    basis, z = _reduce(x)
+    model = LogisticRegression(class_weight=block.class_weight, max_iter=MAX_ITER, warm_start=True)
+    tried: list[dict[str, float]] = []
+    kept, best = None, -1
+    for c in grid:
+        model.set_params(C=c).fit(z["train"], labels["train"])
+        tried.append({"C": c, **_measure(model, z, labels)})
+        if kept is None or tried[-1]["val_loss"] < tried[best]["val_loss"]:
+            best, kept = len(tried) - 1, (model.coef_.T.copy(), model.intercept_.copy())
+        elif len(tried) - best > PATIENCE:
+            break
+    assert kept is not None
+    return Regression(basis @ kept[0], kept[1], len(model.classes_)), pd.DataFrame(tried)
+
+
+def _reduce(x: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Rows of at most n numbers for n training rows, and the basis (d, n) that they are coordinates in.
+
+    The kernel with the smallest penalty lies in the span of the training rows, so the result is the same.
+    """
+    n, d = x["train"].shape
+    if n >= d:
+        return np.eye(d), dict(x)
+    basis, rows = np.linalg.qr(x["train"].T)
+    return basis, {"train": rows.T, "validation": x["validation"] @ basis}
+
+
+def _measure(
+    model: LogisticRegression, x: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    measured = {}
+    for split, prefix in (("train", ""), ("validation", "val_")):
+        scores = model.predict_proba(x[split])
+        measured[f"{prefix}accuracy"] = float((scores.argmax(1) == labels[split]).mean())
+        measured[f"{prefix}loss"] = float(log_loss(labels[split], scores, labels=model.classes_))
+    return measured
+
+
+def _rows(
+    features: np.ndarray, block: Linear, scaler: StandardScaler | None, memory_limit: float, temporary: Path
+) -> np.ndarray:
+    """(n, d) float32: pooled and normalised, in batches, as the features may be memory-mapped."""
+    width = pool(features[:1], block.pooling).shape[1]
+    x = allocate((len(features), width), np.float32, memory_limit, temporary)
+    for start in range(0, len(features), BATCH_SIZE):
+        batch = pool(features[start : start + BATCH_SIZE].astype(np.float64), block.pooling)
+        x[start : start + len(batch)] = normalise(batch, block.normalise, scaler)
+    return x
+
+
+def normalise(x: np.ndarray, how: str, scaler: StandardScaler | None = None) -> np.ndarray:
+    """Normalise rows (n, d) of features.
+
+    ``l2`` scales each row to the length sqrt(d), which is that of a standardised row, so that one grid of C
+    suits both; a row of zeros stays. ``standardise`` gives each dimension mean 0 and variance 1 by the
+    scaler. ``none`` changes nothing.
+
+    >>> normalise(np.array([[3.0, 4.0]]), "l2").round(3)
+    array([[0.849, 1.131]])
+    """
+    if how == "l2":
+        length = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), SHORTEST)
+        return np.asarray(x * sqrt(x.shape[1]) / length)
+    return np.asarray(scaler.transform(x)) if scaler else x
+
+
+def to_head(
+    fitted: Regression, shape: tuple[int, ...], block: Linear, scaler: StandardScaler | None
+) -> keras.Sequential:
+    """Write a regression as a Keras head: pooling, lengths of rows, and one dense layer.
+
+    Args:
+        fitted: on `normalise`d rows.
+        shape: of one feature: (h, w, c) or (c,).
+        block: pooling and normalisation.
+        scaler: of ``standardise``, which the dense layer takes in.
+    """
+    kernel, bias = fitted.kernel, fitted.bias
+    if scaler is not None:
+        kernel = kernel / scaler.scale_[:, None]
+        bias = bias - scaler.mean_ @ kernel
+    layers = [keras.Input(shape), *pooling_layers(shape, block.pooling)]
+    if block.normalise == "l2":
+        layers.append(keras.layers.UnitNormalization())
+        kernel = kernel * sqrt(len(kernel))
+    head = keras.Sequential([*layers, output_layer(fitted.n_classes)], name="head")
+    head.layers[-1].set_weights([kernel, bias])
+    return head

@@ -1,0 +1,36 @@
+"""Git's command line, asked about one folder."""
+
+import os
+import subprocess
+from pathlib import Path
+
+# In a hook Git sets others, such as GIT_INDEX_FILE: `git clone` would write its index over the person's.
+KEPT = ("GIT_ASKPASS", "GIT_CONFIG_", "GIT_DISCOVERY_", "GIT_EXEC_PATH", "GIT_SSH", "GIT_SSL_")
+
+
+class GitError(Exception):
+    """Git is not installed, or refused; the text says which command and why."""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run a Git command in a folder, in the repository that the folder lies in and in no other.
+
+    Args:
+        folder: where to run it.
+        arguments: of Git, such as ``"log", "-1"``. Names of files are printed as they are, without quotes.
+
+    Returns:
+        What it printed on stdout.
+
+    Raises:
+        GitError: if Git is not installed, or the command fails.
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(KEPT)}
+    command = ["git", "-C", str(folder), "-c", "core.quotePath=false", *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, env=environment)
+    except FileNotFoundError:
+        raise GitError("git is not installed: install it, https://git-scm.com") from None
+    if done.returncode:
+        raise GitError(f"git {arguments[0]}: {' '.join(done.stderr.split())}")
+    return done.stdout

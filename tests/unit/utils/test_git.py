@@ -1,0 +1,39 @@
+"""Git is asked about the folder that is named, whatever a hook has set."""
+
+import subprocess
+
+import pytest
+
+from graft.utils.git import GitError, git
+from helpers.repository import run
+
+
+@pytest.fixture
+def repo(tmp_path):
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    run(folder, "git", "init", "--quiet")
+    (folder / "é.txt").write_text("text")
+    run(folder, "git", "add", "--all")
+    return folder
+
+
+def test_names_are_printed_as_they_are(repo):
+    assert git(repo, "ls-files") == "é.txt\n"
+
+
+def test_a_hook_s_repository_is_not_taken_for_this_one(repo, monkeypatch):
+    listed = subprocess.check_output(["git", "rev-parse", "--local-env-vars"], text=True).split()
+    assert "GIT_INDEX_FILE" in listed
+    for name in listed:
+        if not name.startswith("GIT_CONFIG"):  # by which a person's own settings come, such as safe.directory
+            monkeypatch.setenv(name, "/nowhere")
+    assert git(repo, "ls-files") == "é.txt\n"
+
+
+def test_a_failure_is_a_sentence(repo, monkeypatch):
+    with pytest.raises(GitError, match=r"^git log: fatal: .*[^\n]$"):
+        git(repo, "log")
+    monkeypatch.setenv("PATH", str(repo))
+    with pytest.raises(GitError, match="git is not installed"):
+        git(repo, "log")
