@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup remotes browser repro test check graph bench
+.PHONY: help setup remotes browser repro test test-all check graph bench
 VENV := .venv
 PYTHON ?= python3
 # The stages' command is `python ...`: the environment's comes first.
@@ -10,7 +10,7 @@ AXE := 4.14.1
 AXE_SHA512 := 1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv with the pinned packages (Python >= 3.11)
 
@@ -46,8 +46,13 @@ repro: setup ## Rebuild everything that is not up to date, and print the compari
 	test -e reports/index.html || python stages/report.py
 	graft table
 
-test: setup ## Run the whole test-suite; without `make remotes`, `make browser`, sshd and Chromium, not all of it
-	python -m pytest -n 2 --dist loadfile
+PYTEST := python -m pytest -n 2 --dist worksteal
+
+test: setup ## Run the tests but those marked `long`, in 5 minutes on two cores
+	$(PYTEST) -m 'not long'
+
+test-all: setup ## Run the whole test-suite; without `make remotes`, `make browser`, sshd and Chromium, not all of it
+	$(PYTEST)
 
 check: setup ## Lint, formatting and types
 	ruff check .

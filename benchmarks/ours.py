@@ -6,6 +6,7 @@ Each function builds what is needed, warms it up with one batch, and returns the
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -15,7 +16,7 @@ import pandas as pd
 from graft.config.data import SplitParams
 from graft.config.features import Augmentation, BackboneRow, Precision
 from graft.config.load import load_params
-from graft.config.training import Head
+from graft.config.training import CachedMethod, Head, HeadMethod, Inline
 from graft.data.datasets import folder
 from graft.data.ingest import prepare
 from graft.data.manifest import COLUMNS
@@ -24,7 +25,11 @@ from graft.data.split import make_manifest
 from graft.features.extraction import Embedding, extract
 from graft.features.format import plain_rows, read_features, shard_files, write_features
 from graft.features.store import FeatureStore
+from graft.methods import inline as inline_method
+from graft.methods import two_stage
+from graft.methods.run import Run
 from graft.models.backbones import build_backbone, make_embedder
+from graft.models.serialization import save_model
 from machine import matmul
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +45,6 @@ AUGMENTATION = Augmentation(
     interpolation="bilinear",
 )
 HEAD = Head(pooling="flatten", standardise=False, dense=(256, 128), batch_norm=False, dropout=0.5, l2=0)
-FACTS = {"backbone": "vgg19", "weights": "random", "pretrained": False}
 MEMORY_LIMIT = 2.0  # GB
 DENSITY = 0.2  # of made-up features: the share that is not zero
 
@@ -124,19 +128,10 @@ def inline(pictures: str, work: str, row: dict[str, Any], precision: Precision, 
         precision: of the backbone.
         epochs: how many.
     """
-    backbone = build_backbone(BackboneRow(**row), "random", 0, precision)
-    embed = make_embedder(backbone, row["batch_size"], spare_rows=0)
-    embed(_batch(row))
-    images, scratch, params = Path(work, "images"), Path(work, "scratch"), _training("inline", row, epochs)
-    manifest = _pack(pictures, work, "given")
-
-    def run() -> dict[str, float]:
-        outcome = fit_inline(
-            images, manifest, backbone, backbone, embed, params, AUGMENTATION, MEMORY_LIMIT, scratch, FACTS
-        )
-        return {"epochs": epochs, **outcome.timing}
-
-    return run
+    params = _params(row, memory_limit=MEMORY_LIMIT, augmentation=AUGMENTATION)
+    params.inline = _block("inline", Inline, row, epochs).model_copy(update={"precision": precision})
+    run = _run(Path(work), _pack(pictures, work, "given"))
+    return lambda: {"epochs": epochs, **inline_method.train(params, run).timing}
 
 
 def second_training(work: str, row: dict[str, Any], counts: dict[str, int], epochs: int) -> Timed:
@@ -149,16 +144,11 @@ def second_training(work: str, row: dict[str, Any], counts: dict[str, int], epoc
         epochs: how many.
     """
     backbone = _backbone(row)
-    manifest = _make_up_features(Path(work), counts, backbone.output_shape[1:])
-
-    def run() -> dict[str, float]:
-        params, scratch = _training("two_stage", row, epochs), Path(work, "scratch")
-        outcome = fit_two_stage(
-            Path(work, "features"), manifest, backbone, params, MEMORY_LIMIT, scratch, [0], FACTS
-        )
-        return {"epochs": epochs, **outcome.timing}
-
-    return run
+    save_model(backbone, Path(work, "backbone.keras"))
+    params = _params(row, memory_limit=MEMORY_LIMIT, seeds=[0])
+    params.two_stage = _block("two_stage", CachedMethod, row, epochs)
+    run = _run(Path(work), _make_up_features(Path(work), counts, backbone.output_shape[1:]))
+    return lambda: {"epochs": epochs, **two_stage.train(params, run).timing}
 
 
 def _backbone(row: dict[str, Any], weights: str = "random", precision: Precision = "float32") -> keras.Model:
@@ -206,11 +196,21 @@ def _gflop(backbone: keras.Model) -> float:
     return sum(2 * np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:3]) for layer in layers) / 1e9
 
 
-def _training(block: str, row: dict[str, Any], epochs: int) -> Any:
+def _run(work: Path, manifest: pd.DataFrame) -> Run:
+    folders = {name: work / name for name in ("images", "features", "views", "temporary")}
+    return Run(manifest, backbone=work / "backbone.keras", **folders)
+
+
+def _params(row: dict[str, Any], **others: Any) -> SimpleNamespace:
+    """What a method reads of params.yaml, without its own block."""
+    return SimpleNamespace(backbone="vgg19", weights="random", seed=0, row=BackboneRow(**row), **others)
+
+
+def _block(method: str, schema: type[HeadMethod], row: dict[str, Any], epochs: int) -> Any:
     """A method's block of params.yaml, with the head and the training of the plain way."""
-    defaults = getattr(load_params(block, path=ROOT / "params.yaml"), block)
-    plain = {"head": HEAD, "optimizer": "adam", "learning_rate": 0.001, "patience": None}
-    return defaults.model_copy(update={**plain, "epochs": epochs, "batch_size": row["batch_size"]})
+    block = getattr(load_params({method: schema}, path=ROOT / "params.yaml"), method)
+    plain = {"head": HEAD, "optimizer": "adam", "learning_rate": 0.001, "patience": None, "epochs": epochs}
+    return block.model_copy(update={**plain, "batch_size": row["batch_size"]})
 
 
 def _make_up_features(work: Path, counts: dict[str, int], shape: tuple[int, ...]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ TensorFlow is imported in the fixtures, so that the other tests start without it
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,19 +15,24 @@ import pytest
 from filelock import FileLock
 
 from graft.config.load import read_params
+from graft.config.training import HeadMethod
 from graft.methods.params import Params, parse_params
 from graft.methods.registry import METHODS
 from helpers import repository
-from helpers.outcomes import write_outcome
+from helpers.outcomes import keep_outcome, recall_outcome, write_outcome
 from helpers.repository import ROOT, VIEWS
+from helpers.training import TUNED
 
 pytest_plugins = [
     "helpers.browser",
+    "helpers.doctests",
     "helpers.pages",
     "helpers.remotes",
     "helpers.two_stages",
     "helpers.work_trees",
 ]
+
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,8 +60,9 @@ def params() -> Params:
     values["backbone"] = "vgg16"
     values["backbones"]["vgg16"] |= row
     values["features"]["views"] = VIEWS
-    for method in ("two_stage", "two_stage_views", "inline"):
-        values[method] |= training
+    for name, method in METHODS.items():
+        if issubclass(method.load_schema(), HeadMethod):
+            values[name] |= training
     layers = [
         {"Rescaling": {"scale": 1 / 255}},
         {"Conv2D": {"filters": 4, "kernel_size": 3, "activation": "relu"}},
@@ -73,15 +80,39 @@ def row(params: Params) -> Any:
 
 
 @pytest.fixture(scope="session")
-def images(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """A function that fills a folder once for all processes: (name, how to fill it) -> the folder.
+
+    Not to be changed.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+
+    def once(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = base / name
+        with FileLock(f"{folder}.lock"):
+            if not (base / f"{name}.done").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                (base / f"{name}.done").touch()
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def images(params: Params, once: Once) -> Path:
     """`data/images` of a demo of 40 images in five classes."""
     from graft.data.datasets import demo
     from graft.data.ingest import prepare
 
-    folder = tmp_path_factory.mktemp("data")
-    demo.fetch(folder / "raw", Path(), Path(), params)
-    prepare(demo.read(folder / "raw"), 0.0, 10_000, folder / "images")
-    return folder / "images"
+    def fill(folder: Path) -> None:
+        demo.fetch(folder / "raw", Path(), Path(), params)
+        prepare(demo.read(folder / "raw"), 0.0, 10_000, folder / "images")
+
+    return once("data", fill) / "images"
 
 
 @pytest.fixture(scope="session")
@@ -102,25 +133,19 @@ def backbone(row: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def cached(
-    params: Params,
-    row: Any,
-    images: Path,
-    manifest: pd.DataFrame,
-    backbone: Any,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
+def cached(params: Params, row: Any, images: Path, manifest: pd.DataFrame, backbone: Any, once: Once) -> Path:
     """A folder with `features` and `views` of `images`, and the `store` that they are from."""
     from graft.features.extraction import Embedding, extract
     from graft.features.format import plain_rows, view_rows
     from graft.features.views import ViewEmbedding
 
-    folder = tmp_path_factory.mktemp("cached")
-    made, store = (backbone, row, "random", "float32"), folder / "store"
-    extract(images, plain_rows(manifest), Embedding(*made), store, None, folder / "features")
-    views = ViewEmbedding(*made, params.augmentation)
-    extract(images, view_rows(manifest, VIEWS), views, store, None, folder / "views")
-    return folder
+    def fill(folder: Path) -> None:
+        made, store = (backbone, row, "random", "float32"), folder / "store"
+        extract(images, plain_rows(manifest), Embedding(*made), store, None, folder / "features")
+        views = ViewEmbedding(*made, params.augmentation)
+        extract(images, view_rows(manifest, VIEWS), views, store, None, folder / "views")
+
+    return once("cached", fill)
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +194,7 @@ def train(
             backbone=folder / "backbone.keras",
         )
         block = getattr(params, method)
-        own = {"seeds": seeds} if method in ("inline", "scratch") else {}
+        own = {"seeds": seeds} if "seeds" in type(block).model_fields else {}
         block = type(block).model_validate({**block.model_dump(), **own, **changes})
         values = dict(params) | {"row": row, "memory_limit": memory_limit, "views": VIEWS, "seeds": seeds}
         module = METHODS[method].load()
@@ -182,39 +207,52 @@ def train(
 
 
 @pytest.fixture(scope="session")
-def trained(train: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SimpleNamespace]:
-    """Each method trained once and written: its `outcome`, and the `root` of its files."""
-    root = tmp_path_factory.mktemp("repository")
-    results = {}
-    for method in METHODS:
-        live = root / "models" / method / "live"
-        outcome = train(method, live=live)
-        write_outcome(outcome, method, root)
-        results[method] = SimpleNamespace(
-            outcome=outcome,
+def trained(train: Any, once: Once) -> dict[str, SimpleNamespace]:
+    """Each method trained once: its `outcome`, with the model of its file, and the files' places."""
+
+    def fill(root: Path) -> None:
+        for method in METHODS:
+            outcome = train(method, live=root / "models" / method / "live")
+            write_outcome(outcome, method, root)
+            keep_outcome(outcome, root / "outcomes" / method)
+
+    root = once("trained", fill)
+    return {
+        method: SimpleNamespace(
+            outcome=recall_outcome(root / "outcomes" / method),
             model=root / "models" / method / "model.keras",
-            live=live,
+            live=root / "models" / method / "live",
             history=root / "models" / method / "history.csv",
             predictions=root / "predictions" / f"{method}.parquet",
         )
-    return results
+        for method in METHODS
+    }
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """A small repository after its first `dvc repro` and what that printed; built once for all processes.
+def tuned(train: Any, once: Once) -> SimpleNamespace:
+    """A fine-tuned method: its `outcome`, after one epoch of the head, and its `live` curve."""
+
+    def fill(folder: Path) -> None:
+        outcome = train("inline", epochs=1, fine_tune=TUNED, live=folder / "live")
+        keep_outcome(outcome, folder / "outcome")
+
+    folder = once("tuned", fill)
+    return SimpleNamespace(outcome=recall_outcome(folder / "outcome"), live=folder / "live")
+
+
+@pytest.fixture(scope="session")
+def built(once: Once) -> SimpleNamespace:
+    """A small repository after its first `dvc repro` and what that printed.
 
     Not to be changed: `copy_of_built` is.
     """
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    repo, log = folder / "built" / "repo", folder / "built.log"
-    with FileLock(folder / "built.lock"):
-        if not log.exists():
-            output = repository.build(repo)
-            log.write_text(output, encoding="utf-8")
-    return SimpleNamespace(repo=repo, output=log.read_text(encoding="utf-8"))
+
+    def fill(folder: Path) -> None:
+        (folder / "log").write_text(repository.build(folder / "repo"), encoding="utf-8")
+
+    folder = once("built", fill)
+    return SimpleNamespace(repo=folder / "repo", output=(folder / "log").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

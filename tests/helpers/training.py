@@ -1,9 +1,12 @@
-"""The parameters of a short training run."""
+"""The methods that Keras trains, and the parameters of a short training run."""
 
 from typing import Any
 
 from graft.config.training import Training
+from graft.methods.registry import METHODS
 
+KERAS_METHODS = [name for name, method in METHODS.items() if issubclass(method.load_schema(), Training)]
+TUNED = {"blocks": ["block2"], "layers": 0, "optimizer": "adam", "learning_rate": 1e-5, "epochs": 2}
 RATE, EPOCHS = 0.1, 6
 TRAINING = {
     "optimizer": "sgd",

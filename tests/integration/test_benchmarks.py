@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from graft.config.features import BackboneRow
 from helpers.repository import ROOT
 
 MODULES = ("measure", "page", "pictures", "rows", "run")
@@ -33,7 +34,13 @@ def test_a_page_without_marks_is_refused(bench: SimpleNamespace) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")  # `model.fit` says so of its own default
-def test_every_row_runs(bench: SimpleNamespace, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("groups", "n_rows"),
+    [pytest.param(None, 8, marks=pytest.mark.long), (["second_training", "increment"], 2)],
+)
+def test_every_row_runs(
+    bench: SimpleNamespace, tmp_path: Path, groups: list[str] | None, n_rows: int
+) -> None:
     import keras
 
     def measure(name: str, arguments: dict[str, Any]) -> dict[str, float]:
@@ -43,9 +50,10 @@ def test_every_row_runs(bench: SimpleNamespace, tmp_path: Path) -> None:
     photos, weights = tmp_path / "photos", tmp_path / "mobilenet_v2.weights.h5"
     bench.pictures.make_pictures(photos, 8, [])
     keras.applications.MobileNetV2(include_top=False, weights=None).save_weights(weights)
-    results = bench.run.benchmark(list(bench.rows.GROUPS), 1, 8, 32, photos, weights, measure, matrix=64)
+    groups = groups or list(bench.rows.GROUPS)
+    results = bench.run.benchmark(groups, 1, 8, 32, photos, weights, measure, matrix=64)
     text = json.dumps(results)
-    assert len(results["rows"]) == 8
+    assert len(results["rows"]) == n_rows
     for row in results["rows"].values():
         assert row.get("not_run") == bench.rows.NO_BFLOAT16 or row["ratio"]["median"] > 0
     for private in (str(tmp_path), str(ROOT), str(Path.home()), socket.gethostname()):
@@ -91,6 +99,9 @@ def test_a_ratio_above_one_is_better(bench: SimpleNamespace, unit: str, plain: f
 
 
 def test_vgg19_at_180_pixels_takes_24_7_gflop(bench: SimpleNamespace) -> None:
+    from graft.models.backbones import from_pixels, outline
+
     ours = import_module("ours")
-    backbone = ours.build_backbone(ours.Backbone(**bench.rows.VGG19), "random", 0)
+    row = BackboneRow(**bench.rows.VGG19)
+    backbone = from_pixels(outline(row), row)
     assert ours._gflop(backbone) == pytest.approx(24.7, abs=0.05)

@@ -12,18 +12,23 @@ from helpers.repository import ROOT, commit, dvc, environment, make_folder, run
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "experiments/README.md")]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
-OWN_TEST = {"team.md": "tests/test_team.py", "experiments.md": "tests/test_experiments.py"}
+QUICK = ROOT / "CONTRIBUTING.md"  # which needs no datasets
+OWN_TEST = {
+    "team.md": "tests/integration/test_team.py",
+    "experiments.md": "tests/integration/test_experiments.py",
+}
 # What a command that is left out begins with, and who runs it.
 NOT_RUN = {
-    "graft share": "tests/test_team.py",
+    "graft share": "tests/integration/test_team.py",
     "make check": ".ci/run",
     "make remotes": ".ci/run",
+    "make browser": ".ci/run",
     "make test": ".ci/run",
-    "make bench": "tests/test_benchmarks.py, small, for it takes half an hour",
-    "python benchmarks/run.py": "tests/test_benchmarks.py, small",
-    "sh experiments/cats.sh cats-two-stage": "tests/test_recipes.py",
-    "sh experiments/small_images.sh fashion-mnist-cnn": "tests/test_recipes.py",
-    "sh experiments/sweep_head.sh": "tests/test_recipes.py, with fewer heads",
+    "make bench": "tests/integration/test_benchmarks.py, small, for it takes half an hour",
+    "python benchmarks/run.py": "tests/integration/test_benchmarks.py, small",
+    "sh experiments/cats.sh cats-two-stage": "tests/integration/test_recipes.py",
+    "sh experiments/small_images.sh fashion-mnist-cnn": "tests/integration/test_recipes.py",
+    "sh experiments/sweep_head.sh": "tests/integration/test_recipes.py, with fewer heads",
 }
 # What is read as something that is here, or takes less time.
 SUBSTITUTES = {
@@ -72,12 +77,18 @@ def script(page):
 
 
 @pytest.fixture(scope="module")
-def origin(copy_of_built, tmp_path_factory):
+def origin_with_datasets(copy_of_built, tmp_path_factory):
     """What the pages clone: a built repository, whose datasets are tiny."""
     with serve_datasets(copy_of_built, tmp_path_factory.mktemp("published") / "files"):
         dvc(copy_of_built, "repro", "--quiet")
         commit(copy_of_built, "tiny datasets")
         yield copy_of_built
+
+
+@pytest.fixture
+def origin(request):
+    """One of the two fixtures above, by its name."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -104,28 +115,37 @@ def reader(origin, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.name not in OWN_TEST], ids=lambda page: page.stem
+    ("page", "origin"),
+    [
+        pytest.param(QUICK, "copy_of_built"),
+        *(
+            pytest.param(page, "origin_with_datasets", marks=pytest.mark.long)
+            for page in PAGES
+            if page != QUICK and page.name not in OWN_TEST and commands_to_run(page)
+        ),
+    ],
+    ids=lambda value: "-".join(value.relative_to(ROOT).parts) if isinstance(value, Path) else value,
+    indirect=["origin"],
 )
 def test_the_commands_of_a_page(page, reader):
-    if [line for line in commands(page) if not line.startswith(tuple(NOT_RUN))]:
-        run(reader, "sh", "-exc", script(page))
+    run(reader, "sh", "-exc", script(page))
 
 
 @pytest.mark.parametrize(
     "code", [code for page in PAGES if page.name not in OWN_TEST for code in blocks("python", page)]
 )
-def test_a_python_block(code, origin):
-    run(origin, sys.executable, "-c", code)
+def test_a_python_block(code, copy_of_built):
+    run(copy_of_built, sys.executable, "-c", code)
 
 
-def test_the_snippet_reads_what_the_library_reads(origin):
+def test_the_snippet_reads_what_the_library_reads(built):
     from graft.features.format import read_features
 
     (code,) = (code for page in PAGES for code in blocks("python", page) if "data/features/0.parquet" in code)
     check = "print(features.shape, features.dtype, float(features.astype('f8').sum()), frame['view'].sum())"
-    rows, features = read_features(origin / "data/features/0.parquet")
+    rows, features = read_features(built.repo / "data/features/0.parquet")
     total = float(features.astype("f8").sum())
-    said = run(origin, sys.executable, "-c", f"{code}\n{check}").split()
+    said = run(built.repo, sys.executable, "-c", f"{code}\n{check}").split()
     assert " ".join(said[:-2]) == f"{features.shape} float16"
     assert float(said[-2]) == pytest.approx(total)
     assert int(said[-1]) == sum(view for _, view in rows)

@@ -8,7 +8,10 @@ import signal
 import subprocess
 
 import pytest
+import yaml
 
+from graft.data.images import CHANNELS
+from graft.methods.params import parse_params
 from helpers.datasets import serve_datasets, write_kaggle
 from helpers.repository import ROOT, commit, copy_project, dvc, environment, run
 
@@ -36,12 +39,17 @@ EXPECTED = {
     "cifar10-dense": ("scratch", 411_146, 411_146, (90, 10, 10)),
     "cifar10-cnn": ("scratch", 1_634_058, 1_634_058, (90, 10, 10)),
 }
+N_CLASSES = {"cats_and_dogs": 2, "flowers": 5, "fashion_mnist": 10, "cifar10": 10}
 SMALLER = {
     "two_stage": ["weights=random", "two_stage.epochs=1", "seeds=[0]"],
     "two_stage_views": ["weights=random", "two_stage_views.epochs=1", "seeds=[0]"],
     "inline": ["weights=random", "inline.epochs=1", "inline.fine_tune.epochs=1"],
     "scratch": ["scratch.epochs=1"],
 }
+
+
+RECIPES = sorted(EXPECTED, key=lambda name: (SCRIPTS.get(name, ""), name))
+QUICK = "cifar10-dense"  # the recipe that also `make test` runs
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +67,50 @@ def repo(tmp_path_factory):
         yield repo
 
 
-def recipe(repo, name, *arguments, fails=False):
-    script = f"experiments/{SCRIPTS[name]}"
-    return run(repo, "sh", script, name, *(part for each in arguments for part in ("-S", each)), fails=fails)
+def recipe(repo, name, *changes, queue=False, fails=False):
+    options = [part for change in changes for part in ("-S", change)] + ["--queue"] * queue
+    return run(repo, "sh", f"experiments/{SCRIPTS[name]}", name, *options, fails=fails)
 
 
 def test_every_recipe_has_an_expectation():
     assert set(SCRIPTS) == set(EXPECTED)
 
 
-@pytest.mark.parametrize("name", sorted(EXPECTED, key=lambda name: (SCRIPTS.get(name, ""), name)))
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_parameters_of_a_recipe_are_valid_and_give_the_published_sizes(repo, name):
+    """DVC writes them, and runs nothing."""
+    recipe(repo, name, queue=True)
+    params = parse_params(yaml.safe_load(run(repo, "git", "show", "refs/exps/celery/stash:params.yaml")))
+    assert run(repo, "git", "status", "--porcelain", "params.yaml") == ""
+    method, trainable, total, _ = EXPECTED[name]
+    if trainable:
+        assert count_parameters(params, method) == (trainable, total)
+
+
+def count_parameters(params, method):
+    """How many parameters a method trains, and all of its model, without any value."""
+    from graft.methods.scratch import build_network
+    from graft.models.backbones import from_pixels, outline
+    from graft.models.freezing import choose_layers
+    from graft.models.heads import build_head
+
+    block, n_classes = getattr(params, method), len(params.split.classes or ()) or N_CLASSES[params.dataset]
+    if method == "scratch":
+        channels = CHANNELS[block.color_mode]
+        n = build_network(block.layers, block.image_size, n_classes, 0, channels).count_params()
+        return n, n
+    row = params.backbones[params.backbone]
+    application = outline(row)
+    head = build_head(from_pixels(application, row).output_shape[1:], n_classes, block.head, None, 0)
+    tune = getattr(block, "fine_tune", None)
+    tuned = choose_layers(application, tune.blocks, tune.layers) if tune else []
+    n_tuned = sum(application.get_layer(layer).count_params() for layer in tuned)
+    return n_tuned + head.count_params(), application.count_params() + head.count_params()
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == QUICK else pytest.mark.long) for name in RECIPES]
+)
 def test_a_recipe(repo, name):
     method, trainable, total, seen = EXPECTED[name]
     recipe(repo, name, *SMALLER[method])
@@ -88,6 +130,7 @@ def test_the_table_names_every_recipe_and_its_command():
         assert f"sh experiments/{script} {name}" in page
 
 
+@pytest.mark.long
 def test_the_sweep_ends_in_a_table_of_its_trials(repo):
     """Of a quarter of them: one dropout and one learning rate less."""
     script = repo / "experiments/sweep_head.sh"
@@ -116,7 +159,7 @@ def test_a_recipe_that_does_not_exist(repo):
     assert "NAME is one of cats-two-stage cats-inline " in output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_an_interrupted_recipe_puts_params_yaml_back(repo, number):
     command = ["sh", "experiments/cats.sh", "cats-scratch", "-S", "scratch.epochs=999"]
     env = {**environment(repo), "PYTHONUNBUFFERED": "1"}

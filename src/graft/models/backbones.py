@@ -80,7 +80,8 @@ def build_backbone(
     base = build_isolated(lambda: _application(row, precision, IMAGENET if weights == IMAGENET else None))
     features = _up_to_layer(base, row)
     if weights == RANDOM:
-        _draw_weights(base, row, seed)
+        print(f"backbone {row.application}: weights=random, nothing is pre-trained")
+        _draw_weights(base, features, seed)
     elif weights != IMAGENET:
         _load_weights(base, row, weights)
     backbone = build_isolated(lambda: from_pixels(features, row))
@@ -159,11 +160,11 @@ def _preprocess(name: str) -> Any:
     return modules[name].preprocess_input
 
 
-def _draw_weights(base: keras.Model, row: BackboneRow, seed: int) -> None:
-    print(f"backbone {row.application}: weights=random, nothing is pre-trained")
-    kernels = [w for w in base.trainable_weights if len(w.shape) > 1]
+def _draw_weights(base: keras.Model, features: keras.Model, seed: int) -> None:
+    kernels, used = ([w for w in m.trainable_weights if len(w.shape) > 1] for m in (base, features))
     for i, kernel in enumerate(kernels):
-        kernel.assign(keras.initializers.HeNormal(seed=seed * len(kernels) + i)(kernel.shape))
+        if any(kernel is other for other in used):  # the seeds count those that were cut off, too
+            kernel.assign(keras.initializers.HeNormal(seed=seed * len(kernels) + i)(kernel.shape))
 
 
 def _load_weights(base: keras.Model, row: BackboneRow, weights: str) -> None:

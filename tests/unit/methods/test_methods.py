@@ -17,26 +17,27 @@ from graft.features.extraction import Embedding, extract
 from graft.features.format import plain_rows, view_rows
 from graft.features.views import ViewEmbedding
 from graft.methods.outcome import Outcome
+from graft.methods.registry import METHODS
 from graft.methods.scratch import build_network
 from graft.models.backbones import build_backbone, make_embedder
 from graft.models.serialization import save_model
 from graft.training.fit import best_epoch
 from helpers.outcomes import write_outcome
+from helpers.training import KERAS_METHODS, TUNED
 
-METHODS = ["two_stage", "two_stage_views", "inline", "scratch"]
 N_TRAIN, N_IMAGES, EPOCHS, STEPS = 20, 40, 3, 3
-EMBEDDED = {
-    "two_stage": N_IMAGES,
-    "two_stage_views": N_IMAGES + 3 * N_TRAIN,
-    "inline": N_IMAGES + EPOCHS * N_TRAIN,
-    "scratch": 0,
-}
-MAPPED = {
-    "two_stage": {"features.npy"},
-    "two_stage_views": {"features.npy"},
-    "inline": {"pixels.npy", "features.npy"},
-    "scratch": {"pixels.npy"},
-}
+
+
+def embedded(method: str) -> int:
+    """How many images run through the backbone for a method."""
+    viewed = method in ("two_stage_views", "inline")
+    return METHODS[method].has_backbone * N_IMAGES + viewed * EPOCHS * N_TRAIN
+
+
+def mapped(method: str) -> set[str]:
+    """The files of a method's arrays where they are larger than memory."""
+    pixels = set() if METHODS[method].features else {"pixels.npy"}
+    return pixels | ({"features.npy"} if METHODS[method].has_backbone else set())
 
 
 def losses(outcome: Outcome) -> np.ndarray:
@@ -46,7 +47,7 @@ def losses(outcome: Outcome) -> np.ndarray:
     return -np.log(outcome.scores[rows][np.arange(rows.sum()), numbers]).mean()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", KERAS_METHODS)
 class TestEveryMethod:
     def test_history(self, trained: Any, method: str) -> None:
         history = pd.read_csv(trained[method].history)
@@ -67,8 +68,8 @@ class TestEveryMethod:
         assert predictions["split"].value_counts().to_dict() == {"validation": 10, "test": 10}
         assert facts["method"] == method
         assert facts["n_seen_train"] == N_TRAIN
-        assert facts["images_embedded"] == EMBEDDED[method]
-        assert facts["backbone"] == ("none" if method == "scratch" else "vgg16")
+        assert facts["images_embedded"] == embedded(method)
+        assert facts["backbone"] == ("vgg16" if METHODS[method].has_backbone else "none")
         assert facts["pretrained"] is False
         assert facts["model_bytes"] == trained[method].model.stat().st_size
         assert facts["epochs"] == EPOCHS
@@ -76,15 +77,14 @@ class TestEveryMethod:
         assert facts["trainable_params"] <= facts["total_params"]
 
     def test_timing_stands_apart(self, trained: Any, method: str) -> None:
-        timing = json.loads(trained[method].timing.read_text())
-        assert set(timing) == {"seconds_preparation", "seconds_training"}
+        assert set(trained[method].outcome.timing) == {"seconds_preparation", "seconds_training"}
         assert "seconds" not in json.dumps(read_predictions(trained[method].predictions)[1])
 
     def test_the_same_seed_gives_the_same_bits_in_memory_and_on_disk(
         self, trained: Any, train: Any, method: str, tmp_path: Path
     ) -> None:
-        first, again = trained[method].outcome, train(method, memory_limit=1e-9, scratch=tmp_path)
-        assert {file.name for file in tmp_path.iterdir()} == MAPPED[method]
+        first, again = trained[method].outcome, train(method, memory_limit=1e-9, temporary=tmp_path)
+        assert {file.name for file in tmp_path.iterdir()} == mapped(method)
         pd.testing.assert_frame_equal(first.history, again.history, check_exact=True)
         assert first.scores.tobytes() == again.scores.tobytes()
 
@@ -94,7 +94,7 @@ class TestEveryMethod:
 def test_one_memory_limit_holds_for_all_arrays(
     train: Any, method: str, memory_limit: float, tmp_path: Path
 ) -> None:
-    train(method, memory_limit=memory_limit, scratch=tmp_path, epochs=1)
+    train(method, memory_limit=memory_limit, temporary=tmp_path, epochs=1)
     assert [file.name for file in tmp_path.iterdir()] == ["features.npy"]
 
 
@@ -217,35 +217,27 @@ def pixels_of(outcome: Outcome, images: Path, size: int) -> np.ndarray:
     return load_pixels(images, keys, size).astype(np.float32)
 
 
-TUNED = {"blocks": ["block2"], "layers": 0, "optimizer": "adam", "learning_rate": 1e-5, "epochs": 2}
-
-
 @pytest.mark.parametrize(
     ("method", "size", "changes"),
     [
         ("two_stage", 32, {}),
-        ("inline", 32, {"epochs": 1}),
-        ("inline", 32, {"epochs": 1, "fine_tune": TUNED}),
+        ("inline", 32, {}),
+        pytest.param("inline", 32, {"epochs": 1, "fine_tune": TUNED}, marks=pytest.mark.long),
         ("scratch", 16, {}),
     ],
     ids=["two_stage", "inline", "fine-tuned", "scratch"],
 )
-def test_each_seed_is_a_training_of_its_own_and_the_model_is_of_the_first(
-    train: Any, images: Path, method: str, size: int, changes: dict[str, Any]
+def test_each_seed_is_a_training_run_of_its_own_and_the_model_is_of_the_first(
+    train: Any, trained: Any, tuned: Any, images: Path, method: str, size: int, changes: dict[str, Any]
 ) -> None:
-    both = train(method, seeds=(3, 1), **changes)
-    assert both.facts["seeds"] == [3, 1]
-    assert list(dict.fromkeys(both.rows["seed"])) == [3, 1]
-    for seed in (3, 1):
-        alone = train(method, seeds=(seed,), **changes)
-        assert part(both, seed).tobytes() == alone.scores.tobytes()
-    pd.testing.assert_frame_equal(both.history, train(method, seeds=(3,), **changes).history)
+    both, first = (train(method, seeds=seeds, **changes) for seeds in ((3, 0), (3,)))
+    second = tuned.outcome if changes else trained[method].outcome
+    assert both.facts["seeds"] == [3, 0]
+    assert list(dict.fromkeys(both.rows["seed"])) == [3, 0]
+    assert part(both, 3).tobytes() == first.scores.tobytes()
+    assert part(both, 0).tobytes() == second.scores.tobytes()
+    pd.testing.assert_frame_equal(both.history, first.history)
     np.testing.assert_allclose(both.model(pixels_of(both, images, size)), part(both, 3), atol=1e-4)
-
-
-@pytest.fixture(scope="module")
-def tuned(train: Any) -> Outcome:
-    return train("inline", epochs=1, fine_tune=TUNED)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -259,14 +251,14 @@ def test_the_file_does_not_depend_on_what_the_process_built_before(
 
 
 class TestFineTuning:
-    def test_the_head_comes_first_and_the_epochs_go_on(self, tuned: Outcome, trained: Any) -> None:
+    def test_the_head_comes_first_and_the_epochs_go_on(self, tuned: Any, trained: Any) -> None:
         head = trained["inline"].outcome.history
-        pd.testing.assert_frame_equal(tuned.history[:1], head[:1])
-        assert list(tuned.history["epoch"]) == [1, 2, 3]
-        assert list(tuned.history["learning_rate"]) == pytest.approx([0.01, 1e-5, 1e-5])
+        pd.testing.assert_frame_equal(tuned.outcome.history[:1], head[:1])
+        assert list(tuned.outcome.history["epoch"]) == [1, 2, 3]
+        assert list(tuned.outcome.history["learning_rate"]) == pytest.approx([0.01, 1e-5, 1e-5])
 
-    def test_the_named_block_is_trained_and_no_other_layer(self, tuned: Outcome, backbone: Any) -> None:
-        now = tuned.model.get_layer("backbone").get_layer("vgg16").layers
+    def test_the_named_block_is_trained_and_no_other_layer(self, tuned: Any, backbone: Any) -> None:
+        now = tuned.outcome.model.get_layer("backbone").get_layer("vgg16").layers
         before = {layer.name: layer.get_weights() for layer in backbone.get_layer("vgg16").layers}
         changed = {
             layer.name
@@ -275,13 +267,15 @@ class TestFineTuning:
         }
         assert changed == {"block2_conv1", "block2_conv2"}
 
-    def test_the_model_gives_the_scores(self, tuned: Outcome, images: Path) -> None:
-        np.testing.assert_allclose(tuned.model(pixels_of(tuned, images, 32)), tuned.scores, atol=1e-4)
-        assert losses(tuned) == pytest.approx(tuned.history["val_loss"].min(), rel=1e-3)
+    def test_the_model_gives_the_scores(self, tuned: Any, images: Path) -> None:
+        np.testing.assert_allclose(
+            tuned.outcome.model(pixels_of(tuned.outcome, images, 32)), tuned.outcome.scores, atol=1e-4
+        )
+        assert losses(tuned.outcome) == pytest.approx(tuned.outcome.history["val_loss"].min(), rel=1e-3)
 
-    def test_what_it_cost(self, tuned: Outcome) -> None:
+    def test_what_it_cost(self, tuned: Any) -> None:
         per_epoch = N_TRAIN + 10  # and the validation images, whose features change now
-        assert tuned.facts["images_embedded"] == N_IMAGES + N_TRAIN + 2 * per_epoch + 20
+        assert tuned.outcome.facts["images_embedded"] == N_IMAGES + N_TRAIN + 2 * per_epoch + 20
 
     def test_it_cannot_make_the_validation_loss_worse(self, train: Any, trained: Any) -> None:
         """A learning rate far too high: the weights from before are kept, those of the backbone too."""
@@ -316,7 +310,7 @@ class TestFineTuning:
 
     def test_a_block_that_does_not_exist_is_refused_before_any_work(self, train: Any, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"fine_tune\.blocks='block9' .* block1, block2"):
-            train("inline", memory_limit=1e-9, scratch=tmp_path, fine_tune={**TUNED, "blocks": ["block9"]})
+            train("inline", memory_limit=1e-9, temporary=tmp_path, fine_tune={**TUNED, "blocks": ["block9"]})
         assert list(tmp_path.iterdir()) == []
 
 
@@ -330,7 +324,7 @@ def test_feature_augmentation_changes_what_is_trained_on_and_not_what_is_scored(
         seen.append(set(numbers))
         return augment_features(features, keys, numbers, spec)
 
-    monkeypatch.setattr("graft.methods.two_stage_views.augment_features", record)
+    monkeypatch.setattr("graft.methods.cached.augment_features", record)
     operations = {**getattr(params, method).feature_augmentation.model_dump(), "brightness": 0.5}
     outcome = train(method, feature_augmentation=operations)
     assert seen == [{1}] * STEPS + [{2}] * STEPS + [{3}] * STEPS
@@ -395,7 +389,7 @@ class TestScratch:
 
     def test_it_is_looked_at_before_any_work(self, train: Any, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="received 'Flaten'"):
-            train("scratch", layers=[{"Flaten": {}}], memory_limit=1e-9, scratch=tmp_path)
+            train("scratch", layers=[{"Flaten": {}}], memory_limit=1e-9, temporary=tmp_path)
         assert list(tmp_path.iterdir()) == []
 
     def test_a_network_that_does_not_end_in_a_vector(self) -> None:

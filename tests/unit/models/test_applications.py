@@ -1,4 +1,4 @@
-"""One contract for every row of params.yaml: an untrained application at its smallest legal size."""
+"""One contract for every application: untrained, as params.yaml has a row of it, at its smallest size."""
 
 import gc
 import re
@@ -18,10 +18,10 @@ from graft.models.freezing import STATISTICS, unfreeze
 from graft.models.serialization import count_parameters, deployable, load_frozen, save_model
 from helpers.repository import ROOT
 
-FILE = ROOT / "params.yaml"
-VALUES = read_params(FILE)["backbones"]
-ROWS = {name: BackboneRow.model_validate(values) for name, values in VALUES.items()}
-FIRST = {row.preprocessing: name for name, row in reversed(ROWS.items())}.values()  # of each module
+VALUES = read_params(ROOT / "params.yaml")["backbones"]
+# A second row of an application, as anybody may add one; reversed, it comes before the first.
+VALUES["vgg19_block4"] = VALUES["vgg19"] | {"layer": "block4_pool", "pooling": "max", "image_size": 32}
+ROWS = [BackboneRow.model_validate(values) for values in reversed(VALUES.values())]
 CHANNELS = {
     "VGG16": 512, "VGG19": 512,
     "ResNet50": 2048, "ResNet101": 2048, "ResNet152": 2048,
@@ -39,11 +39,31 @@ CHANNELS = {
 }  # fmt: skip
 SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
 MAPS = {"Xception": (3, 3)}  # all others: (1, 1)
+PUBLISHED = {"VGG19": 64, "VGG16": 150}  # sizes of the demo and of a published recipe
+
+
+def module_of(application: str) -> str:
+    return getattr(keras.applications, application).__module__.rpartition(".")[2]
+
+
+# Of the applications of a module, which differ in size alone, the smallest stands for all.
+SMALLEST = list({module_of(application): application for application in reversed(CHANNELS)}.values())
+OTHERS = [application for application in CHANNELS if application not in SMALLEST]
+
+
+def rows_of(application: str) -> list[BackboneRow]:
+    return [row for row in ROWS if row.application == application]
+
+
+def row_of(application: str) -> BackboneRow:
+    """A row of an application as a whole, with its own preprocessing, at its smallest legal size."""
+    row = next(row for row in rows_of(application) if row.preprocessing == module_of(application))
+    return row.model_copy(update={"image_size": sizes(row)[1], "layer": None})
 
 
 def test_no_application_is_missing() -> None:
     exported = {name for name in dir(keras.applications) if name[0].isupper()}
-    assert sorted(row.application for row in ROWS.values()) == sorted(exported)
+    assert {row.application for row in ROWS} == exported
     assert set(CHANNELS) == exported
 
 
@@ -67,58 +87,83 @@ def sizes(row: BackboneRow) -> tuple[int, int]:
     return defaults[0] if defaults else 224, int(smallest[1])
 
 
-@pytest.mark.parametrize("name", ROWS)
-def test_the_image_size_is_the_default(name: str) -> None:
-    row = ROWS[name]
-    published = {"vgg19": 64, "vgg16": 150}  # of the demo and of a published recipe
-    assert row.image_size == published.get(name, sizes(row)[0])
+@pytest.mark.parametrize("application", CHANNELS)
+def test_a_row_has_the_default_image_size(application: str) -> None:
+    rows = rows_of(application)
+    assert PUBLISHED.get(application, sizes(rows[0])[0]) in {row.image_size for row in rows}
 
 
-@pytest.fixture(scope="module", params=ROWS)
+def random_pixels(row: BackboneRow) -> np.ndarray:
+    """Two images."""
+    shape = (2, row.image_size, row.image_size, 3)
+    return np.random.default_rng(0).integers(0, 256, shape).astype("float32")
+
+
+def prepare(row: BackboneRow, pixels: np.ndarray) -> np.ndarray:
+    return getattr(keras.applications, row.preprocessing).preprocess_input(pixels.copy())
+
+
+@pytest.fixture(scope="module", params=CHANNELS)
+def outlined(request: pytest.FixtureRequest) -> SimpleNamespace:
+    row = row_of(request.param)
+    application = outline(row)
+    return SimpleNamespace(row=row, application=application, backbone=from_pixels(application, row))
+
+
+class TestOutline:
+    """Every application, as a model without values."""
+
+    def test_shape(self, outlined: SimpleNamespace) -> None:
+        row = outlined.row
+        shape = (*MAPS.get(row.application, (1, 1)), CHANNELS[row.application])
+        assert outlined.backbone.input_shape == (None, row.image_size, row.image_size, 3)
+        assert outlined.application.output_shape == (None, *shape)
+        assert outlined.backbone.output_shape == (None, *(shape if row.pooling == "none" else shape[2:]))
+
+    def test_a_row_has_its_last_layer_and_names_it_where_keras_does_not_number_it(
+        self, outlined: SimpleNamespace
+    ) -> None:
+        last = outlined.application.layers[-1].name
+        numbered = re.match("activation|layer_normalization", last)
+        assert (None if numbered else last) in {row.layer for row in rows_of(outlined.row.application)}
+
+    def test_preprocessing_is_its_own_and_there_once(self, outlined: SimpleNamespace) -> None:
+        pixels = random_pixels(outlined.row)
+        inside = any(isinstance(layer, SCALING) for layer in outlined.application.layers)
+        assert np.array_equal(prepare(outlined.row, pixels), pixels) == inside
+
+    def test_batch_normalization_is_in_inference_mode(self, outlined: SimpleNamespace) -> None:
+        named = unfreeze(outlined.backbone, [], 1)
+        trained = [layer.name for layer in outlined.application.layers if layer.trainable_weights]
+        assert trained == named
+        nested = [layer for layer in outlined.application._flatten_layers() if isinstance(layer, STATISTICS)]
+        assert not any(layer.trainable for layer in nested)
+
+
+@pytest.fixture(
+    scope="module", params=[*SMALLEST, *(pytest.param(name, marks=pytest.mark.long) for name in OTHERS)]
+)
 def built(request: pytest.FixtureRequest) -> SimpleNamespace:
     """A backbone, the application in it, and what it makes of two images, there and back.
 
-    To compile takes longer than all else, so of the applications of a module, which differ in size
-    alone, only the first is compiled; the others run eagerly.
+    To compile takes longer than all else, so only the smallest are compiled; the others run eagerly.
     """
     gc.collect()  # the one before
-    name, row = request.param, ROWS[request.param]
-    row = row.model_copy(update={"image_size": sizes(row)[1], "layer": None})
+    row = row_of(request.param)
     backbone = build_backbone(row, "random", 0)
     application = backbone.get_layer(row.application.lower())
-    pixels = (
-        np.random.default_rng(0).integers(0, 256, (2, row.image_size, row.image_size, 3)).astype("float32")
-    )
-    prepared = getattr(keras.applications, row.preprocessing).preprocess_input(pixels.copy())
-    tf.config.run_functions_eagerly(name not in FIRST)
+    pixels = random_pixels(row)
+    tf.config.run_functions_eagerly(request.param not in SMALLEST)
     features = make_embedder(backbone, 2)(pixels[[0, 1, 1, 0]])
     tf.config.run_functions_eagerly(False)
+    maps = np.asarray(application(prepare(row, pixels), training=False))
     return SimpleNamespace(
-        name=name,
-        row=row,
-        layer=ROWS[name].layer,
-        backbone=backbone,
-        application=application,
-        pixels=pixels,
-        prepared=prepared,
-        maps=np.asarray(application(prepared, training=False)),
-        features=features,
+        row=row, backbone=backbone, application=application, pixels=pixels, maps=maps, features=features
     )
 
 
-class TestEveryRow:
-    def test_shape(self, built: SimpleNamespace) -> None:
-        shape = (*MAPS.get(built.row.application, (1, 1)), CHANNELS[built.row.application])
-        assert built.backbone.input_shape == (None, built.row.image_size, built.row.image_size, 3)
-        assert built.application.output_shape == (None, *shape)
-        assert built.features.shape == (4, *(shape if built.row.pooling == "none" else shape[2:]))
-
-    def test_its_layer_is_the_last_and_named_where_keras_does_not_number_it(
-        self, built: SimpleNamespace
-    ) -> None:
-        last = built.application.layers[-1].name
-        numbered = re.match("activation|layer_normalization", last)
-        assert built.layer == (None if numbered else last)
+class TestWithWeights:
+    """One application of each module; the larger ones, which take longer, only where all tests are run."""
 
     def test_features_are_finite_and_differ(self, built: SimpleNamespace) -> None:
         assert np.isfinite(built.features).all()
@@ -133,23 +178,8 @@ class TestEveryRow:
         atol = 1e-4 * np.abs(expected).max()
         np.testing.assert_allclose(built.features[:2], expected, rtol=1e-3, atol=atol)
 
-    def test_preprocessing_is_its_own_and_there_once(self, built: SimpleNamespace) -> None:
-        function = getattr(keras.applications, built.row.application)
-        assert function.__module__ == f"keras.src.applications.{built.row.preprocessing}"
-        inside = any(isinstance(layer, SCALING) for layer in built.application.layers)
-        assert np.array_equal(built.prepared, built.pixels) == inside
-
-    def test_it_survives_its_file(self, built: SimpleNamespace, tmp_path: Path) -> None:
-        """The first of each module: those of one module differ in size alone."""
-        if built.name not in FIRST:
-            return
-        for name in ("backbone", "again"):
-            model = built.backbone if name == "backbone" else load_frozen(tmp_path / "backbone.keras")
-            save_model(model, tmp_path / f"{name}.keras")
-        assert (tmp_path / "again.keras").read_bytes() == (tmp_path / "backbone.keras").read_bytes()
-        expected = np.asarray(built.backbone(built.pixels, training=False))
-        np.testing.assert_array_equal(model(built.pixels, training=False), expected)
-        assert count_parameters(deployable(built.row.image_size, model))["trainable_params"] == 0
+    def test_nothing_of_it_is_trained(self, built: SimpleNamespace) -> None:
+        assert built.backbone.trainable_weights == []
 
     def test_max_pooling(self, built: SimpleNamespace) -> None:
         pooled = from_pixels(built.application, built.row.model_copy(update={"pooling": "max"}))
@@ -157,10 +187,12 @@ class TestEveryRow:
         assert pooled.layers[-2] is built.application
         np.testing.assert_array_equal(pooled.layers[-1](built.maps), built.maps.max((1, 2)))
 
-    def test_batch_normalization_is_in_inference_mode(self, built: SimpleNamespace) -> None:
-        assert built.backbone.trainable_weights == []
-        named = unfreeze(built.backbone, [], 1)
-        trained = [layer.name for layer in built.application.layers if layer.trainable_weights]
-        assert trained == named
-        nested = [layer for layer in built.application._flatten_layers() if isinstance(layer, STATISTICS)]
-        assert not any(layer.trainable for layer in nested)
+    @pytest.mark.parametrize("built", SMALLEST, indirect=True)
+    def test_it_survives_its_file(self, built: SimpleNamespace, tmp_path: Path) -> None:
+        for name in ("backbone", "again"):
+            model = built.backbone if name == "backbone" else load_frozen(tmp_path / "backbone.keras")
+            save_model(model, tmp_path / f"{name}.keras")
+        assert (tmp_path / "again.keras").read_bytes() == (tmp_path / "backbone.keras").read_bytes()
+        expected = np.asarray(built.backbone(built.pixels, training=False))
+        np.testing.assert_array_equal(model(built.pixels, training=False), expected)
+        assert count_parameters(deployable(built.row.image_size, model))["trainable_params"] == 0

@@ -198,6 +198,13 @@ class TestRandomWeights:
         assert weights_sha256(backbone) == again
         assert again != other
 
+    def test_they_do_not_depend_on_where_the_application_ends(self) -> None:
+        short, long = (
+            build_backbone(make_row(layer=layer), "random", 1) for layer in ("block1_pool", "block2_pool")
+        )
+        for a, b in zip(short.weights, long.weights, strict=False):
+            np.testing.assert_array_equal(a, b)
+
     def test_they_are_he_normal(self) -> None:
         backbone = build_backbone(make_row(layer="block3_pool"), "random", 0)
         kernels = [w.numpy() for w in backbone.weights if len(w.shape) == 4]

@@ -15,10 +15,9 @@ from PIL import Image
 
 from graft.data.images import load_pixels
 from graft.evaluation.predictions import read_predictions, score_matrix
+from graft.methods.registry import METHODS
 from graft.models.backbones import build_backbone
 from graft.models.serialization import count_parameters, deployable, load_frozen, save_model
-
-METHODS = ["two_stage", "two_stage_views", "inline", "scratch"]
 
 PREDICT = """
 import sys
@@ -39,9 +38,9 @@ assert "graft" not in sys.modules
 BUILD = """
 import sys
 from pathlib import Path
-from graft.heads import build_head
-from graft.models import deployable, save_model
-from graft.blocks import Head
+from graft.config.training import Head
+from graft.models.heads import build_head
+from graft.models.serialization import deployable, save_model
 
 params = Head(
     pooling="avg", standardise=False, dense=(4,), batch_norm=True, dropout=0.1, l2=0.01

@@ -12,11 +12,9 @@ import pytest
 from graft.training.fit import fit
 from graft.training.tracking import Log, log_live
 from helpers.repository import run
-from helpers.training import make_schedule, make_training
+from helpers.training import KERAS_METHODS, make_schedule, make_training
 
-METHODS = ["two_stage", "two_stage_views", "inline", "scratch"]
 CURVES = {"accuracy", "learning_rate", "loss", "val_accuracy", "val_loss"}
-TUNED = {"blocks": ["block2"], "layers": 0, "optimizer": "adam", "learning_rate": 1e-5, "epochs": 2}
 X = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
 Y = np.array([0, 1] * 4)
 
@@ -43,18 +41,22 @@ def train_linear(log: Log, inputs: Any = lambda _, rows: X[rows], **changes: Any
     return fit(linear(), inputs, Y, (X, 1 - Y), make_training(**changes), 0, log=log)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", KERAS_METHODS)
 def test_the_curves_are_the_history(trained: Any, method: str) -> None:
     assert set(content(trained[method].live)) == {f"plots/metrics/{name}.tsv" for name in CURVES}
     history = pd.read_csv(trained[method].history)
     pd.testing.assert_frame_equal(read(trained[method].live), history, check_exact=True, check_like=True)
 
 
-def test_both_phases_of_fine_tuning_make_one_curve_and_other_seeds_none(train: Any, tmp_path: Path) -> None:
-    outcome = train("inline", seeds=(3, 1), epochs=1, fine_tune=TUNED, live=tmp_path)
-    curves = read(tmp_path)
+def test_both_phases_of_fine_tuning_make_one_curve(tuned: Any) -> None:
+    curves = read(tuned.live)
     assert list(curves["epoch"]) == [1, 2, 3]
-    pd.testing.assert_frame_equal(curves, outcome.history, check_exact=True, check_like=True)
+    pd.testing.assert_frame_equal(curves, tuned.outcome.history, check_exact=True, check_like=True)
+
+
+def test_the_curve_is_that_of_the_first_seed(train: Any, tmp_path: Path) -> None:
+    outcome = train("two_stage", seeds=(3, 1), live=tmp_path)
+    pd.testing.assert_frame_equal(read(tmp_path), outcome.history, check_exact=True, check_like=True)
 
 
 def test_the_learning_rate_is_that_of_the_epoch(tmp_path: Path) -> None:
