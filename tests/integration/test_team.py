@@ -225,7 +225,7 @@ def test_5_a_merge_embeds_nothing_twice(team, built, ben):
 @pytest.mark.parametrize("team", ["local"], indirect=True)
 def test_5_nor_does_a_merge_that_was_committed_first(team, built, ben):
     commands, _ = section(5)
-    repro = commands.index("dvc repro --pull")
+    place = commands.index("dvc repro --pull")
     repo = clone(team, "commits", branch="not-merged")
     committed_first = [*commands[:place], *commands[place + 1 : place + 3], commands[place]]
     afresh = {"dvc repro --pull": f"{EXTRACT} --no-run-cache", "git switch ann": ""}
