@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.training import fit as fit_module
 from graft.training.fit import TrainingData, best_epoch, fit
 from graft.training.mixing import mix
 from graft.training.objective import targets_for
@@ -55,16 +54,15 @@ def same_weights(first: keras.Model, second: keras.Model) -> bool:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-    """The inputs, targets and weights of each step that Keras is given."""
+    """The inputs, targets and weights of each step that Keras trains."""
     seen: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
-    draw = fit_module._draw_batches
+    step = keras.Model.train_on_batch
 
-    def record(*arguments: Any) -> Any:
-        for x, y, *weights in draw(*arguments):
-            seen.append((x, y, *(weights or [None])))
-            yield (x, y, *weights)
+    def record(model: keras.Model, x: Any, y: Any, sample_weight: Any = None, **options: Any) -> Any:
+        seen.append((x, y, sample_weight))
+        return step(model, x, y, sample_weight=sample_weight, **options)
 
-    monkeypatch.setattr(fit_module, "_draw_batches", record)
+    monkeypatch.setattr(keras.Model, "train_on_batch", record)
     return seen
 
 
