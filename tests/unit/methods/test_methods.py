@@ -1,6 +1,7 @@
 """Methods: each trains, restores its best epoch and repeats itself; inline is two-stage with views."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,15 +109,19 @@ class TestIdentity:
 
     @pytest.fixture
     def steps(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The inputs and class numbers of each step that Keras trains."""
+        """The inputs and targets of each step that Keras trains."""
         seen: list[tuple[np.ndarray, np.ndarray]] = []
-        step = keras.Model.train_on_batch
+        fit = keras.Model.fit
 
-        def record(model: keras.Model, x: np.ndarray, y: np.ndarray, **options: Any) -> Any:
-            seen.append((x, y))
-            return step(model, x, y, **options)
+        def record(model: keras.Model, batches: Any, **options: Any) -> Any:
+            def watched() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+                for x, y in batches:
+                    seen.append((x, y))
+                    yield x, y
 
-        monkeypatch.setattr(keras.Model, "train_on_batch", record)
+            return fit(model, watched(), **options)
+
+        monkeypatch.setattr(keras.Model, "fit", record)
         return seen
 
     @pytest.mark.filterwarnings("ignore:precision=bfloat16")  # slow without the instructions, but right
