@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from graft.config.types import SPLITS, Block, Count, Fraction, Natural, Number, Split, unique
+from graft.config.types import SPLITS, Block, Count, Fraction, Natural, ProperFraction, Split, unique
 
 LabelConflicts = Literal["refuse", "reject"]
 
@@ -25,7 +25,7 @@ class SplitParams(Block):
     strategy: Literal["fractions", "index_ranges", "given"]
     classes: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(unique)] | None
     max_per_class: Count | dict[str, Count] | None
-    validation: Annotated[Number, Field(gt=0, lt=1, allow_inf_nan=False)]
+    validation: ProperFraction
     fractions: dict[Split, Fraction]
     index_ranges: dict[Split, tuple[Natural, Natural]]
 

@@ -13,8 +13,8 @@ from graft.config.types import (
     Count,
     Natural,
     NotNegative,
-    Number,
     Positive,
+    ProperFraction,
     Seeds,
     unique,
 )
@@ -34,7 +34,7 @@ class Head(Block):
 
 class Schedule(Block):
     name: Literal["constant", "reduce_on_plateau", "cosine", "exponential"]
-    factor: Annotated[Number, Field(gt=0, lt=1, allow_inf_nan=False)]
+    factor: ProperFraction
     patience: Count
 
 
