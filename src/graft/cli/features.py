@@ -105,23 +105,13 @@ def _check_shards(root: Path, shards: Sequence["Cached"]) -> list[str]:
 
 def _embed_again(root: Path, sample: int) -> bool:
     """Report whether a row differs by more than the tolerance."""
-    from graft.config.features import Augmentation, BackboneRow, Precision
     from graft.config.load import load_params
-    from graft.config.types import Seed, Text
     from graft.features.extraction import Embedding
     from graft.features.recompute import measure_drift
-    from graft.features.views import ViewEmbedding
+    from graft.features.views import PARAMS, ViewEmbedding
     from graft.models.backbones import build_backbone
 
-    schemas = {
-        "seed": Seed,
-        "backbone": Text,
-        "backbones.${backbone}": BackboneRow,
-        "weights": Text,
-        "features.precision": Precision,
-        "augmentation": Augmentation,
-    }
-    params = load_params(schemas, root / "params.yaml")
+    params = load_params(PARAMS, root / "params.yaml")
     weights = str(root / params.weights) if (root / params.weights).is_file() else params.weights
     try:
         model = build_backbone(params.row, weights, params.seed, params.precision)

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from graft.config.features import Augmentation
+from graft.config.types import Natural
 from graft.data.augmentation import augment, effective
+from graft.features import extraction
 from graft.features.extraction import Embedding
 from graft.features.format import Row
+
+PARAMS = extraction.PARAMS | {"features.views": Natural, "augmentation": Augmentation}
 
 
 @dataclass(frozen=True)
 class ViewEmbedding(Embedding):
-    """An embedding of augmented images.
-
-    Attributes:
-        augmentation: of which the fingerprint has what does something.
-    """
+    """An embedding of augmented images; its fingerprint has what of the augmentation does something."""
 
     augmentation: Augmentation
 
