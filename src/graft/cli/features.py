@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from graft.cli.repository import Root
 from graft.config.paths import FEATURES, IMAGES, MANIFEST, STORE, VIEWS
 
 if TYPE_CHECKING:
     from graft.features.inventory import Cached
 
 SHORT, WORST = 12, 5
-Root = Annotated[Path, typer.Option(help="The repository's root.")]
 
 app = typer.Typer(
     no_args_is_help=True, help="Look at the cached features, verify them, drop what nobody needs."
@@ -39,9 +39,7 @@ def info(
     if rows:
         Console().print(build_table(rows))
     else:
-        typer.echo(
-            f"nothing is cached in {STORE}, {FEATURES} or {VIEWS}: `dvc repro extract_views` fills them"
-        )
+        typer.echo(f"nothing is cached in {STORE}, {FEATURES} or {VIEWS}: run `dvc repro extract_views`")
 
 
 @app.command()
@@ -104,7 +102,7 @@ def _check_shards(root: Path, shards: Sequence["Cached"]) -> list[str]:
 
 
 def _embed_again(root: Path, sample: int) -> bool:
-    """Report whether a row differs by more than the tolerance."""
+    """Compare some rows with what the backbone gives now; return whether one exceeds the tolerance."""
     from graft.config.load import load_params
     from graft.features.extraction import Embedding
     from graft.features.recompute import measure_drift
@@ -116,8 +114,8 @@ def _embed_again(root: Path, sample: int) -> bool:
     try:
         model = build_backbone(params.row, weights, params.seed, params.precision)
         made = model, params.row, weights, params.precision
-        embeddings = {FEATURES: Embedding(*made), VIEWS: ViewEmbedding(*made, params.augmentation)}
-        features = {root / folder: embedding for folder, embedding in embeddings.items()}
+        views = ViewEmbedding(*made, params.augmentation)
+        features = {root / FEATURES: Embedding(*made), root / VIEWS: views}
         drift = measure_drift(root / IMAGES, features, sample, params.seed)
     except (ValueError, FileNotFoundError) as error:
         _fail(str(error))
@@ -132,10 +130,8 @@ def _embed_again(root: Path, sample: int) -> bool:
     for (key, view), value in drift.beyond[:WORST]:
         typer.echo(f"  beyond it: key {key}, view {view}: {value:.1e}")
     if drift.beyond:
-        typer.echo(
-            f"{len(drift.beyond)} of {len(rows)} rows exceed the tolerance: the features were changed, or "
-            "come from a machine that embeds otherwise"
-        )
+        found = f"{len(drift.beyond)} of {len(rows)} rows exceed the tolerance"
+        typer.echo(f"{found}: the features were changed, or come from a machine that embeds otherwise")
     return bool(drift.beyond)
 
 
@@ -172,10 +168,8 @@ def gc(
         Console().print(build_table([(cached.folder.name[:SHORT], cached.summary()) for cached in store]))
     n_images = len({key for file in files for key, _ in file.rows})
     size = sum(file.bytes for file in files)
-    typer.echo(
-        f"to drop: {len(files) - len(old):,} entries with {n_images:,} images, "
-        f"{len(old):,} leftover temporary files; {size:,} bytes"
-    )
+    entries = f"{len(files) - len(old):,} entries with {n_images:,} images"
+    typer.echo(f"to drop: {entries}, {len(old):,} leftover temporary files; {size:,} bytes")
     if files and not dry_run and (yes or typer.confirm("Drop them?", abort=True)):
         drop(files)
         typer.echo("dropped")

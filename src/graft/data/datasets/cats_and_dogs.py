@@ -47,9 +47,8 @@ def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = S
         shutil.copyfile(kaggle, raw / KAGGLE)
     else:
         raise ValueError(
-            f"source={kaggle} holds no photo of cats_and_dogs: expected train/cat.0.jpg as in Kaggle's "
-            f"{KAGGLE}, or PetImages/Cat/0.jpg as in Microsoft's archive; correct it, or remove it "
-            "to download"
+            f"source={kaggle} holds no photo of cats_and_dogs: expected train/cat.0.jpg as in Kaggle's {KAGGLE}, "
+            "or PetImages/Cat/0.jpg as in Microsoft's archive; correct it, or remove it to download"
         )
 
 
