@@ -26,7 +26,7 @@ def info(
     root: Root = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
-    """Print what is cached: in the store, a row a fingerprint, and in data/features and data/views."""
+    """Print what is cached: in the store, a row for each fingerprint, and in data/features and data/views."""
     from graft.features.inventory import build_table, read_shards, read_store
 
     rows = [(cached.folder.name[:SHORT], cached.summary()) for cached in read_store(root / STORE)]

@@ -7,8 +7,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from graft.config.types import SPLITS, Block, Count, Fraction, Natural, ProperFraction, Split, unique
 
-LabelConflicts = Literal["refuse", "reject"]
-
 
 class Demo(Block):
     images_per_class: Count
@@ -16,9 +14,9 @@ class Demo(Block):
 
 
 class Prepare(Block):
-    max_rejected: Fraction
-    max_pixels: Count
-    label_conflicts: LabelConflicts
+    max_rejected: Fraction  # share of the images
+    max_pixels: Count  # height x width; more are rejected before any is decoded
+    label_conflicts: Literal["refuse", "reject"]  # all copies, since nobody knows which label is right
 
 
 class SplitParams(Block):

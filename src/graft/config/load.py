@@ -61,7 +61,7 @@ def load_params(schemas: Mapping[str, Any], path: str | Path = "params.yaml") ->
 
 
 def read_params(path: str | Path) -> dict[str, Any]:
-    """Read params.yaml as it stands; a ParamsError says why it cannot be read, or `parse_yaml` refuses it."""
+    """Read params.yaml as it stands; raises a ParamsError if it cannot be read or `parse_yaml` refuses it."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -118,7 +118,7 @@ class _Composer(Composer):
 
 
 def explain_errors(error: ValidationError, schema: Any, prefix: Sequence[str] = ()) -> list[str]:
-    """Explain what pydantic found wrong in the value of a key (its parts are `prefix`), a line for each."""
+    """Explain what pydantic found wrong, a line for each key; `prefix`: parts of the key validated."""
     errors = error.errors()
     return [_explain(each, schema, prefix) for each in errors if not _follows_from_another(each, errors)]
 

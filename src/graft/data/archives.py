@@ -23,7 +23,7 @@ DAMAGE += (EOFError, KeyError, NotImplementedError, OSError)
 Member = tuple[str, int, Callable[[], bytes]]  # name, size in bytes, and a function that reads it
 
 
-def read_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> Iterator[tuple[str, bytes]]:
+def read_members(path: Path, keep: Callable[[str], object] = lambda _: True) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a folder, a zip or a tar (plain, gz, bz2, xz).
 
     Args:
@@ -40,20 +40,22 @@ def read_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> It
             link that leaves the archive, a device, or a wanted member larger than ``MAX_MEMBER_BYTES``.
     """
     for name, size, read in _wanted(path, keep):
+        data = read() if size <= MAX_MEMBER_BYTES else b""
+        size = max(size, len(data))  # a link's own is 0
         if size > MAX_MEMBER_BYTES:
             raise ValueError(
                 f"{path}: member {name!r} is too large for an image: expected at most {MAX_MEMBER_BYTES} "
-                f"bytes, received size={size}; remove it"
+                f"bytes, received {size=}; remove it"
             )
-        yield name, read()
+        yield name, data
 
 
-def list_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> list[str]:
+def list_members(path: Path, keep: Callable[[str], object] = lambda _: True) -> list[str]:
     """List the names that `read_members` would yield, sorted; raises as it does, but reads no member."""
     return sorted(name for name, _, _ in _wanted(path, keep))
 
 
-def _wanted(path: Path, keep: Callable[[str], bool]) -> Iterator[Member]:
+def _wanted(path: Path, keep: Callable[[str], object]) -> Iterator[Member]:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: expected a folder, a zip or a tar")
     seen = set()
@@ -139,7 +141,7 @@ def _tar_bytes(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
     file = archive.extractfile(info)  # follows links inside the archive
     if file is None:
         raise KeyError(f"{info.name!r} links to a folder")
-    data = file.read()
+    data = file.read(MAX_MEMBER_BYTES + 1)
     if info.isreg() and len(data) != info.size:
         raise tarfile.ReadError(f"{len(data)} of {info.size} bytes")
     return data

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -123,13 +124,12 @@ def load_pixels(
         places[key].append(place)
     pixels = np.empty((len(keys), size, size, CHANNELS[color_mode]), np.uint8) if out is None else out
 
-    def fill(key: str, image: bytes) -> None:
-        pixels[places.pop(key)] = load(image, size, color_mode)
+    def fill(row: dict[str, Any]) -> None:
+        pixels[places.pop(row["key"])] = load(row["image"], size, color_mode)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _, table in iter_shards(folder):
-            rows = [row for row in table.to_pylist() if row["key"] in places]
-            list(pool.map(lambda row: fill(**row), rows))
+            list(pool.map(fill, [row for row in table.to_pylist() if row["key"] in places]))
     if places:
         raise ValueError(
             f"{len(places)} of {len(keys)} images are not in folder={folder}, the first key={min(places)}; "

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 
-from graft.config.data import LabelConflicts
+from graft.config.data import Prepare
 from graft.data.images import ImageError, decode
 from graft.data.raw import RawImage
 from graft.data.sharding import count_shards, shard_name, write_table
@@ -43,47 +43,33 @@ class Row(NamedTuple):
 Read = Callable[[str], bytes]
 
 
-def prepare(
-    images: Iterable[RawImage],
-    max_rejected: float,
-    max_pixels: int,
-    folder: Path,
-    label_conflicts: LabelConflicts = "refuse",
-) -> dict[str, Any]:
-    """Decode every image and write those that do to Parquet shards.
+def prepare(images: Iterable[RawImage], limits: Prepare, folder: Path) -> dict[str, Any]:
+    """Decode every image and write those that do to Parquet shards in `folder`, replaced once all is well.
 
     An image that does not decode is rejected. Of exact duplicates the one with the smallest path
     is kept; where the splits are given, ``test/...`` < ``train/...`` < ``validation/...``, so an
     image in test and in train leaves train. The order of the images does not change a byte. They are
     streamed: memory holds a few images and one shard.
 
-    Args:
-        images: their paths are unique.
-        max_rejected: the share of images that may be rejected, 0 to 1.
-        max_pixels: an image of more pixels is rejected before any is decoded.
-        folder: `data/images`; replaced, but only once all is well.
-        label_conflicts: for one image under several labels: ``refuse`` it, or ``reject`` all its copies,
-            since nobody knows which label is right.
-
     Returns:
         The content of `metrics/data.json`, keys sorted: counts, duplicates, rejects and the reasons.
 
     Raises:
         ValueError: if there is no image, a path repeats or is not Unicode, too many images are
-            rejected, an image stands under two labels (``refuse``), or fewer than two classes remain.
+            rejected, an image stands under two labels (to ``refuse``), or fewer than two classes remain.
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "images").mkdir(parents=True)
     try:
         with (partial / "spool").open("w+b") as spool:
-            rows, rejects, read = _sift(track(images, "prepare"), max_pixels, spool)
+            rows, rejects, read = _sift(track(images, "prepare"), limits.max_pixels, spool)
             _check_paths([row.path for row in rows] + [path for path, _ in rejects])
             groups = _group(rows)
-            if label_conflicts == "reject":
+            if limits.label_conflicts == "reject":
                 rejects += _reject_conflicts(groups)
             report = _report(groups, rejects)
-            _check_rejects(rejects, report["n_read"], max_rejected)
+            _check_rejects(rejects, report["n_read"], limits.max_rejected)
             _check_labels(groups)
             _check_classes(list(report["classes"]), len(rejects))
             kept = [groups[key][0] for key in sorted(groups)]

@@ -19,5 +19,5 @@ def read_manifest(path: Path) -> pd.DataFrame:
 
 
 def class_names(manifest: pd.DataFrame) -> list[str]:
-    """Sort the labels; a label's position is its class number everywhere."""
+    """List the labels, sorted; a label's position is its class number everywhere."""
     return sorted(manifest["label"].unique())

@@ -95,7 +95,7 @@ def read_features(path: Path | BinaryIO) -> tuple[list[Row], np.ndarray]:
 
 
 def shard_files(folder: Path) -> list[Path]:
-    """List the shards of a folder in order; a FileNotFoundError says that there is none."""
+    """List the shards of a folder in order; raises a FileNotFoundError if there is none."""
     files = sorted(folder.glob("*.parquet"))
     if not files:
         raise FileNotFoundError(f"no features in {folder}: expected *.parquet; run `dvc repro`")

@@ -99,7 +99,7 @@ def unneeded(store: Sequence[Cached], keys: set[str]) -> list[Cached]:
 
 
 def leftovers(root: Path) -> list[CachedFile]:
-    """List the temporary files of killed runs: a living one does not leave its file unchanged for an hour."""
+    """List the temporary files of killed runs: one that runs never leaves its file unchanged for an hour."""
     files = []
     for file in sorted(root.glob("*/*.tmp")):
         with suppress(FileNotFoundError):  # a process at work has just renamed it

@@ -108,7 +108,7 @@ def _read_files(folder: Path, verify: bool) -> list[CachedFile]:
 
 
 def build_table(summaries: Sequence[tuple[str, dict[str, Any]]]) -> Table:
-    """Build the table of `graft features info`: one row a (place, summary); 80 columns are enough."""
+    """Build the table of `graft features info`, a row for each (place, summary); it fits 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("place", no_wrap=True)
     table.add_column("features of")

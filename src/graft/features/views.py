@@ -1,4 +1,4 @@
-"""The embedding of augmented images. Plain ones do without, so that a new operation does not stale theirs."""
+"""The embedding of augmented images: in its own module, so that a new operation stales no plain features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
