@@ -52,14 +52,12 @@ def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
         comparison: what `graft.evaluation.compare.compare` gave.
         timing: stage -> seconds; a stage may be missing.
     """
-    rows, level = comparison["methods"], f"{100 * comparison['confidence']:g} %"
-    frame = {key: [row[key] for row in rows] for key in rows[0]}
-    lows, highs = (map(percent, frame[f"test_accuracy_{end}"]) for end in ("low", "high"))
-    intervals = [Cell(f"{low}-{high}") for low, high in zip(lows, highs, strict=True)]
+    frame, level = pd.DataFrame(comparison["methods"]), f"{100 * comparison['confidence']:g} %"
+    ends = zip(frame["test_accuracy_low"], frame["test_accuracy_high"], strict=True)
+    intervals = [Cell(f"{percent(low)}-{percent(high)}") for low, high in ends]
     by_seed = [comparison["test_accuracy_by_seed"][method] for method in frame["method"]]
     costs = [measure_cost(method, timing) for method in frame["method"]]
     prepare = [cost.once + cost.preparation for cost in costs]
-    megabytes = [size / 1e6 for size in frame["model_bytes"]]
     columns = [
         Column("test accuracy, %", mark(frame["test_accuracy"], percent, max), "test\n%"),
         Column(f"{level} interval", intervals, f"{level}\ninterval"),
@@ -67,14 +65,14 @@ def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
         Column("validation accuracy, %", mark(frame["validation_accuracy"], percent, max), "valid.\n%"),
         Column("trainable parameters, M", mark(frame["trainable_params"], _millions, min), "train.\nM par."),
         Column("all parameters, M", mark(frame["total_params"], _millions, min), "all\nM par."),
-        Column("model, MB", mark(megabytes, "{:.1f}".format, min), "model\nMB"),
+        Column("model, MB", mark(frame["model_bytes"] / 1e6, "{:.1f}".format, min), "model\nMB"),
         Column("images embedded", mark(frame["images_embedded"], "{:,}".format, min), "images\nembed."),
         Column("seconds to prepare", mark(prepare, show_seconds, min), "sec.\nprep."),
         Column("seconds to train", mark([cost.training for cost in costs], show_seconds, min), "sec.\ntrain"),
     ]
     if max(frame["n_seeds"]) == 1:
         del columns[2]
-    return Table("method", frame["method"], columns)
+    return Table("method", list(frame["method"]), columns)
 
 
 def measure_methods(measured: Measured) -> Table:
@@ -104,12 +102,10 @@ def measure_classes(measured: Measured, quantity: str) -> Table:
         quantity: ``precision``, ``recall`` or ``f1``.
     """
     classes = next(iter(measured.values()))[0]["per_class"]
-    marked = [
-        _mark_means(
-            [[seed["per_class"][n][quantity] for seed in seeds] for seeds in measured.values()], percent, max
-        )
-        for n in range(len(classes))
-    ]
+    marked = []
+    for n in range(len(classes)):
+        values = [[seed["per_class"][n][quantity] for seed in seeds] for seeds in measured.values()]
+        marked.append(_mark_means(values, percent, max))
     columns = [Column("test images", [Cell(f"{one['support']:,}") for one in classes])]
     columns += [Column(name, cells) for name, cells in zip(measured, zip(*marked, strict=True), strict=True)]
     return Table("class", [one["label"] for one in classes], columns)
@@ -117,13 +113,14 @@ def measure_classes(measured: Measured, quantity: str) -> Table:
 
 def count_images(manifest: pd.DataFrame) -> Table:
     """One row a class, and one of all: how many images each split has."""
-    counts = pd.crosstab(manifest["label"], manifest["split"]).reindex(columns=list(SPLITS), fill_value=0)
-    counts["all"] = counts.sum(axis=1)
-    columns = [
-        Column(str(split), [Cell(f"{n:,}") for n in (*counts[split], counts[split].sum())])
-        for split in counts
-    ]
+    counts = count_by_split(manifest).assign(all=lambda counts: counts.sum(axis=1))
+    columns = [Column(str(split), [Cell(f"{n:,}") for n in (*of, of.sum())]) for split, of in counts.items()]
     return Table("class", [*map(str, counts.index), "all classes"], columns)
+
+
+def count_by_split(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The images of each class, sorted, in train, validation and test."""
+    return pd.crosstab(manifest["label"], manifest["split"]).reindex(columns=list(SPLITS), fill_value=0)
 
 
 def _mark_means(values: Sequence[Sequence[float]], show: Show, best: Best) -> list[Cell]:
@@ -135,7 +132,7 @@ def _mark_means(values: Sequence[Sequence[float]], show: Show, best: Best) -> li
     ]
 
 
-def mark(values: Sequence[float], show: Show, best: Best) -> list[Cell]:
+def mark(values: Sequence[float] | pd.Series, show: Show, best: Best) -> list[Cell]:
     """Each value as text, NaN as "-", and the best marked as it is shown: equal texts are equally good.
 
     Examples:

@@ -51,13 +51,16 @@ def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart 
     if not points:
         return None
     chart = _accuracy_by_cost(name, comparison, points, "seconds for one training run, with extraction")
-    missing = [method for method in measured if method not in points]
-    left_out = f" Not timed, so left out: {', '.join(missing)}." if missing else ""
+    left_out = _left_out("Not timed", [method for method in measured if method not in points])
     return chart._replace(alt=chart.alt + left_out)
 
 
 def _note(cost: Cost) -> str:
     return " (at least)" if cost.at_least else ""
+
+
+def _left_out(why: str, methods: Sequence[str]) -> str:
+    return f" {why}, so left out: {', '.join(methods)}." if methods else ""
 
 
 def _accuracy_by_cost(
@@ -66,10 +69,10 @@ def _accuracy_by_cost(
     """A chart of `points`: method -> its place on the x-axis, that in words, and a note for the legend."""
     by_seed = {method: comparison["test_accuracy_by_seed"][method] for method in points}
     with drawing():
+        dot: dict[str, Any] = {"marker": "o", "linestyle": "none"}
         entries = [
             style.legend_entry(method, note, linestyle="none") for method, (_, _, note) in points.items()
         ]
-        dot: dict[str, Any] = {"marker": "o", "linestyle": "none"}
         entries += [
             style.plain_entry("one seed", markersize=4, **dot),
             style.plain_entry("mean of its seeds", **style.RING, **dot),
@@ -115,9 +118,8 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
     last = max(5, *(round(1.5 * n) for n in crossings.values() if n <= 40), 0)
     unit, seconds = _time_unit(max(cost.after(last) for cost in known.values()))
     with drawing():
-        figure = style.make_figure(
-            2.85, [style.legend_entry(method, _note(cost)) for method, cost in known.items()]
-        )
+        entries = [style.legend_entry(method, _note(cost)) for method, cost in known.items()]
+        figure = style.make_figure(2.85, entries)
         axes = figure.subplots()
         axes.set(xlabel="training runs", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
         for method, cost in known.items():
@@ -149,46 +151,55 @@ def _mark_crossing(axes: Axes, n: int, time: float) -> None:
 
 
 def learning_curves(
-    name: str, histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int]
-) -> Chart:
+    name: str, histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int | None]
+) -> Chart | None:
     """Accuracy and loss over the epochs: training dashed, validation solid, the chosen epoch marked.
 
     Args:
-        histories: method -> ``models/<method>/history.csv``: epoch (from 1), accuracy, loss,
-            val_accuracy, val_loss.
+        histories: method -> ``models/<method>/history.csv``: accuracy, loss, val_accuracy, val_loss and,
+            of a method with epochs, epoch (from 1).
         best_epochs: method -> the epoch whose weights were kept.
+
+    Returns:
+        None where no method has epochs. One that has none is left out, and named in `Chart.alt`.
 
     Raises:
         ValueError: if a history has not that epoch.
     """
-    for method, history in histories.items():
+    curves = {method: history for method, history in histories.items() if "epoch" in history}
+    for method, history in curves.items():
         if best_epochs[method] not in set(history["epoch"]):
             raise ValueError(
                 f"expected the best epoch of {method} among the {len(history)} of its history, received "
                 f"best_epoch={best_epochs[method]}; they are of two training runs: run `dvc repro`"
             )
+    if not curves:
+        return None
     with drawing():
         dashed: dict[str, Any] = {"linestyle": DASHED, "linewidth": 1}
-        entries = [style.legend_entry(method, linestyle="-") for method in histories]
+        entries = [style.legend_entry(method, linestyle="-") for method in curves]
         entries += [style.plain_entry("training", **dashed), style.plain_entry("validation")]
         entries += [style.plain_entry("chosen epoch", marker="o", linestyle="none", **style.RING)]
         figure = style.make_figure(4.2, entries)
         accuracy, loss = figure.subplots(2, sharex=True)
-        for method, history in histories.items():
+        for method, history in curves.items():
             _draw_curve(accuracy, "accuracy", history, method, best_epochs[method])
             _draw_curve(loss, "loss", history, method, best_epochs[method])
-        last = max(history["epoch"].max() for history in histories.values())
+        last = max(history["epoch"].max() for history in curves.values())
         room = max(0.3, 0.04 * last)
         accuracy.set_ylabel("accuracy, %")
         loss.set(xlabel="epoch", ylabel="loss", xlim=(1 - room, last + room))
         accuracy.yaxis.set_major_formatter(style.percent_ticks())
         loss.yaxis.set_major_formatter(style.number_ticks())
         loss.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        parts = [_curve_alt(method, history, best_epochs[method]) for method, history in histories.items()]
-        return Chart(to_svg(figure, name), f"Learning curves over the epochs: {'; '.join(parts)}.")
+        told = "; ".join(_curve_alt(m, history, best_epochs[m]) for m, history in curves.items())
+        without = _left_out(
+            "Trained without epochs", [method for method in histories if method not in curves]
+        )
+        return Chart(to_svg(figure, name), f"Learning curves over the epochs: {told}.{without}")
 
 
-def _draw_curve(axes: Axes, quantity: str, history: pd.DataFrame, method: str, best: int) -> None:
+def _draw_curve(axes: Axes, quantity: str, history: pd.DataFrame, method: str, best: int | None) -> None:
     colour, marker, epochs = METHODS[method].colour, METHODS[method].marker, history["epoch"]
     axes.plot(epochs, history[quantity], color=colour, linestyle=DASHED, linewidth=1)
     marks: dict[str, Any] = {"marker": marker, "markevery": max(1, len(epochs) // 6), "markersize": 3.5}
@@ -197,7 +208,7 @@ def _draw_curve(axes: Axes, quantity: str, history: pd.DataFrame, method: str, b
     axes.plot(chosen["epoch"], chosen[f"val_{quantity}"], marker, color=colour, **style.RING)
 
 
-def _curve_alt(method: str, history: pd.DataFrame, best: int) -> str:
+def _curve_alt(method: str, history: pd.DataFrame, best: int | None) -> str:
     row = history.loc[history["epoch"] == best].iloc[0]
     return (
         f"{method} chose epoch {best} of {len(history)}, with a validation accuracy of "

@@ -30,7 +30,7 @@ def roc(name: str, rows: Mapping[str, pd.DataFrame]) -> Chart:
         figure, panels = _panels(len(rows), [1.0])
         for (axes,), (method, test) in zip(panels, rows.items(), strict=True):
             _draw_roc(axes, roc_curves(test), METHODS[method].colour)
-            axes.set_title(f"{method}: AUC {areas[method]:.3f}", loc="left")
+            axes.set_title(f"{METHODS[method].label}: AUC {areas[method]:.3f}", loc="left")
         _label_outside(panels, "false positive rate", ["true positive rate"])
         classes = metrics.decode_rows(next(iter(rows.values())))[2]
         kind = f"of {classes[1]}" if len(classes) == 2 else "of each class against the rest, and their mean"
@@ -89,7 +89,7 @@ def reliability(name: str, rows: Mapping[str, pd.DataFrame], bins: int) -> Chart
         figure, panels = _panels(len(rows), [1.0, 0.35])
         for (above, below), (method, decided) in zip(panels, decisions.items(), strict=True):
             _draw_reliability(above, below, reliability_bins(*decided, bins), bins, METHODS[method].colour)
-            above.set_title(f"{method}: ECE {percent(errors[method])} %", loc="left")
+            above.set_title(f"{METHODS[method].label}: ECE {percent(errors[method])} %", loc="left")
         _label_outside(panels, "confidence", ["accuracy", "images"])
         told = ", ".join(f"{method} {percent(error)} %" for method, error in errors.items())
         said = f"Accuracy over confidence in {bins} bins, on test. Expected calibration error: {told}."

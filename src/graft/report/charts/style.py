@@ -45,7 +45,7 @@ def legend_entry(name: str, note: str = "", **options: Any) -> Line2D:
     """A line of a legend: a method's marker and dash, unless the options say otherwise."""
     method = METHODS[name]
     given = {"color": method.colour, "marker": method.marker, "linestyle": method.dash, **options}
-    return Line2D([], [], label=name + note, **given)
+    return Line2D([], [], label=method.label + note, **given)
 
 
 def plain_entry(label: str, **options: Any) -> Line2D:
