@@ -11,6 +11,7 @@ from graft.config.types import SPLITS
 from graft.report.costs import Timing, measure_cost, show_seconds
 from graft.report.words import percent
 
+LISTED = 50  # files in a table of them
 Show = Callable[[float], str]
 Best = Callable[[Sequence[float]], float]
 Measured = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -116,6 +117,12 @@ def count_images(manifest: pd.DataFrame) -> Table:
     counts = count_by_split(manifest).assign(all=lambda counts: counts.sum(axis=1))
     columns = [Column(str(split), [Cell(f"{n:,}") for n in (*of, of.sum())]) for split, of in counts.items()]
     return Table("class", [*map(str, counts.index), "all classes"], columns)
+
+
+def list_files(rows: Sequence[Mapping[str, str]], name: str, other: str) -> Table:
+    """One row a file, as far as the page lists them: two columns of such records."""
+    shown = rows[:LISTED]
+    return Table(name, [row[name] for row in shown], [Column(other, [Cell(row[other]) for row in shown])])
 
 
 def count_by_split(manifest: pd.DataFrame) -> pd.DataFrame:

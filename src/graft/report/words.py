@@ -32,6 +32,11 @@ def warn_untrained(rows: Sequence[Row]) -> list[str]:
     ]
 
 
+def describe_tests(comparison: Mapping[str, Any]) -> list[str]:
+    """A sentence on each pair of a comparison's methods."""
+    return [describe_test(pair, 1 - comparison["confidence"]) for pair in comparison["pairs"]]
+
+
 def describe_test(pair: Row, significance: float) -> str:
     """A paired test as a sentence, judged by its Holm-adjusted p-value.
 

@@ -130,8 +130,8 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
                 _mark_crossing(axes, n, known[method].after(n) / seconds)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(style.number_ticks())
-        told = [costs.describe_cost(*one) for one in measured.items()] + costs.describe_crossings(measured)
-        return Chart(to_svg(figure, name), f"Time in all over the number of training runs. {' '.join(told)}")
+        told = " ".join(costs.describe_costs(measured))
+        return Chart(to_svg(figure, name), f"Time in all over the number of training runs. {told}")
 
 
 def _draw_times(axes: Axes, name: str, times: Sequence[float]) -> None:
