@@ -164,15 +164,11 @@ def learning_curves(
         None where no method has epochs. One that has none is left out, and named in `Chart.alt`.
 
     Raises:
-        ValueError: if a history has not that epoch.
+        ValueError: if a history lacks that epoch.
     """
     curves = {method: history for method, history in histories.items() if "epoch" in history}
     for method, history in curves.items():
-        if best_epochs[method] not in set(history["epoch"]):
-            raise ValueError(
-                f"expected the best epoch of {method} among the {len(history)} of its history, received "
-                f"best_epoch={best_epochs[method]}; they are of two training runs: run `dvc repro`"
-            )
+        _check_best(method, history, best_epochs[method])
     if not curves:
         return None
     with drawing():
@@ -197,6 +193,14 @@ def learning_curves(
             "Trained without epochs", [method for method in histories if method not in curves]
         )
         return Chart(to_svg(figure, name), f"Learning curves over the epochs: {told}.{without}")
+
+
+def _check_best(method: str, history: pd.DataFrame, best: int | None) -> None:
+    if best not in set(history["epoch"]):
+        raise ValueError(
+            f"expected the best epoch of {method} among the {len(history)} of its history, received "
+            f"best_epoch={best}; they are of two training runs: run `dvc repro`"
+        )
 
 
 def _draw_curve(axes: Axes, quantity: str, history: pd.DataFrame, method: str, best: int | None) -> None:
