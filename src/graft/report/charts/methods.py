@@ -63,31 +63,29 @@ def _left_out(why: str, methods: Sequence[str]) -> str:
     return f" {why}, so left out: {', '.join(methods)}." if methods else ""
 
 
+@drawing()
 def _accuracy_by_cost(
     name: str, comparison: Values, points: Mapping[str, tuple[float, str, str]], label: str
 ) -> Chart:
     """A chart of `points`: method -> its place on the x-axis, that in words, and a note for the legend."""
     by_seed = {method: comparison["test_accuracy_by_seed"][method] for method in points}
-    with drawing():
-        dot: dict[str, Any] = {"marker": "o", "linestyle": "none"}
-        entries = [
-            style.legend_entry(method, note, linestyle="none") for method, (_, _, note) in points.items()
-        ]
-        entries += [
-            style.plain_entry("one seed", markersize=4, **dot),
-            style.plain_entry("mean of its seeds", **style.RING, **dot),
-        ]
-        figure = style.make_figure(2.75, entries)
-        axes = figure.subplots()
-        for method, accuracies in by_seed.items():
-            x, marker, colour = points[method][0], METHODS[method].marker, METHODS[method].colour
-            axes.plot([x] * len(accuracies), accuracies, marker, color=colour, markersize=4)
-            axes.plot([x], [mean(accuracies)], marker, color=colour, **style.RING)
-        style.scale_cost(axes, [x for x, _, _ in points.values()])
-        style.scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
-        axes.set(xlabel=label, ylabel="test accuracy, %")
-        told = [f"{method} {_spread(by_seed[method])} {said}" for method, (_, said, _) in points.items()]
-        return Chart(to_svg(figure, name), f"Test accuracy over {label}: {'; '.join(told)}.")
+    dot: dict[str, Any] = {"marker": "o", "linestyle": "none"}
+    entries = [style.legend_entry(method, note, linestyle="none") for method, (_, _, note) in points.items()]
+    entries += [
+        style.plain_entry("one seed", markersize=4, **dot),
+        style.plain_entry("mean of its seeds", **style.RING, **dot),
+    ]
+    figure = style.make_figure(2.75, entries)
+    axes = figure.subplots()
+    for method, accuracies in by_seed.items():
+        x, marker, colour = points[method][0], METHODS[method].marker, METHODS[method].colour
+        axes.plot([x] * len(accuracies), accuracies, marker, color=colour, markersize=4)
+        axes.plot([x], [mean(accuracies)], marker, color=colour, **style.RING)
+    style.scale_cost(axes, [x for x, _, _ in points.values()])
+    style.scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
+    axes.set(xlabel=label, ylabel="test accuracy, %")
+    told = [f"{method} {_spread(by_seed[method])} {said}" for method, (_, said, _) in points.items()]
+    return Chart(to_svg(figure, name), f"Test accuracy over {label}: {'; '.join(told)}.")
 
 
 def _spread(accuracies: Sequence[float]) -> str:
@@ -99,6 +97,7 @@ def _spread(accuracies: Sequence[float]) -> str:
     return f"{percent(mean(accuracies))} % (mean of {len(accuracies)} seeds, {ends})"
 
 
+@drawing()
 def cumulative_time(name: str, timing: Timing) -> Chart | None:
     """The time that a number of training runs has taken in all; the crossings with `UNCACHED` marked.
 
@@ -117,21 +116,20 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
     crossings = costs.find_crossings(known)
     last = max(5, *(round(1.5 * n) for n in crossings.values() if n <= 40), 0)
     unit, seconds = _time_unit(max(cost.after(last) for cost in known.values()))
-    with drawing():
-        entries = [style.legend_entry(method, _note(cost)) for method, cost in known.items()]
-        figure = style.make_figure(2.85, entries)
-        axes = figure.subplots()
-        axes.set(xlabel="training runs", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
-        for method, cost in known.items():
-            _draw_times(axes, method, [cost.after(n) / seconds for n in range(last + 1)])
-        axes.set_ylim(bottom=0)
-        for method, n in crossings.items():
-            if n <= last:
-                _mark_crossing(axes, n, known[method].after(n) / seconds)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_formatter(style.number_ticks())
-        told = " ".join(costs.describe_costs(measured))
-        return Chart(to_svg(figure, name), f"Time in all over the number of training runs. {told}")
+    entries = [style.legend_entry(method, _note(cost)) for method, cost in known.items()]
+    figure = style.make_figure(2.85, entries)
+    axes = figure.subplots()
+    axes.set(xlabel="training runs", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
+    for method, cost in known.items():
+        _draw_times(axes, method, [cost.after(n) / seconds for n in range(last + 1)])
+    axes.set_ylim(bottom=0)
+    for method, n in crossings.items():
+        if n <= last:
+            _mark_crossing(axes, n, known[method].after(n) / seconds)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(style.number_ticks())
+    told = " ".join(costs.describe_costs(measured))
+    return Chart(to_svg(figure, name), f"Time in all over the number of training runs. {told}")
 
 
 def _draw_times(axes: Axes, name: str, times: Sequence[float]) -> None:
@@ -150,6 +148,7 @@ def _mark_crossing(axes: Axes, n: int, time: float) -> None:
     axes.annotate(ordinal(n), (n, time), (5, -12 if below else 8), textcoords="offset points")
 
 
+@drawing()
 def learning_curves(
     name: str, histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int | None]
 ) -> Chart | None:
@@ -171,28 +170,25 @@ def learning_curves(
         _check_best(method, history, best_epochs[method])
     if not curves:
         return None
-    with drawing():
-        dashed: dict[str, Any] = {"linestyle": DASHED, "linewidth": 1}
-        entries = [style.legend_entry(method, linestyle="-") for method in curves]
-        entries += [style.plain_entry("training", **dashed), style.plain_entry("validation")]
-        entries += [style.plain_entry("chosen epoch", marker="o", linestyle="none", **style.RING)]
-        figure = style.make_figure(4.2, entries)
-        accuracy, loss = figure.subplots(2, sharex=True)
-        for method, history in curves.items():
-            _draw_curve(accuracy, "accuracy", history, method, best_epochs[method])
-            _draw_curve(loss, "loss", history, method, best_epochs[method])
-        last = max(history["epoch"].max() for history in curves.values())
-        room = max(0.3, 0.04 * last)
-        accuracy.set_ylabel("accuracy, %")
-        loss.set(xlabel="epoch", ylabel="loss", xlim=(1 - room, last + room))
-        accuracy.yaxis.set_major_formatter(style.percent_ticks())
-        loss.yaxis.set_major_formatter(style.number_ticks())
-        loss.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        told = "; ".join(_curve_alt(m, history, best_epochs[m]) for m, history in curves.items())
-        without = _left_out(
-            "Trained without epochs", [method for method in histories if method not in curves]
-        )
-        return Chart(to_svg(figure, name), f"Learning curves over the epochs: {told}.{without}")
+    dashed: dict[str, Any] = {"linestyle": DASHED, "linewidth": 1}
+    entries = [style.legend_entry(method, linestyle="-") for method in curves]
+    entries += [style.plain_entry("training", **dashed), style.plain_entry("validation")]
+    entries += [style.plain_entry("chosen epoch", marker="o", linestyle="none", **style.RING)]
+    figure = style.make_figure(4.2, entries)
+    accuracy, loss = figure.subplots(2, sharex=True)
+    for method, history in curves.items():
+        _draw_curve(accuracy, "accuracy", history, method, best_epochs[method])
+        _draw_curve(loss, "loss", history, method, best_epochs[method])
+    last = max(history["epoch"].max() for history in curves.values())
+    room = max(0.3, 0.04 * last)
+    accuracy.set_ylabel("accuracy, %")
+    loss.set(xlabel="epoch", ylabel="loss", xlim=(1 - room, last + room))
+    accuracy.yaxis.set_major_formatter(style.percent_ticks())
+    loss.yaxis.set_major_formatter(style.number_ticks())
+    loss.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    told = "; ".join(_curve_alt(m, history, best_epochs[m]) for m, history in curves.items())
+    without = _left_out("Trained without epochs", [method for method in histories if method not in curves])
+    return Chart(to_svg(figure, name), f"Learning curves over the epochs: {told}.{without}")
 
 
 def _check_best(method: str, history: pd.DataFrame, best: int | None) -> None:
