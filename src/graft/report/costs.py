@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from graft.methods.registry import METHODS
 
+# Stage -> what it wrote to metrics/timing; a stage may be missing.
 Timing = Mapping[str, Mapping[str, float]]
 
 EXTRACTIONS = {"plain": "extract_features", "views": "extract_views"}  # kind of features -> stage
@@ -41,7 +42,7 @@ class Cost(NamedTuple):
 
 
 def measure_cost(name: str, timing: Timing) -> Cost:
-    """The cost of one method; `timing` is stage -> what it wrote to ``metrics/timing``, as far as known."""
+    """The cost of one method."""
     train, extractions = f"train_{name}", [EXTRACTIONS[kind] for kind in METHODS[name].features]
     return Cost(
         sum((timing.get(stage, {}).get("seconds_embedding", nan) for stage in extractions), start=0.0),

@@ -11,6 +11,7 @@ from graft.explain.selection import predict_test
 # How many images of each kind stand in the page, so that it stays below 5 MB.
 MISTAKES, HESITANT, CLEAR, SAMPLES = 60, 16, 20, 60
 
+# Method -> frame and facts, as graft.evaluation.predictions.read_predictions gives them.
 Predictions = Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]]
 
 
@@ -62,13 +63,7 @@ class Case(NamedTuple):
 
 
 def list_cases(predictions: Predictions, manifest: pd.DataFrame, explained: Mapping[str, Any]) -> list[Case]:
-    """List every test image with the methods' predictions, sorted by key.
-
-    Args:
-        predictions: method -> frame and facts.
-        manifest: frame ``key, path, label, split``.
-        explained: what stands in `reports/explain/index.json`.
-    """
+    """List every test image with its predictions, sorted by key; arguments as of `choose_gallery`."""
     heat_maps = {
         (image["key"], method): one for image in explained["images"] for method, one in image["maps"].items()
     }
@@ -131,7 +126,7 @@ def choose_gallery(predictions: Predictions, manifest: pd.DataFrame, explained: 
     """Choose the page's images.
 
     Args:
-        predictions: method -> frame and facts.
+        predictions: of validation and test.
         manifest: frame ``key, path, label, split``.
         explained: what stands in `reports/explain/index.json`.
     """

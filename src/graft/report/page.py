@@ -34,14 +34,11 @@ CONTENTS = {
 
 
 def write_page(root: Path, params: Any) -> Path:
-    """Draw the page of a repository and write it to ``reports/index.html`` there.
+    """Draw the page of a repository, write it to `PAGE` there and return the file's path.
 
     Args:
         root: the repository's.
         params: its values of `PARAMS`, as `graft.config.load.load_params` reads them.
-
-    Returns:
-        The file.
 
     Raises:
         FileNotFoundError: if a file that the page is made of is missing.

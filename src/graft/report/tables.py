@@ -14,6 +14,7 @@ from graft.report.words import percent
 LISTED = 50  # files in a table of them
 Show = Callable[[float], str]
 Best = Callable[[Sequence[float]], float]
+# Method -> for each seed what graft.evaluation.metrics.measure_split gave.
 Measured = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -49,9 +50,7 @@ class Table(NamedTuple):
 def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
     """One row a method: accuracy, parameters, size, images embedded, seconds; "-" where unknown.
 
-    Args:
-        comparison: what `graft.evaluation.compare.compare` gave.
-        timing: stage -> seconds; a stage may be missing.
+    The comparison is what `graft.evaluation.compare.compare` gave.
     """
     frame, level = pd.DataFrame(comparison["methods"]), f"{100 * comparison['confidence']:g} %"
     ends = zip(frame["test_accuracy_low"], frame["test_accuracy_high"], strict=True)
@@ -77,11 +76,7 @@ def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
 
 
 def measure_methods(measured: Measured) -> Table:
-    """One row a method: macro F1, ROC AUC, log loss and calibration error on the test images.
-
-    Args:
-        measured: method -> for each seed what `graft.evaluation.metrics.measure_split` gave.
-    """
+    """One row a method: macro F1, ROC AUC, log loss and calibration error on the test images."""
 
     def column(header: str, measure: Callable[[Any], float], show: Show, best: Best) -> Column:
         return Column(header, _mark_means([list(map(measure, one)) for one in measured.values()], show, best))
@@ -96,12 +91,7 @@ def measure_methods(measured: Measured) -> Table:
 
 
 def measure_classes(measured: Measured, quantity: str) -> Table:
-    """One row a class: its test images, then of each method a quantity in percent.
-
-    Args:
-        measured: method -> for each seed what `graft.evaluation.metrics.measure_split` gave.
-        quantity: ``precision``, ``recall`` or ``f1``.
-    """
+    """One row a class: its test images, then each method's ``precision``, ``recall`` or ``f1`` in percent."""
     classes = next(iter(measured.values()))[0]["per_class"]
     marked = []
     for n in range(len(classes)):

@@ -17,10 +17,7 @@ from graft.report.words import TESTS, describe_seeds, describe_tests, explain_se
 def print_comparison(comparison: Mapping[str, Any], timing: Timing, console: Console) -> None:
     """Print one row a method, the best of each column starred, then the tests and the seeds in words.
 
-    Args:
-        comparison: what `graft.evaluation.compare.compare` returned.
-        timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
-        console: where to; 80 columns are enough.
+    The comparison is what `graft.evaluation.compare.compare` gave; 80 columns are enough.
     """
     rows = comparison["methods"]
     console.print(build_table(compare_methods(comparison, timing)))

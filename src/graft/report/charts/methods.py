@@ -1,4 +1,7 @@
-"""The charts that compare whole methods: accuracy against cost, time, learning curves."""
+"""The charts that compare whole methods: accuracy against cost, time, learning curves.
+
+`name` is the prefix of the ids in a chart, `comparison` what `graft.evaluation.compare.compare` gave.
+"""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -20,12 +23,7 @@ DASHED = (0, (3, 1.5))
 
 
 def accuracy_by_images(name: str, comparison: Values) -> Chart:
-    """Test accuracy over the images embedded for one training run; a point a seed, and the seeds' mean.
-
-    Args:
-        name: prefix of the ids, as of every chart.
-        comparison: what `graft.evaluation.compare.compare` gave.
-    """
+    """Test accuracy over the images embedded for one training run; a point a seed, and the seeds' mean."""
     images = {row["method"]: float(row["images_embedded"]) for row in comparison["methods"]}
     points = {method: (n, f"with {n:,.0f} images embedded", "") for method, n in images.items()}
     return _accuracy_by_cost(name, comparison, points, "images embedded for one training run")
@@ -33,10 +31,6 @@ def accuracy_by_images(name: str, comparison: Values) -> Chart:
 
 def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart | None:
     """Test accuracy over the seconds that one training run takes, with all it needs before.
-
-    Args:
-        comparison: what `graft.evaluation.compare.compare` gave.
-        timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
 
     Returns:
         None where no method was timed. A method that was not is left out, and named in `Chart.alt`; one
@@ -103,9 +97,6 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
 
     What stands at 0 training runs is paid once.
 
-    Args:
-        timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
-
     Returns:
         None where no cost is known; a method whose cost is unknown is left out.
     """
@@ -121,7 +112,8 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
     axes = figure.subplots()
     axes.set(xlabel="training runs", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
     for method, cost in known.items():
-        _draw_times(axes, method, [cost.after(n) / seconds for n in range(last + 1)])
+        times = [cost.after(n) / seconds for n in range(last + 1)]
+        axes.plot(range(last + 1), times, markevery=max(1, (last + 1) // 10), **style.look(method))
     axes.set_ylim(bottom=0)
     for method, n in crossings.items():
         if n <= last:
@@ -130,12 +122,6 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
     axes.yaxis.set_major_formatter(style.number_ticks())
     told = " ".join(costs.describe_costs(measured))
     return Chart(to_svg(figure, name), f"Time in all over the number of training runs. {told}")
-
-
-def _draw_times(axes: Axes, name: str, times: Sequence[float]) -> None:
-    method = METHODS[name]
-    options: dict[str, Any] = {"color": method.colour, "marker": method.marker, "linestyle": method.dash}
-    axes.plot(range(len(times)), times, markevery=max(1, len(times) // 10), **options)
 
 
 def _time_unit(most: float) -> tuple[str, float]:

@@ -50,11 +50,11 @@ def _draw_roc(axes: Axes, curves: pd.DataFrame, colour: str) -> None:
         axes.plot(curve["fpr"], curve["tpr"], color=colour, linewidth=0.6, alpha=0.45)
     mean = mean_roc(curves)
     axes.plot(mean["fpr"], mean["tpr"], color=colour, linewidth=2.2, clip_on=False)
+    _scale_shares(axes)
+
+
+def _scale_shares(axes: Axes) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=SHARES, yticks=SHARES)
-    _plain_ticks(axes)
-
-
-def _plain_ticks(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(number_ticks())
     axes.yaxis.set_major_formatter(number_ticks())
 
@@ -106,12 +106,11 @@ def _draw_reliability(above: Axes, below: Axes, filled: pd.DataFrame, bins: int,
     options: dict[str, Any] = {"width": 0.86 / bins, "color": colour, "linewidth": 0}
     above.bar(middles, filled["accuracy"], **options)
     above.plot([0, 1], [0, 1], color="black", linewidth=0.8)
-    above.set(xlim=(0, 1), ylim=(0, 1), xticks=SHARES, yticks=SHARES)
     above.tick_params(labelbottom=False)
     below.bar(middles, filled["n"], **options)
-    below.set(xlim=(0, 1), ylim=(0, most), xticks=SHARES, yticks=[0, most])
-    _plain_ticks(above)
-    _plain_ticks(below)
+    _scale_shares(above)
+    _scale_shares(below)
+    below.set(ylim=(0, most), yticks=[0, most])
 
 
 def _panels(n: int, heights: Sequence[float]) -> tuple[Figure, list[list[Axes]]]:
