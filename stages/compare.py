@@ -15,6 +15,7 @@ if __name__ == "__main__":
     predictions = {method: read_predictions(Path("predictions") / f"{method}.parquet") for method in METHODS}
     comparison = compare(predictions, {method: read_json(folder / f"{method}.json") for method in METHODS})
     write_json(comparison, folder / "comparison.json")
-    rows = pd.DataFrame(comparison["methods"])
+    # Int64 keeps whole numbers where a method has none.
+    rows = pd.DataFrame(comparison["methods"]).astype(dict.fromkeys(["epochs", "best_epoch"], "Int64"))
     rows.to_csv(folder / "comparison.csv", index=False, lineterminator="\n")
     print(f"compare: {len(rows)} methods on {rows['n_seen_test'][0]} test images")

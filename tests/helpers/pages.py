@@ -21,7 +21,7 @@ from graft.report.inputs import Inputs
 from graft.report.page import build_page
 from graft.report.provenance import NO_COMMIT, Provenance
 from graft.utils.timing import write_timing
-from helpers.comparison import TIMING, make_facts
+from helpers.comparison import TIMING, WITHOUT_EPOCHS, make_facts
 
 FLOWERS = ["daisy", "rose", "tulip"]
 LONG = ("a_very_long_class_name_" * 3)[:60]
@@ -92,7 +92,8 @@ def make_inputs(classes, methods=tuple(METHODS), n_test=4, share_wrong=0.3, draw
     predictions = {}
     for method in methods:
         own = [0, 1] if METHODS[method].features else [0]
-        facts = make_facts(method, seeds=own, n_seen_train=3 * len(classes), best_epoch=2, epochs=2)
+        epochs = {} if method in WITHOUT_EPOCHS else {"best_epoch": 2, "epochs": 2}
+        facts = make_facts(method, seeds=own, n_seen_train=3 * len(classes), **epochs)
         predictions[method] = (predict(manifest, classes, rng, share_wrong, own), facts)
     metrics = {method: evaluate(*predicted, manifest, 0.95, 15) for method, predicted in predictions.items()}
     gallery = choose_gallery(predictions, manifest, explained or explain(predictions, manifest))
@@ -110,7 +111,9 @@ def make_inputs(classes, methods=tuple(METHODS), n_test=4, share_wrong=0.3, draw
             "duplicate_paths": [{"kept": f"a/{n}.jpg", "dropped": f"b/{n}.jpg"} for n in range(2)],
         },
         timing=TIMING,
-        histories={method: pd.DataFrame({"epoch": [1, 2], **curve}) for method in methods},
+        histories={
+            m: pd.DataFrame({"C" if m in WITHOUT_EPOCHS else "epoch": [1, 2], **curve}) for m in methods
+        },
         predictions=predictions,
         manifest=manifest,
         gallery=gallery,

@@ -10,12 +10,11 @@ from rich.console import Console
 
 from graft.cli.features import app as features_app
 from graft.cli.report import app as report_app
-from graft.cli.repository import Root, opened
+from graft.cli.repository import Root, fail, opened
 from graft.cli.share import app as share_app
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Reproducible transfer learning, compared."
-)
+HELP = "Reproducible transfer learning, compared."
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP)
 app.add_typer(features_app, name="features")
 app.add_typer(report_app, name="report")
 app.add_typer(share_app, name="share")
@@ -47,16 +46,15 @@ def table(root: Root = Path()) -> None:
     try:
         timings = read_timings(root)
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
     print_comparison(comparison, timings, Console())
     for row in comparison["methods"]:
-        measured = _read_json(folder / f"{row['method']}.json")
-        if (
-            measured["test"]["accuracy"] != row["test_accuracy"]
-            or measured["n_seen"]["test"] != row["n_seen_test"]
-        ):
-            file = f"metrics/{row['method']}.json"
-            typer.echo(f"{file} comes from a different run than this table: `dvc repro` makes both again")
+        file = folder / f"{row['method']}.json"
+        measured = _read_json(file)
+        compared = row["test_accuracy"], row["n_seen_test"]
+        if (measured["test"]["accuracy"], measured["n_seen"]["test"]) != compared:
+            said = "comes from a different run than this table: `dvc repro` makes both again"
+            typer.echo(f"metrics/{file.name} {said}")
 
 
 @app.command()
@@ -73,7 +71,7 @@ def params(root: Root = Path()) -> None:
         check_backbone(blocks.backbones[blocks.backbone], fine_tune.blocks, fine_tune.layers)
         check_network(blocks.scratch)
     except (ValueError, FileNotFoundError) as error:
-        _fail(str(error))
+        fail(str(error))
     typer.echo("params.yaml is valid")
 
 
@@ -87,7 +85,7 @@ def status(root: Root = Path()) -> None:
     for stage, reasons in stale.items():
         typer.echo(f"{stage}: {', '.join(reasons)}")
     if stale:
-        _fail("dvc.lock is stale: run `dvc repro` and commit dvc.lock and metrics/")
+        fail("dvc.lock is stale: run `dvc repro` and commit dvc.lock and metrics/")
     typer.echo("dvc.lock is fresh")
 
 
@@ -100,16 +98,12 @@ def back(root: Root = Path()) -> None:
     with opened(root) as repo:
         changed, missing = restore(repo)
         left = git(Path(repo.root_dir), "diff", "--name-only", "--relative", "HEAD").splitlines()
-    said = {
-        "as committed again": changed,
-        "not touched, and not as committed": left,
-        "not in the cache": missing,
-    }
-    for what, names in said.items():
+    said = ("as committed again", "not touched, and not as committed", "not in the cache")
+    for what, names in zip(said, (changed, left, missing), strict=True):
         for name in names:
             typer.echo(f"{what}: {name}")
     if missing:
-        _fail("`graft share pull` fetches these, or `dvc repro` computes them")
+        fail("`graft share pull` fetches these, or `dvc repro` computes them")
     typer.echo("parameters, lock, metrics and outputs are those of HEAD")
 
 
@@ -117,11 +111,6 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        _fail(f"no {path.as_posix()}: run `dvc repro` first, or name the repository with --root")
+        fail(f"no {path.as_posix()}: run `dvc repro` first, or name the repository with --root")
     except ValueError as error:
-        _fail(f"{path.as_posix()} is not JSON ({error}): delete it and run `dvc repro`")
-
-
-def _fail(message: str) -> None:
-    typer.echo(message, err=True)
-    raise typer.Exit(1)
+        fail(f"{path.as_posix()} is not JSON ({error}): delete it and run `dvc repro`")

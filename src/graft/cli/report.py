@@ -2,9 +2,10 @@
 
 import webbrowser
 from pathlib import Path
-from typing import Annotated
 
 import typer
+
+from graft.cli.repository import Root, fail
 
 app = typer.Typer(no_args_is_help=True, help="Look at the report's page.")
 
@@ -15,7 +16,7 @@ def main() -> None:
 
 
 @app.command("open")
-def open_page(root: Annotated[Path, typer.Option(help="The repository's root.")] = Path()) -> None:
+def open_page(root: Root = Path()) -> None:
     """Open the page in a browser and print where it is; where it is missing or outdated, draw it first."""
     from graft.config.load import load_params
     from graft.report.inputs import is_outdated
@@ -25,11 +26,10 @@ def open_page(root: Annotated[Path, typer.Option(help="The repository's root.")]
     if is_outdated(page, root):
         try:
             write_page(root, load_params(PARAMS, root / "params.yaml"))
-        except (ValueError, FileNotFoundError) as error:
-            missing = isinstance(error, FileNotFoundError)
-            todo = ": run `dvc repro`, or `dvc pull` for the results of a teammate" if missing else ""
-            typer.echo(f"{error}{todo}", err=True)
-            raise typer.Exit(1) from None
+        except FileNotFoundError as error:
+            fail(f"{error}: run `dvc repro`, or `dvc pull` for the results of a teammate")
+        except ValueError as error:
+            fail(str(error))
     typer.echo(page.as_posix())
     if not webbrowser.open(page.resolve().as_uri()):
         typer.echo("no browser was found: open that file with one", err=True)

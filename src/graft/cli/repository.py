@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -31,5 +31,10 @@ def opened(root: Path) -> "Iterator[Repo]":
             yield repo
     except (ShareError, GitError, DvcException) as error:
         hint = "; run this in the repository, or name it with --root" * isinstance(error, NotDvcRepoError)
-        typer.echo(f"{error}{hint}", err=True)
-        raise typer.Exit(1) from error
+        fail(f"{error}{hint}")
+
+
+def fail(message: str) -> NoReturn:
+    """Print a message on stderr and exit with 1."""
+    typer.echo(message, err=True)
+    raise typer.Exit(1)

@@ -42,9 +42,8 @@ def compare(
 
     Returns:
         ``test_accuracy`` and ``validation_accuracy`` of the first seeds (method -> value),
-        ``test_accuracy_by_seed`` (method -> list), ``confidence``, ``methods`` (one
-        row a method) and ``pairs`` (see `compare_pairs` and
-        `graft.evaluation.seeds.compare_seeds`). Nothing in it depends on how long anything took.
+        ``test_accuracy_by_seed`` (method -> list), ``confidence``, ``methods`` (one row a method) and
+        ``pairs`` (see `compare_pairs` and `graft.evaluation.seeds.compare_seeds`). No duration is in it.
 
     Raises:
         ValueError: if two methods did not predict the same test images.
@@ -55,16 +54,15 @@ def compare(
         method: [value["test_accuracy"] for value in metrics[method]["seeds"]["values"]]
         for method in predictions
     }
-    pairs = compare_pairs({method: first_seed(*predicted) for method, predicted in predictions.items()})
+    tests = compare_pairs({method: first_seed(*predicted) for method, predicted in predictions.items()})
+    noise = compare_seeds(by_seed, confidence)
     return {
         "test_accuracy": {row["method"]: row["test_accuracy"] for row in rows},
         "validation_accuracy": {row["method"]: row["validation_accuracy"] for row in rows},
         "test_accuracy_by_seed": by_seed,
         "confidence": confidence,
         "methods": rows,
-        "pairs": [
-            pair | noise for pair, noise in zip(pairs, compare_seeds(by_seed, confidence), strict=True)
-        ],
+        "pairs": [test | of_seeds for test, of_seeds in zip(tests, noise, strict=True)],
     }
 
 
@@ -96,33 +94,21 @@ def compare_pairs(frames: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     Raises:
         ValueError: if two methods did not predict the same test images with the same labels.
     """
-    right = {method: right_by_key(frame) for method, frame in frames.items()}
-    pairs = [(first, second) for first, second in combinations(frames, 2)]
-    for first, second in pairs:
-        _check_same_images(first, frames[first], second, frames[second])
-    tests = [mcnemar(right[first].to_numpy(), right[second].to_numpy()) for first, second in pairs]
+    rows = {name: frame[frame["split"] == "test"].sort_values("key") for name, frame in frames.items()}
+    right = {name: test["y_true"].to_numpy() == predict_labels(test)[0] for name, test in rows.items()}
+    tests = []
+    for first, second in combinations(frames, 2):
+        _check_same_images(first, rows[first], second, rows[second])
+        tests.append({"first": first, "second": second, **mcnemar(right[first], right[second])})
     adjusted = adjust_holm([test["p_value"] for test in tests])
-    return [
-        {"first": first, "second": second, **test, "p_value_holm": p}
-        for (first, second), test, p in zip(pairs, tests, adjusted, strict=True)
-    ]
+    return [test | {"p_value_holm": p} for test, p in zip(tests, adjusted, strict=True)]
 
 
-def right_by_key(frame: pd.DataFrame) -> pd.Series:
-    """A bool for each test image, indexed and sorted by key: was its label predicted?"""
-    test = _test_rows(frame)
-    return pd.Series(test["y_true"].to_numpy() == predict_labels(test)[0], index=test.index)
-
-
-def _test_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["split"] == "test"].set_index("key").sort_index()
-
-
-def _check_same_images(first: str, frame: pd.DataFrame, second: str, other: pd.DataFrame) -> None:
-    ours, theirs = _test_rows(frame)["y_true"], _test_rows(other)["y_true"]
-    if ours.equals(theirs):
+def _check_same_images(first: str, rows: pd.DataFrame, second: str, others: pd.DataFrame) -> None:
+    ours, theirs = (list(zip(test["key"], test["y_true"], strict=True)) for test in (rows, others))
+    if ours == theirs:
         return
-    differing = sorted(set(ours.items()) ^ set(theirs.items()))
+    differing = sorted(set(ours) ^ set(theirs))
     example = f", e.g. key={differing[0][0]}" if differing else ""
     raise ValueError(
         f"{first} and {second} must have predicted the same test images, received {len(ours)} and "

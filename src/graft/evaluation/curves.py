@@ -25,10 +25,8 @@ def roc_curves(rows: pd.DataFrame) -> pd.DataFrame:
     curves = []
     for number in positive_classes(scores):
         fpr, tpr, threshold = roc_curve(truth == number, scores[:, number])
-        threshold = np.minimum(threshold, np.nextafter(1.0, 2.0))
-        curves.append(
-            pd.DataFrame({"class": classes[number], "fpr": fpr, "tpr": tpr, "threshold": threshold})
-        )
+        finite = np.minimum(threshold, np.nextafter(1.0, 2.0))
+        curves.append(pd.DataFrame({"class": classes[number], "fpr": fpr, "tpr": tpr, "threshold": finite}))
     return pd.concat(curves, ignore_index=True)
 
 

@@ -10,12 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
-from sklearn.metrics import (
-    confusion_matrix,
-    log_loss,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
+from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support, roc_auc_score
 
 from graft.data.manifest import class_names
 from graft.evaluation.predictions import score_matrix
@@ -23,18 +18,13 @@ from graft.evaluation.seeds import summarise_seeds
 
 
 def evaluate(
-    predictions: pd.DataFrame,
-    facts: Mapping[str, Any],
-    manifest: pd.DataFrame,
-    confidence: float,
-    bins: int,
+    predictions: pd.DataFrame, facts: Mapping[str, Any], manifest: pd.DataFrame, confidence: float, bins: int
 ) -> dict[str, Any]:
     """Measure one method on the validation and the test images.
 
     Args:
         predictions: frame ``key, split, y_true, seed, y_score.<label>...`` of validation and test.
-        facts: what the training run wrote beside them; of these ``n_seen_train``, ``method`` and
-            ``seeds`` are used.
+        facts: of the training run: ``n_seen_train``, ``method`` and ``seeds`` are used.
         manifest: frame ``key, path, label, split``.
         confidence: of the accuracy's interval, in (0, 1).
         bins: of the expected calibration error, at least 1.
@@ -49,9 +39,10 @@ def evaluate(
             classes, or a split lacks a class.
     """
     n_seen = check_predictions(predictions, facts, manifest)
-    measured = {
-        seed: _measure(predictions[predictions["seed"] == seed], confidence, bins) for seed in facts["seeds"]
-    }
+    measured = {}
+    for seed in facts["seeds"]:
+        splits = dict(iter(predictions[predictions["seed"] == seed].groupby("split")))
+        measured[seed] = {s: measure_split(splits[s], confidence, bins) for s in ("test", "validation")}
     return {
         **measured[facts["seeds"][0]],
         "n_seen": n_seen,
@@ -59,13 +50,6 @@ def evaluate(
         "confidence": confidence,
         "classes": class_names(manifest),
         "facts": dict(facts),
-    }
-
-
-def _measure(rows: pd.DataFrame, confidence: float, bins: int) -> dict[str, Any]:
-    return {
-        split: measure_split(rows[rows["split"] == split], confidence, bins)
-        for split in ("test", "validation")
     }
 
 
@@ -87,7 +71,10 @@ def check_predictions(
         rows = predictions[predictions["seed"] == seed]
         n_seen = {"train": int(facts["n_seen_train"])}
         n_seen |= {split: int((rows["split"] == split).sum()) for split in ("validation", "test")}
-        found = _differing_rows(rows, manifest) + _differing_counts(n_seen, manifest)
+        found = _differing_rows(rows, manifest)
+        for split, n in n_seen.items():
+            expected = int((manifest["split"] == split).sum())
+            found += [f"n_seen.{split}={n}, expected {expected}"] * (n != expected)
         problems += [f"seed={seed}: {problem}" for problem in found]
     classes = score_matrix(predictions)[1]
     if classes != class_names(manifest):
@@ -100,28 +87,16 @@ def check_predictions(
     return n_seen
 
 
-def _differing_counts(n_seen: Mapping[str, int], manifest: pd.DataFrame) -> list[str]:
-    expected = {split: int((manifest["split"] == split).sum()) for split in n_seen}
-    return [
-        f"n_seen.{split}={n}, expected {expected[split]}"
-        for split, n in n_seen.items()
-        if n != expected[split]
-    ]
-
-
 def _differing_rows(predictions: pd.DataFrame, manifest: pd.DataFrame) -> list[str]:
     rows = manifest[manifest["split"] != "train"]
-    keys = predictions["key"]
-    expected = rows.drop_duplicates("key").set_index("key")
-    known = keys.isin(rows["key"])
+    keys, known = predictions["key"], predictions["key"].isin(rows["key"])
+    expected = rows.drop_duplicates("key").set_index("key").reindex(keys).set_axis(keys.index)
     differs = {
         "repeated keys": keys[keys.duplicated()],
         "keys missing": rows.loc[~rows["key"].isin(keys), "key"],
         "keys that are no validation or test image": keys[~known],
-        "keys of another split": keys[known & (keys.map(expected["split"]) != predictions["split"])],
-        "keys whose y_true is another label": keys[
-            known & (keys.map(expected["label"]) != predictions["y_true"])
-        ],
+        "keys of another split": keys[known & (expected["split"] != predictions["split"])],
+        "keys whose y_true is another label": keys[known & (expected["label"] != predictions["y_true"])],
     }
     return [f"{len(found)} {what}, e.g. key={min(found)}" for what, found in differs.items() if len(found)]
 
@@ -203,6 +178,8 @@ def measure_split(rows: pd.DataFrame, confidence: float, bins: int) -> dict[str,
     n_right = int((decided == truth).sum())
     interval = binomtest(n_right, len(truth)).proportion_ci(confidence, method="wilson")
     table = precision_recall_fscore_support(truth, decided, labels=labels, zero_division=0.0)
+    quantities = dict(zip(("precision", "recall", "f1", "support"), table, strict=True))
+    per_class = pd.DataFrame(quantities, index=classes)
     return {
         "accuracy": n_right / len(truth),
         "accuracy_low": float(interval.low),
@@ -210,16 +187,7 @@ def measure_split(rows: pd.DataFrame, confidence: float, bins: int) -> dict[str,
         "log_loss": float(log_loss(truth, probabilities, labels=labels)),
         "roc_auc": measure_roc_auc(truth, scores),
         "ece": calibration_error(scores[np.arange(len(truth)), decided], decided == truth, bins),
-        "per_class": [
-            {
-                "label": label,
-                "precision": float(precision),
-                "recall": float(recall),
-                "f1": float(f1),
-                "support": int(support),
-            }
-            for label, precision, recall, f1, support in zip(classes, *table, strict=True)
-        ],
+        "per_class": per_class.reset_index(names="label").to_dict("records"),
         "confusion_matrix": confusion_matrix(truth, decided, labels=labels).tolist(),
     }
 

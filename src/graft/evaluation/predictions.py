@@ -42,12 +42,13 @@ def write_predictions(
     if not np.isfinite(scores).all():
         raise ValueError("scores are not finite: the training run diverged; lower its learning_rate")
     columns = {"key": rows["key"], "split": rows["split"], "y_true": rows["label"]}
-    texts = {name: pa.array(values, pa.string()) for name, values in columns.items()}
-    numbers = {"seed": pa.array(rows["seed"], pa.int64())}
-    numbers |= {SCORE + label: pa.array(scores[:, i], pa.float32()) for i, label in enumerate(classes)}
-    table = pa.table(texts | numbers)
+    arrays = {name: pa.array(values, pa.string()) for name, values in columns.items()}
+    arrays["seed"] = pa.array(rows["seed"], pa.int64())
+    arrays |= {SCORE + label: pa.array(scores[:, i], pa.float32()) for i, label in enumerate(classes)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_table(table.replace_schema_metadata({"facts": json.dumps(facts, sort_keys=True)}), path, 4096)
+    write_table(
+        pa.table(arrays).replace_schema_metadata({"facts": json.dumps(facts, sort_keys=True)}), path, 4096
+    )
 
 
 def read_predictions(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -81,23 +81,15 @@ def _compare(first: Sequence[float], second: Sequence[float], confidence: float)
     if min(len(first), len(second)) > 1:
         low, high = welch_interval(first, second, confidence)
         exceeds = low > 0 or high < 0
-    return {
-        "difference": mean(first) - mean(second),
-        "difference_low": low,
-        "difference_high": high,
-        "exceeds_noise": exceeds,
-    }
+    interval = {"difference_low": low, "difference_high": high}
+    return {"difference": mean(first) - mean(second), **interval, "exceeds_noise": exceeds}
 
 
 def welch_interval(first: Sequence[float], second: Sequence[float], confidence: float) -> tuple[float, float]:
     """The interval of the difference of two means whose variances may differ (Welch 1947).
 
-    Where nothing varies it is the difference itself.
-
-    Args:
-        first: at least two numbers.
-        second: at least two numbers.
-        confidence: in (0, 1).
+    Where nothing varies it is the difference itself. `first` and `second` are at least two numbers each,
+    `confidence` is in (0, 1).
 
     Examples:
         >>> low, high = welch_interval([0.79, 0.80, 0.81], [0.88, 0.91, 0.91], 0.95)

@@ -63,10 +63,11 @@ def gradcam(
     ):
         scores = class_scores(model(images, training=False).numpy())
         chosen = decide(scores) if numbers is None else numbers
-        before = last_calls[-1].inputs @ last.kernel  # without the bias, which has no part in the derivative
+        inputs, _ = last_calls[-1]
+        before = inputs @ last.kernel  # without the bias, which has no part in the derivative
         both = tf.concat([-before, before], 1) if before.shape[1] == 1 else before
         targets = tf.gather(both, chosen, axis=1, batch_dims=1)
-    maps = maps_calls[-1].output
+    _, maps = maps_calls[-1]
     gradients = tape.gradient(targets, maps)  # of each image alone: no score depends on another's maps
     rows = zip(maps.numpy(), gradients.numpy(), chosen, scores, strict=True)
     return [
@@ -123,24 +124,19 @@ def _output_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
     return last
 
 
-class _Call(NamedTuple):
-    inputs: Any
-    output: Any
-
-
 @contextmanager
-def _followed(layer: keras.layers.Layer, tape: tf.GradientTape) -> Iterator[list[_Call]]:
-    """Collect the calls of a layer while it is open; the tape records what is computed from their outputs.
+def _followed(layer: keras.layers.Layer, tape: tf.GradientTape) -> Iterator[list[tuple[Any, Any]]]:
+    """Collect inputs and output of a layer's calls; the tape records what is computed from the outputs.
 
     So nothing is recorded of what comes before the layer, and a layer is found however deep in other
     models it lies, of which none is rebuilt.
     """
-    call, calls = layer.call, list[_Call]()
+    call, calls = layer.call, list[tuple[Any, Any]]()
 
     def followed(inputs: Any, *args: Any, **kwargs: Any) -> Any:
         output = call(inputs, *args, **kwargs)
         tape.watch(output)
-        calls.append(_Call(inputs, output))
+        calls.append((inputs, output))
         return output
 
     layer.call = followed
@@ -153,6 +149,4 @@ def _followed(layer: keras.layers.Layer, tape: tf.GradientTape) -> Iterator[list
 def _heat(maps: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     """(h, w, channels) feature maps and the score's derivatives by them -> (h, w) heat in [0, 1]."""
     heat = np.maximum(maps.astype(np.float32) @ gradients.astype(np.float32).mean((0, 1)), 0)
-    highest = heat.max()
-    normalised: np.ndarray = heat / highest if highest else heat
-    return normalised
+    return np.asarray(heat / (heat.max() or 1))

@@ -15,7 +15,6 @@ from graft.utils.files import write_json
 from graft.utils.progress import track
 
 BATCH_SIZE = 8
-Example = Mapping[str, Any]
 
 
 class Explained(NamedTuple):
@@ -31,7 +30,7 @@ class Explained(NamedTuple):
 
 
 def explain(
-    examples: Sequence[Example],
+    examples: Sequence[Mapping[str, Any]],
     images: Mapping[str, bytes],
     methods: Mapping[str, Explained],
     classes: Sequence[str],
@@ -45,7 +44,7 @@ def explain(
 
     Args:
         examples: what `graft.explain.selection.choose_examples` gave.
-        images: key -> encoded image, of the examples.
+        images: key -> encoded image.
         methods: name -> its model, of which one at a time is in memory, and what it predicted.
         classes: the labels in class order.
         folder: replaced. ``index.json`` holds ``methods`` and ``images``: the examples with their ``maps``,

@@ -21,8 +21,8 @@ def choose_examples(
 
     Args:
         predictions: method -> frame and facts, as `graft.evaluation.predictions.read_predictions` gives them.
-        n_mistakes: of a method; where it made fewer, all of them.
-        n_hesitant: of a method; where it has fewer, all of them.
+        n_mistakes: of each method, as far as it made so many.
+        n_hesitant: of each method, as far as it has so many.
 
     Returns:
         One ``{"key", "label", "reasons"}`` an image, sorted by key; ``reasons`` says why, for each

@@ -16,6 +16,7 @@ import tensorflow as tf
 from filelock import FileLock
 
 from graft.config.features import RANDOM, BackboneRow, Precision, weights_name
+from graft.config.types import Seed, Text
 from graft.data.images import iter_shards, load
 from graft.data.sharding import count_shards, shard_name
 from graft.features.format import FORMAT, Row, to_float16, write_features
@@ -24,6 +25,14 @@ from graft.features.store import FeatureStore, room_for
 from graft.models.backbones import make_embedder, weights_sha256
 from graft.utils.prefetch import prefetch
 from graft.utils.progress import track
+
+PARAMS = {
+    "seed": Seed,
+    "backbone": Text,
+    "backbones.${backbone}": BackboneRow,
+    "weights": Text,
+    "features.precision": Precision,
+}
 
 
 @dataclass(frozen=True)
@@ -94,13 +103,9 @@ def extract(
     seconds = perf_counter() - started
     with FileLock(store / "assembly.lock"):  # for a second process with the same output
         _assemble(images, rows, entries, output)
-    counts = {
-        "from_store": len(rows) - len(not_stored),
-        "from_head": len(not_stored) - len(missing),
-        "embedded": len(missing),
-    }
-    from_store, from_head, embedded = (f"{count:,}" for count in counts.values())
-    print(f"{output.name}: {from_store} from the store, {from_head} from HEAD, {embedded} embedded")
+    stored, copied, embedded = (len(rows) - len(not_stored), len(not_stored) - len(missing), len(missing))
+    print(f"{output.name}: {stored:,} from the store, {copied:,} from HEAD, {embedded:,} embedded")
+    counts = {"from_store": stored, "from_head": copied, "embedded": embedded}
     return {**counts, "seconds_embedding": seconds}
 
 

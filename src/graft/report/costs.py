@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from graft.methods.registry import METHODS
 
+# Stage -> what it wrote to metrics/timing; a stage may be missing.
 Timing = Mapping[str, Mapping[str, float]]
 
 EXTRACTIONS = {"plain": "extract_features", "views": "extract_views"}  # kind of features -> stage
@@ -41,12 +42,7 @@ class Cost(NamedTuple):
 
 
 def measure_cost(name: str, timing: Timing) -> Cost:
-    """The cost of one method.
-
-    Args:
-        name: of the method.
-        timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
-    """
+    """The cost of one method."""
     train, extractions = f"train_{name}", [EXTRACTIONS[kind] for kind in METHODS[name].features]
     return Cost(
         sum((timing.get(stage, {}).get("seconds_embedding", nan) for stage in extractions), start=0.0),
@@ -95,11 +91,7 @@ def crossing(cached: Cost, other: Cost) -> int | None:
 
 
 def find_crossings(costs: Mapping[str, Cost]) -> dict[str, int]:
-    """`crossing` of each method on cached features with `UNCACHED`, where both are known and there is one.
-
-    Args:
-        costs: as `measure_costs` gives them, or those of some methods.
-    """
+    """`crossing` of each method on cached features with `UNCACHED`, where both are known and there is one."""
     known = {name: cost for name, cost in costs.items() if not cost.untimed}
     if UNCACHED not in known:
         return {}
@@ -119,12 +111,17 @@ def describe_cost(name: str, cost: Cost) -> str:
     return f"{name}: {cost.at_least}{with_unit(cost.once)} once, then {each}."
 
 
-def describe_crossings(costs: Mapping[str, Cost]) -> list[str]:
-    """A sentence on when each method on cached features begins to take less time than `UNCACHED`.
+def describe_costs(costs: Mapping[str, Cost]) -> list[str]:
+    """A sentence on each method's cost, then those of `describe_crossings`.
 
     Args:
         costs: as `measure_costs` gives them, or those of some methods.
     """
+    return [*(describe_cost(name, cost) for name, cost in costs.items()), *describe_crossings(costs)]
+
+
+def describe_crossings(costs: Mapping[str, Cost]) -> list[str]:
+    """A sentence on when each method on cached features begins to take less time than `UNCACHED`."""
     if UNCACHED not in costs:
         return []
     crossings = find_crossings(costs)

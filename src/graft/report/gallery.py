@@ -1,6 +1,7 @@
 """Predictions -> the images that the page shows: what each method predicted, and where it looked."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -10,6 +11,7 @@ from graft.explain.selection import predict_test
 # How many images of each kind stand in the page, so that it stays below 5 MB.
 MISTAKES, HESITANT, CLEAR, SAMPLES = 60, 16, 20, 60
 
+# Method -> frame and facts, as graft.evaluation.predictions.read_predictions gives them.
 Predictions = Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]]
 
 
@@ -61,13 +63,7 @@ class Case(NamedTuple):
 
 
 def list_cases(predictions: Predictions, manifest: pd.DataFrame, explained: Mapping[str, Any]) -> list[Case]:
-    """List every test image with the methods' predictions, sorted by key.
-
-    Args:
-        predictions: method -> frame and facts.
-        manifest: frame ``key, path, label, split``.
-        explained: what stands in `reports/explain/index.json`.
-    """
+    """List every test image with its predictions, sorted by key; arguments as of `choose_gallery`."""
     heat_maps = {
         (image["key"], method): one for image in explained["images"] for method, one in image["maps"].items()
     }
@@ -75,25 +71,20 @@ def list_cases(predictions: Predictions, manifest: pd.DataFrame, explained: Mapp
     test = manifest[manifest["split"] == "test"].sort_values("key")
     cases = []
     for key, path, label in zip(test["key"], test["path"], test["label"], strict=True):
-        found = (_predict(key, label, m, rows[key], heat_maps) for m, rows in by_method.items())
+        found = (
+            Prediction(m, **rows[key], heat_map=heat_maps.get((key, m))) for m, rows in by_method.items()
+        )
         cases.append(Case(key, path, label, tuple(found)))
     return cases
 
 
 def _reduce(frame: pd.DataFrame, seeds: Sequence[int]) -> dict[Any, dict[Any, Any]]:
-    """Test key -> ``predicted`` and ``confidence`` of the first seed, ``n_wrong`` of all, ``n_seeds``."""
-    test = predict_test(frame)
-    wrong = (test["predicted"] != test["y_true"]).groupby(test["key"]).sum()
-    first = test[test["seed"] == seeds[0]].set_index("key")
-    return first.assign(n_wrong=wrong, n_seeds=len(seeds)).to_dict("index")
-
-
-def _predict(
-    key: str, truth: str, method: str, row: Mapping[str, Any], heat_maps: Mapping[tuple[str, str], Any]
-) -> Prediction:
-    label, score = row["predicted"], float(row["confidence"])
-    seeds = int(row["n_wrong"]), int(row["n_seeds"])
-    return Prediction(method, label, score, label == truth, *seeds, heat_maps.get((key, method)))
+    """Test key -> the fields of `Prediction` from ``label`` to ``n_seeds``."""
+    test = predict_test(frame).rename(columns={"predicted": "label", "confidence": "score"})
+    test["right"] = test["label"] == test["y_true"]
+    n_wrong = (~test["right"]).groupby(test["key"]).sum()
+    first = test[test["seed"] == seeds[0]].set_index("key").assign(n_wrong=n_wrong, n_seeds=len(seeds))
+    return first[["label", "score", "right", "n_wrong", "n_seeds"]].to_dict("index")
 
 
 class Gallery(NamedTuple):
@@ -105,8 +96,7 @@ class Gallery(NamedTuple):
         hesitant: hits, the least confident first.
         clear: a confident hit of each class, in class order.
         samples: class -> key and path of an image, of train where it has one.
-        counts: how many ``mistakes``, ``hesitant`` and ``samples`` there would be, and how many mistakes
-            are ``hard`` for all.
+        counts: of all ``mistakes``, ``hesitant`` and ``samples``, and of the mistakes ``hard`` for all.
     """
 
     mistakes: list[Case]
@@ -136,20 +126,22 @@ def choose_gallery(predictions: Predictions, manifest: pd.DataFrame, explained: 
     """Choose the page's images.
 
     Args:
-        predictions: method -> frame and facts.
+        predictions: of validation and test.
         manifest: frame ``key, path, label, split``.
         explained: what stands in `reports/explain/index.json`.
     """
     cases = list_cases(predictions, manifest, explained)
     mistakes = [case for case in cases if case.n_wrong]
     mistakes.sort(key=lambda case: (not case.hard_for_all, -case.worst, case.key))
-    hesitant = [case for case, _ in _explained(cases, explained, "hesitant")]
+    hesitant = sorted(_explained(cases, explained, "hesitant"), key=lambda pair: min(pair[1]))
+    # Of each class the case that is the clear hit of most methods.
+    clear = sorted(_explained(cases, explained, "clear"), key=lambda pair: (pair[0].truth, -len(pair[1])))
     samples = choose_samples(manifest)
     counts = {"mistakes": len(mistakes), "hesitant": len(hesitant), "samples": len(samples)}
     return Gallery(
         mistakes[:MISTAKES],
-        hesitant[:HESITANT],
-        _clearest(_explained(cases, explained, "clear"))[:CLEAR],
+        [case for case, _ in hesitant[:HESITANT]],
+        [next(same)[0] for _, same in groupby(clear, lambda pair: pair[0].truth)][:CLEAR],
         dict(list(samples.items())[:SAMPLES]),
         counts | {"hard": sum(case.hard_for_all for case in mistakes)},
     )
@@ -157,27 +149,13 @@ def choose_gallery(predictions: Predictions, manifest: pd.DataFrame, explained: 
 
 def _explained(
     cases: Iterable[Case], explained: Mapping[str, Any], reason: str
-) -> list[tuple[Case, list[str]]]:
-    """The cases explained for a reason, and the methods with that reason; the least confident first."""
-    by_key = {case.key: case for case in cases}
-    chosen = [
-        (by_key[image["key"]], [method for method, why in image["reasons"].items() if why == reason])
-        for image in explained["images"]
-        if reason in image["reasons"].values()
-    ]
-    return sorted(chosen, key=lambda pair: (_least(*pair), pair[0].key))
-
-
-def _least(case: Case, methods: Sequence[str]) -> float:
-    return min(one.score for one in case.predictions if one.method in methods)
-
-
-def _clearest(chosen: Iterable[tuple[Case, list[str]]]) -> list[Case]:
-    """The case of each class that is the clear hit of most methods."""
-    best: dict[str, Case] = {}
-    for case, _ in sorted(chosen, key=lambda pair: (pair[0].truth, -len(pair[1]), pair[0].key)):
-        best.setdefault(case.truth, case)
-    return list(best.values())
+) -> Iterator[tuple[Case, list[float]]]:
+    """Yield the cases explained for a reason, and the scores of the methods with that reason."""
+    reasons = {image["key"]: image["reasons"] for image in explained["images"]}
+    for case in cases:
+        whose = [method for method, why in reasons.get(case.key, {}).items() if why == reason]
+        if whose:
+            yield case, [one.score for one in case.predictions if one.method in whose]
 
 
 def choose_samples(manifest: pd.DataFrame) -> dict[str, tuple[str, str]]:

@@ -57,10 +57,7 @@ class Inputs:
 
 
 def read_inputs(root: Path) -> Inputs:
-    """Read the values that the page is made of, in the order of the registry of methods.
-
-    Args:
-        root: the repository's.
+    """Read what the page of a repository is made of, in the order of the registry of methods.
 
     Raises:
         FileNotFoundError: if a file other than a timing is missing.

@@ -1,28 +1,25 @@
 """Values -> the page: one HTML file that needs no other, no network and no script."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from graft.config.evaluation import Metrics
 from graft.config.types import Text
 from graft.evaluation.metrics import measure_split
 from graft.evaluation.predictions import first_seed
+from graft.methods.registry import METHODS
 from graft.report import costs, tables, words
 from graft.report.charts import classes, methods, scores
 from graft.report.charts.svg import Chart
 from graft.report.inputs import Inputs, read_inputs
 from graft.report.provenance import Provenance, describe_commit, name_dataset
-from graft.report.tables import Cell, Column, Table
 from graft.report.thumbnails import make_thumbnail
 
 PAGE = Path("reports/index.html")
 PARAMS = {"dataset": Text, "source": Text, "metrics": Metrics}
-LISTED = 50  # rejects and duplicates
 CONTENTS = {
     "comparison": "The methods compared",
     "cost": "Accuracy against cost",
@@ -37,14 +34,11 @@ CONTENTS = {
 
 
 def write_page(root: Path, params: Any) -> Path:
-    """Draw the page of a repository and write it to ``reports/index.html`` there.
+    """Draw the page of a repository, write it to `PAGE` there and return the file's path.
 
     Args:
         root: the repository's.
         params: its values of `PARAMS`, as `graft.config.load.load_params` reads them.
-
-    Returns:
-        The file.
 
     Raises:
         FileNotFoundError: if a file that the page is made of is missing.
@@ -77,14 +71,22 @@ def build_page(inputs: Inputs, dataset: str, bins: int, provenance: Provenance) 
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    values = (
-        {"dataset": dataset, "provenance": provenance, "percent": percent_sign, "manifest": inputs.manifest}
-        | _methods(inputs)
-        | _classes(inputs, bins)
-        | _images(inputs)
-        | _data(inputs)
-        | {"charts": _charts(inputs, bins)}
-    )
+    rows = inputs.comparison["methods"]
+    compared, several = {row["method"] for row in rows}, any(row["n_seeds"] > 1 for row in rows)
+    values = vars(inputs) | {
+        "dataset": dataset,
+        "provenance": provenance,
+        "percent": percent_sign,
+        "costs": costs,
+        "tables": tables,
+        "words": words,
+        "contents": {id: heading for id, heading in CONTENTS.items() if id != "seeds" or several},
+        "spent": {m: cost for m, cost in costs.measure_costs(inputs.timing).items() if m in compared},
+        "measured": {method: _measure_seeds(inputs, method, bins) for method in inputs.predictions},
+        "charts": _charts(inputs, bins),
+        "images": {key: make_thumbnail(image) for key, image in inputs.images.items()},
+        "maps": {file: make_thumbnail(image) for file, image in inputs.maps.items()},
+    }
     return environment.get_template("page.html.j2").render(values)
 
 
@@ -98,43 +100,6 @@ def percent_sign(value: float) -> str:
     return f"{min(round(100 * value), 99 if value < 1 else 100)}\N{NO-BREAK SPACE}%"
 
 
-def _methods(inputs: Inputs) -> dict[str, Any]:
-    comparison, timing = inputs.comparison, inputs.timing
-    rows, confidence = comparison["methods"], comparison["confidence"]
-    compared = {row["method"] for row in rows}
-    known = {method: cost for method, cost in costs.measure_costs(timing).items() if method in compared}
-    several = any(row["n_seeds"] > 1 for row in rows)
-    return {
-        "contents": {id: heading for id, heading in CONTENTS.items() if id != "seeds" or several},
-        "methods": rows,
-        "warnings": words.warn_untrained(rows),
-        "backbones": {row["backbone"]: row["weights"] for row in rows if row["backbone"] != "none"},
-        "comparison": tables.compare_methods(comparison, timing),
-        "cached": costs.notes_on_cache(timing),
-        "tests": words.TESTS,
-        "verdicts": [_unbroken(words.describe_test(pair, 1 - confidence)) for pair in comparison["pairs"]],
-        "caching": [costs.describe_cost(*one) for one in known.items()] + costs.describe_crossings(known),
-        "seeds": {"intro": words.explain_seeds(confidence), "lines": words.describe_seeds(comparison)},
-    }
-
-
-def _unbroken(sentence: str) -> str:
-    """The sentence with `p = 0.40` on one line."""
-    return re.sub(" ([=<]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", sentence)
-
-
-def _classes(inputs: Inputs, bins: int) -> dict[str, Any]:
-    measured = {method: _measure_seeds(inputs, method, bins) for method in inputs.predictions}
-    return {
-        "measured": tables.measure_methods(measured),
-        "per_class": {
-            name: tables.measure_classes(measured, quantity)
-            for quantity, name in (("precision", "Precision"), ("recall", "Recall"), ("f1", "F1"))
-        },
-        "confusions": list(map(str, words.most_confused(inputs.metrics))),
-    }
-
-
 def _measure_seeds(inputs: Inputs, method: str, bins: int) -> list[Mapping[str, Any]]:
     """`measure_split` of the test images, for each seed; that of the first stands in the metrics."""
     frame, facts = inputs.predictions[method]
@@ -146,7 +111,8 @@ def _measure_seeds(inputs: Inputs, method: str, bins: int) -> list[Mapping[str, 
 def _charts(inputs: Inputs, bins: int) -> dict[str, Sequence[tuple[Chart, str]]]:
     """Group -> charts with captions; a chart that lacks its timing is left out."""
     comparison, timing, metrics = inputs.comparison, inputs.timing, inputs.metrics
-    tests = {method: _first_test(*predicted) for method, predicted in inputs.predictions.items()}
+    kept = {method: first_seed(*predicted) for method, predicted in inputs.predictions.items()}
+    tests = {method: rows[rows["split"] == "test"] for method, rows in kept.items()}
     best = {row["method"]: row["best_epoch"] for row in comparison["methods"]}
     trained = {
         m: history for m, history in inputs.histories.items() if "epoch" in history
@@ -159,7 +125,10 @@ def _charts(inputs: Inputs, bins: int) -> dict[str, Sequence[tuple[Chart, str]]]
         "caching": [(methods.cumulative_time("time", timing), "Time over the number of training runs")],
         "curves": [(methods.learning_curves("curves", trained, best), "Training and validation by epoch")],
         "confusion": [
-            (classes.confusion(f"confusion-{n}", m, one["test"]["confusion_matrix"], one["classes"]), m)
+            (
+                classes.confusion(f"confusion-{n}", m, one["test"]["confusion_matrix"], one["classes"]),
+                METHODS[m].label,
+            )
             for n, (m, one) in enumerate(metrics.items(), 1)
         ],
         "per_class": [(classes.per_class("classes", metrics), "Precision, recall and F1 by class")],
@@ -172,31 +141,3 @@ def _charts(inputs: Inputs, bins: int) -> dict[str, Sequence[tuple[Chart, str]]]
     return {
         group: [(chart, caption) for chart, caption in charts if chart] for group, charts in groups.items()
     }
-
-
-def _first_test(frame: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFrame:
-    rows = first_seed(frame, facts)
-    return rows[rows["split"] == "test"]
-
-
-def _images(inputs: Inputs) -> dict[str, Any]:
-    return {
-        "gallery": inputs.gallery,
-        "images": {key: make_thumbnail(data) for key, data in inputs.images.items()},
-        "maps": {file: make_thumbnail(data) for file, data in inputs.maps.items()},
-    }
-
-
-def _data(inputs: Inputs) -> dict[str, Any]:
-    data = inputs.data
-    return {
-        "data": data,
-        "counts": tables.count_images(inputs.manifest),
-        "rejects": _list(data["rejects"], "path", "reason"),
-        "duplicates": _list(data["duplicate_paths"], "kept", "dropped"),
-    }
-
-
-def _list(rows: Sequence[Mapping[str, str]], name: str, other: str) -> Table:
-    cells = [Cell(row[other]) for row in rows[:LISTED]]
-    return Table(name, [row[name] for row in rows[:LISTED]], [Column(other, cells)])

@@ -45,11 +45,7 @@ def name_dataset(dataset: str, source: str) -> str:
 
 
 def describe_commit(root: Path) -> Provenance:
-    """Describe the commit of a work tree and what differs from it.
-
-    Args:
-        root: with params.yaml; a Git repository or not.
-    """
+    """Describe the commit of a work tree with a params.yaml, and what differs from it."""
     try:
         commit, date = git(root, "log", "-1", "--format=%H %cI").split()
         committed = parse_yaml(git(root, "show", "HEAD:./params.yaml"), "the committed params.yaml")
@@ -58,17 +54,13 @@ def describe_commit(root: Path) -> Provenance:
         return NO_COMMIT
     params = read_params(root / "params.yaml")
     overrides = [*list_overrides(committed, _without_folders(params))]
-    switch = f"git switch --detach {commit[:HASH]}"
-    return Provenance(
-        commit[:HASH], date, f"{switch} && {_rebuild(overrides)}", tuple(_notes(params, overrides, changed))
-    )
-
-
-def _rebuild(overrides: list[str]) -> str:
-    if not overrides:
-        return "make repro"
     settings = " ".join(f"-S {shlex.quote(override)}" for override in overrides)
-    return f'make setup && PATH="$PWD/.venv/bin:$PATH" dvc exp run {settings}'
+    run = f'make setup && PATH="$PWD/.venv/bin:$PATH" dvc exp run {settings}' if overrides else "make repro"
+    command, notes = (
+        f"git switch --detach {commit[:HASH]} && {run}",
+        tuple(_notes(params, overrides, changed)),
+    )
+    return Provenance(commit[:HASH], date, command, notes)
 
 
 def _notes(params: Mapping[str, Any], overrides: list[str], changed: list[str]) -> Iterator[str]:
@@ -118,10 +110,9 @@ def list_overrides(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str =
 
 
 def _are_blocks(old: Any, new: Any) -> bool:
-    """Tell whether both are mappings whose keys can stand in a dotted key."""
-    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
-        return False
-    return all(KEY.fullmatch(str(name)) for name in [*old, *new])
+    """True if both are mappings whose keys can stand in a dotted key."""
+    are_mappings = isinstance(old, Mapping) and isinstance(new, Mapping)
+    return are_mappings and all(KEY.fullmatch(str(name)) for name in [*old, *new])
 
 
 def show_value(value: Any) -> str:

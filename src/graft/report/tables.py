@@ -11,8 +11,10 @@ from graft.config.types import SPLITS
 from graft.report.costs import Timing, measure_cost, show_seconds
 from graft.report.words import percent
 
+LISTED = 50  # files in a table of them
 Show = Callable[[float], str]
 Best = Callable[[Sequence[float]], float]
+# Method -> for each seed what graft.evaluation.metrics.measure_split gave.
 Measured = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -48,18 +50,14 @@ class Table(NamedTuple):
 def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
     """One row a method: accuracy, parameters, size, images embedded, seconds; "-" where unknown.
 
-    Args:
-        comparison: what `graft.evaluation.compare.compare` gave.
-        timing: stage -> seconds; a stage may be missing.
+    The comparison is what `graft.evaluation.compare.compare` gave.
     """
-    rows, level = comparison["methods"], f"{100 * comparison['confidence']:g} %"
-    frame = {key: [row[key] for row in rows] for key in rows[0]}
-    lows, highs = (map(percent, frame[f"test_accuracy_{end}"]) for end in ("low", "high"))
-    intervals = [Cell(f"{low}-{high}") for low, high in zip(lows, highs, strict=True)]
+    frame, level = pd.DataFrame(comparison["methods"]), f"{100 * comparison['confidence']:g} %"
+    ends = zip(frame["test_accuracy_low"], frame["test_accuracy_high"], strict=True)
+    intervals = [Cell(f"{percent(low)}-{percent(high)}") for low, high in ends]
     by_seed = [comparison["test_accuracy_by_seed"][method] for method in frame["method"]]
     costs = [measure_cost(method, timing) for method in frame["method"]]
     prepare = [cost.once + cost.preparation for cost in costs]
-    megabytes = [size / 1e6 for size in frame["model_bytes"]]
     columns = [
         Column("test accuracy, %", mark(frame["test_accuracy"], percent, max), "test\n%"),
         Column(f"{level} interval", intervals, f"{level}\ninterval"),
@@ -67,22 +65,18 @@ def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
         Column("validation accuracy, %", mark(frame["validation_accuracy"], percent, max), "valid.\n%"),
         Column("trainable parameters, M", mark(frame["trainable_params"], _millions, min), "train.\nM par."),
         Column("all parameters, M", mark(frame["total_params"], _millions, min), "all\nM par."),
-        Column("model, MB", mark(megabytes, "{:.1f}".format, min), "model\nMB"),
+        Column("model, MB", mark(frame["model_bytes"] / 1e6, "{:.1f}".format, min), "model\nMB"),
         Column("images embedded", mark(frame["images_embedded"], "{:,}".format, min), "images\nembed."),
         Column("seconds to prepare", mark(prepare, show_seconds, min), "sec.\nprep."),
         Column("seconds to train", mark([cost.training for cost in costs], show_seconds, min), "sec.\ntrain"),
     ]
     if max(frame["n_seeds"]) == 1:
         del columns[2]
-    return Table("method", frame["method"], columns)
+    return Table("method", list(frame["method"]), columns)
 
 
 def measure_methods(measured: Measured) -> Table:
-    """One row a method: macro F1, ROC AUC, log loss and calibration error on the test images.
-
-    Args:
-        measured: method -> for each seed what `graft.evaluation.metrics.measure_split` gave.
-    """
+    """One row a method: macro F1, ROC AUC, log loss and calibration error on the test images."""
 
     def column(header: str, measure: Callable[[Any], float], show: Show, best: Best) -> Column:
         return Column(header, _mark_means([list(map(measure, one)) for one in measured.values()], show, best))
@@ -97,19 +91,12 @@ def measure_methods(measured: Measured) -> Table:
 
 
 def measure_classes(measured: Measured, quantity: str) -> Table:
-    """One row a class: its test images, then of each method a quantity in percent.
-
-    Args:
-        measured: method -> for each seed what `graft.evaluation.metrics.measure_split` gave.
-        quantity: ``precision``, ``recall`` or ``f1``.
-    """
+    """One row a class: its test images, then each method's ``precision``, ``recall`` or ``f1`` in percent."""
     classes = next(iter(measured.values()))[0]["per_class"]
-    marked = [
-        _mark_means(
-            [[seed["per_class"][n][quantity] for seed in seeds] for seeds in measured.values()], percent, max
-        )
-        for n in range(len(classes))
-    ]
+    marked = []
+    for n in range(len(classes)):
+        values = [[seed["per_class"][n][quantity] for seed in seeds] for seeds in measured.values()]
+        marked.append(_mark_means(values, percent, max))
     columns = [Column("test images", [Cell(f"{one['support']:,}") for one in classes])]
     columns += [Column(name, cells) for name, cells in zip(measured, zip(*marked, strict=True), strict=True)]
     return Table("class", [one["label"] for one in classes], columns)
@@ -117,13 +104,20 @@ def measure_classes(measured: Measured, quantity: str) -> Table:
 
 def count_images(manifest: pd.DataFrame) -> Table:
     """One row a class, and one of all: how many images each split has."""
-    counts = pd.crosstab(manifest["label"], manifest["split"]).reindex(columns=list(SPLITS), fill_value=0)
-    counts["all"] = counts.sum(axis=1)
-    columns = [
-        Column(str(split), [Cell(f"{n:,}") for n in (*counts[split], counts[split].sum())])
-        for split in counts
-    ]
+    counts = count_by_split(manifest).assign(all=lambda counts: counts.sum(axis=1))
+    columns = [Column(str(split), [Cell(f"{n:,}") for n in (*of, of.sum())]) for split, of in counts.items()]
     return Table("class", [*map(str, counts.index), "all classes"], columns)
+
+
+def list_files(rows: Sequence[Mapping[str, str]], name: str, other: str) -> Table:
+    """One row a file, as far as the page lists them: two columns of such records."""
+    shown = rows[:LISTED]
+    return Table(name, [row[name] for row in shown], [Column(other, [Cell(row[other]) for row in shown])])
+
+
+def count_by_split(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The images of each class, sorted, in train, validation and test."""
+    return pd.crosstab(manifest["label"], manifest["split"]).reindex(columns=list(SPLITS), fill_value=0)
 
 
 def _mark_means(values: Sequence[Sequence[float]], show: Show, best: Best) -> list[Cell]:
@@ -135,7 +129,7 @@ def _mark_means(values: Sequence[Sequence[float]], show: Show, best: Best) -> li
     ]
 
 
-def mark(values: Sequence[float], show: Show, best: Best) -> list[Cell]:
+def mark(values: Sequence[float] | pd.Series, show: Show, best: Best) -> list[Cell]:
     """Each value as text, NaN as "-", and the best marked as it is shown: equal texts are equally good.
 
     Examples:

@@ -11,18 +11,15 @@ from rich.text import Text
 
 from graft.report.costs import Timing, notes_on_cache
 from graft.report.tables import Cell, Table, compare_methods
-from graft.report.words import TESTS, describe_seeds, describe_test, explain_seeds, warn_untrained
+from graft.report.words import TESTS, describe_seeds, describe_tests, explain_seeds, warn_untrained
 
 
 def print_comparison(comparison: Mapping[str, Any], timing: Timing, console: Console) -> None:
     """Print one row a method, the best of each column starred, then the tests and the seeds in words.
 
-    Args:
-        comparison: what `graft.evaluation.compare.compare` returned.
-        timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
-        console: where to; 80 columns are enough.
+    The comparison is what `graft.evaluation.compare.compare` gave; 80 columns are enough.
     """
-    rows, confidence = comparison["methods"], comparison["confidence"]
+    rows = comparison["methods"]
     console.print(build_table(compare_methods(comparison, timing)))
     pretrained = {row["backbone"]: row["weights"] for row in rows if row["pretrained"]}
     _print(f"{rows[0]['n_seen_test']:,} test images; * best of its column.", console)
@@ -31,9 +28,9 @@ def print_comparison(comparison: Mapping[str, Any], timing: Timing, console: Con
     for note in [*warn_untrained(rows), *notes_on_cache(timing)]:
         _print(note, console)
     if comparison["pairs"]:
-        _print_list(TESTS, [describe_test(pair, 1 - confidence) for pair in comparison["pairs"]], console)
+        _print_list(TESTS, describe_tests(comparison), console)
     if any(row["n_seeds"] > 1 for row in rows):
-        _print_list(explain_seeds(confidence), describe_seeds(comparison), console)
+        _print_list(explain_seeds(comparison["confidence"]), describe_seeds(comparison), console)
 
 
 def build_table(table: Table) -> RichTable:

@@ -18,11 +18,7 @@ def percent(value: float) -> str:
 
 
 def warn_untrained(rows: Sequence[Row]) -> list[str]:
-    """A sentence for each backbone that was not pre-trained.
-
-    Args:
-        rows: of a comparison's ``methods``.
-    """
+    """A sentence for each backbone of a comparison's ``methods`` that was not pre-trained."""
     untrained = {row["backbone"]: row["weights"] for row in rows if not row["pretrained"]}
     return [
         f"The backbone {name} was NOT pre-trained (weights: {weights}): this shows that the machinery works, "
@@ -30,6 +26,11 @@ def warn_untrained(rows: Sequence[Row]) -> list[str]:
         for name, weights in untrained.items()
         if name != "none"
     ]
+
+
+def describe_tests(comparison: Mapping[str, Any]) -> list[str]:
+    """A sentence on each pair of a comparison's methods."""
+    return [describe_test(pair, 1 - comparison["confidence"]) for pair in comparison["pairs"]]
 
 
 def describe_test(pair: Row, significance: float) -> str:
@@ -74,15 +75,11 @@ def describe_seeds(comparison: Mapping[str, Any]) -> list[str]:
 
     For example `two_stage: 81.7 ± 1.2 % (3 seeds: 81.0, 81.0, 83.0)` and `two_stage vs inline: +2.0
     (-3.1 to +7.1): within the seeds' noise`.
-
-    Args:
-        comparison: what `graft.evaluation.compare.compare` gave.
     """
-    by_seed = comparison["test_accuracy_by_seed"]
+    rows, by_seed = comparison["methods"], comparison["test_accuracy_by_seed"]
     known = [pair for pair in comparison["pairs"] if pair["exceeds_noise"] is not None]
-    return [
-        *(_describe_accuracies(row, by_seed[row["method"]]) for row in comparison["methods"]),
-        *map(_describe_noise, known),
+    return [_describe_accuracies(row, by_seed[row["method"]]) for row in rows] + [
+        *map(_describe_noise, known)
     ]
 
 

@@ -16,11 +16,10 @@ def git(folder: Path, *arguments: str) -> str:
     """Run a Git command in a folder, in the repository that the folder lies in and in no other.
 
     Args:
-        folder: where to run it.
-        arguments: of Git, such as ``"log", "-1"``. Names of files are printed as they are, without quotes.
+        arguments: of Git, such as ``"log", "-1"``.
 
     Returns:
-        What it printed on stdout.
+        What it printed on stdout. Names of files are as they are, without quotes.
 
     Raises:
         GitError: if Git is not installed, or the command fails.

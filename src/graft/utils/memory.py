@@ -12,8 +12,6 @@ def allocate(shape: tuple[int, ...], dtype: DTypeLike, memory_limit: float, scra
     """An array to fill: in memory where it fits, else a memory-mapped file.
 
     Args:
-        shape: of the array.
-        dtype: of the array.
         memory_limit: GB; a larger array is memory-mapped.
         scratch: the ``.npy`` file to map, replaced; it can always be rebuilt.
 

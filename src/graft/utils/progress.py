@@ -2,29 +2,19 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from time import perf_counter
 from typing import TypeVar
 
+from rich import progress
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 T = TypeVar("T")
 
 
-class _Rate(ProgressColumn):
+class _Rate(progress.ProgressColumn):
     """Units per second."""
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: progress.Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:,.0f} {task.fields['unit']}/s")
 
@@ -45,35 +35,22 @@ def track(
         unit: what is counted.
         count: the number of units in an item, such as ``len`` for batches.
     """
-    show = _bar if sys.stderr.isatty() else _line
-    return show(iterable, description, total, unit, count)
-
-
-def _bar(
-    iterable: Iterable[T], description: str, total: int | None, unit: str, count: Callable[[T], int]
-) -> Iterator[T]:
+    terminal = sys.stderr.isatty()
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
+        "{task.description}",
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
         _Rate(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(description, total=total, unit=unit)
+    with progress.Progress(*columns, console=Console(stderr=True), disable=not terminal) as bar:
+        task = bar.add_task(description, total=total, unit=unit)
         for item in iterable:
             yield item
-            progress.advance(task, count(item))
-
-
-def _line(
-    iterable: Iterable[T], description: str, total: int | None, unit: str, count: Callable[[T], int]
-) -> Iterator[T]:
-    start, done = perf_counter(), 0
-    for item in iterable:
-        yield item
-        done += count(item)
-    rate = done / max(perf_counter() - start, 1e-9)
-    of = "" if total in (None, done) else f" of {total:,}"
-    print(f"{description}: {done:,}{of} {unit}, {rate:,.0f} {unit}/s", file=sys.stderr)
+            bar.advance(task, count(item))
+    if not terminal:
+        done, seconds = int(bar.tasks[task].completed), bar.tasks[task].elapsed or 0
+        of = "" if total in (None, done) else f" of {total:,}"
+        rate = f"{done / max(seconds, 1e-9):,.0f} {unit}/s"
+        print(f"{description}: {done:,}{of} {unit}, {rate}", file=sys.stderr)

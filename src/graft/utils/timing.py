@@ -14,13 +14,9 @@ FOLDER = "metrics/timing"
 
 
 def write_timing(root: Path, stage: str, values: Mapping[str, float], outputs: Iterable[str]) -> None:
-    """Write ``metrics/timing/<stage>.json``.
+    """Write ``metrics/timing/<stage>.json``: durations in seconds, counts, and the outputs they belong to.
 
-    Args:
-        root: the repository's.
-        stage: its name in dvc.yaml.
-        values: durations in seconds, and counts.
-        outputs: files and folders below `root` that the stage has just written.
+    The `outputs` are files and folders below `root` that the stage has just written.
     """
     identities = {output: _identify(root / output) for output in outputs}
     write_json({"values": values, "outputs": identities}, root / FOLDER / f"{stage}.json")
@@ -28,9 +24,6 @@ def write_timing(root: Path, stage: str, values: Mapping[str, float], outputs: I
 
 def read_timings(root: Path) -> dict[str, dict[str, float]]:
     """Read the durations of those stages whose outputs are still the ones that were timed.
-
-    Args:
-        root: the repository's.
 
     Returns:
         stage -> what `write_timing` was given. A stage is left out where its outputs come from a different

@@ -1,5 +1,7 @@
 import itertools
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,16 @@ from hypothesis import strategies as st
 from graft.evaluation.compare import adjust_holm, compare, compare_pairs, mcnemar
 from graft.evaluation.seeds import compare_seeds
 from graft.methods.registry import METHODS
-from helpers.comparison import FOUR, make_comparison, make_facts, make_frame, make_metrics
+from helpers.comparison import (
+    FOUR,
+    WITHOUT_EPOCHS,
+    make_comparison,
+    make_facts,
+    make_frame,
+    make_metrics,
+)
+from helpers.pages import write_inputs
+from helpers.repository import ROOT
 
 BOOLS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=10)
@@ -49,6 +60,19 @@ def test_every_pair_is_tested_and_no_second_is_in_it():
     pairs = [(pair["first"], pair["second"]) for pair in comparison["pairs"]]
     assert pairs == list(itertools.combinations(METHODS, 2))
     assert "seconds" not in json.dumps(comparison)
+
+
+def test_the_stage_writes_whole_epochs_and_leaves_them_empty_where_there_are_none(tmp_path, inputs):
+    write_inputs(inputs, tmp_path)
+    subprocess.run([sys.executable, ROOT / "stages/compare.py"], cwd=tmp_path, check=True)
+    comparison = json.loads((tmp_path / "metrics/comparison.json").read_text())
+    rows = pd.read_csv(tmp_path / "metrics/comparison.csv", dtype=str, keep_default_na=False).set_index(
+        "method"
+    )
+    for row in comparison["methods"]:
+        expected = ("", "") if row["method"] in WITHOUT_EPOCHS else ("2", "2")
+        assert tuple(rows.loc[row["method"], ["epochs", "best_epoch"]]) == expected
+        assert row["epochs"] == (int(expected[0]) if expected[0] else None)
 
 
 def test_mcnemar_by_hand():

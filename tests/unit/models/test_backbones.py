@@ -23,9 +23,9 @@ from keras.src.legacy.saving import legacy_h5_format
 from graft.config.features import BackboneRow, backbone_facts, weights_name
 from graft.config.training import Head
 from graft.models.backbones import (
+    Backbone,
     BackboneError,
     build_backbone,
-    build_pair,
     make_embedder,
     outline,
     weights_sha256,
@@ -425,9 +425,9 @@ class TestPrecision:
         np.testing.assert_allclose(rounded, exact, atol=0.03 * exact.max())
 
     def test_what_is_deployed_is_float32(self, row: BackboneRow) -> None:
-        deployed, working = build_pair(row, "random", 3, "float32")
+        deployed, working = Backbone("x", row, "random", 3).build_pair("float32")
         assert deployed is working
-        deployed, working = build_pair(row, "random", 3, "bfloat16")
+        deployed, working = Backbone("x", row, "random", 3).build_pair("bfloat16")
         assert {layer.compute_dtype for layer in deployed.get_layer("vgg16").layers} == {"float32"}
         assert {layer.compute_dtype for layer in working.get_layer("vgg16").layers[1:]} == {"bfloat16"}
         assert weights_sha256(deployed) == weights_sha256(working)

@@ -339,7 +339,8 @@ def test_what_was_not_timed_is_left_out_and_named():
     assert "two_stage: 2.9 s for each training run; the extraction was not timed." in time.alt
     assert seconds.alt.endswith("Not timed, so left out: two_stage, two_stage_views.")
     for chart in (seconds, time):
-        assert "two_stage" not in texts(chart)
+        assert "inline" in texts(chart)
+        assert "two-stage" not in texts(chart)
     assert charts.accuracy_by_seconds("a", make_comparison(), {}) is None
     assert charts.cumulative_time("a", {}) is None
 
@@ -356,11 +357,11 @@ def test_the_crossings_are_marked():
 def test_a_lower_bound_is_called_one():
     cached = make_timing(SECONDS, (5.0, 9.5), cached=3)
     chart = charts.cumulative_time("a", cached)
-    assert {"two_stage (at least)", "two_stage_views (at least)", "inline"} <= set(texts(chart))
+    assert {"two-stage (at least)", "two-stage, views (at least)", "inline"} <= set(texts(chart))
     assert "two_stage: at least 5.0 s once" in chart.alt
     assert "From the 2nd training run on, or a later one, two_stage_views has taken less" in chart.alt
     chart = charts.accuracy_by_seconds("a", make_comparison(), cached)
-    assert {"two_stage (at least)", "two_stage_views (at least)", "inline", "scratch"} <= set(texts(chart))
+    assert {"two-stage (at least)", "two-stage, views (at least)", "inline", "scratch"} <= set(texts(chart))
     assert "in at least 7.9 s; two_stage_views" in chart.alt
     assert "inline 78.0 % in 15.5 s" in chart.alt
 
@@ -389,6 +390,19 @@ def test_learning_curves_say_what_was_chosen():
     assert texts(one).count("1") == 1
 
 
+@pytest.mark.parametrize("kind", ["curves", "per_class"])
+def test_a_legend_has_the_labels_of_the_methods(kind):
+    assert {method.label for method in REGISTRY.values()} <= set(texts(draw("usual", kind)))
+
+
+def test_a_method_without_epochs_has_no_curve_and_is_named():
+    tried = HISTORY.rename(columns={"epoch": "C"})
+    chart = charts.learning_curves("a", {"linear": tried, "inline": HISTORY}, {"linear": None, "inline": 2})
+    assert "linear" not in texts(chart)
+    assert chart.alt.endswith("of 0.60. Trained without epochs, so left out: linear.")
+    assert charts.learning_curves("a", {"linear": tried}, {"linear": None}) is None
+
+
 def test_a_history_of_another_training_run_is_refused():
     message = "best epoch of inline among the 3 of its history, received best_epoch=4; .* run `dvc repro`"
     with pytest.raises(ValueError, match=message):
@@ -415,8 +429,9 @@ def test_the_bins_are_those_of_the_calibration_error(images, bins):
 def test_the_panels_name_auc_and_calibration_error():
     rows = make_rows(["daisy", "rose", "tulip"], 0.6)
     measured = measure_split(rows, 0.95, 10)
-    assert f"{METHODS[0]}: AUC {measured['roc_auc']:.3f}" in texts(draw("usual", "roc"))
-    assert f"{METHODS[0]}: ECE {100 * measured['ece']:.1f} %" in texts(draw("usual", "reliability"))
+    label = REGISTRY[METHODS[0]].label
+    assert f"{label}: AUC {measured['roc_auc']:.3f}" in texts(draw("usual", "roc"))
+    assert f"{label}: ECE {100 * measured['ece']:.1f} %" in texts(draw("usual", "reliability"))
     assert "against the rest" in draw("usual", "roc").alt
     assert "ROC curves of dog, on test" in draw("alone", "roc").alt
 

@@ -119,6 +119,7 @@ def test_what_the_numbers_say_is_said(page):
     assert re.search(r"two_stage: [\d.]+ ± [\d.]+ % \(2 seeds", words)
     assert "rose/<i>bad</i>.jpg truncated" in words
     assert "1 of them in another split" in words
+    assert "Trained without epochs, so left out: linear." in words
 
 
 def test_the_name_of_a_class_comes_out_as_text(many):
@@ -138,6 +139,7 @@ def test_with_nothing_to_show_it_says_so(least):
     assert "Pairs of methods" not in words
     assert "Over the seeds" not in words
     assert "NOT pre-trained" not in words
+    assert "without epochs" not in words
     assert "0 were rejected (0.0%)" in words
     assert {attrs["class"] for attrs in Parsed(least).all("img")} == {"tiny"}
 

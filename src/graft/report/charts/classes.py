@@ -14,10 +14,10 @@ from matplotlib.patches import Patch
 from rich.cells import cell_len
 
 from graft.config.types import SPLITS
-from graft.data.manifest import class_names
 from graft.methods.registry import BLUE, METHODS
 from graft.report.charts.style import LETTER, WIDTH, legend_entry, make_figure, number_ticks, shorten
 from graft.report.charts.svg import GRID, Chart, drawing, to_svg
+from graft.report.tables import count_by_split
 from graft.report.words import percent
 
 TEXT_UP_TO = 15  # classes: more have cells too small for text
@@ -30,6 +30,7 @@ FAINT, FULL = 0.1, 0.7
 COLOURS = LinearSegmentedColormap.from_list("shares", [(BLUE, FAINT), (BLUE, FULL)])
 
 
+@drawing()
 def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Chart:
     """A method's confusion matrix: counts, and their share of the row as text and as colour.
 
@@ -46,24 +47,24 @@ def confusion(name: str, method: str, matrix: Sequence[Sequence[int]], classes: 
     least, most = (CELL, CELL) if many else TEXT_CELLS
     side = min(max(WIDTH - margin, least * n), most * n, WIDEST - margin)
     across = margin - 0.4 < side / n
-    with drawing():
-        figure = make_figure(0, [], labels)
-        if many:
-            figure.legend(handles=_key(), loc="outside upper left", ncols=5, handlelength=0.8)
-        figure.set_size_inches(margin + side, side + (0.5 if across else margin) + 0.3 * many)
-        axes = figure.subplots()
-        axes.set_box_aspect(1)
-        _draw_cells(axes, shares)
-        step = ceil(0.1 * n / side)
-        options: dict[str, Any] = {"labels": labels[::step], "fontsize": min(8.5, 54 * step * side / n)}
-        # Anchored, as the reader's font is as wide as it is: mpl would place what it has measured.
-        up: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"}
-        axes.set_xticks(range(0, n, step), **options, **({} if across else up))
-        axes.set_yticks(range(0, n, step), **options)
-        axes.set(xlabel="predicted", ylabel="true", xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
-        if not many:
-            _write_cells(axes, counts, shares, side / n)
-        return Chart(to_svg(figure, name), _confusion_alt(method, counts, classes))
+    figure = make_figure(0, [], labels)
+    if many:
+        key = [Patch(color=COLOURS(s), label=f"{100 * s:.0f} %") for s in np.linspace(0.2, 1, 5)]
+        figure.legend(handles=key, loc="outside upper left", ncols=5, handlelength=0.8)
+    figure.set_size_inches(margin + side, side + (0.5 if across else margin) + 0.3 * many)
+    axes = figure.subplots()
+    axes.set_box_aspect(1)
+    _draw_cells(axes, shares)
+    step = ceil(0.1 * n / side)
+    options: dict[str, Any] = {"labels": labels[::step], "fontsize": min(8.5, 54 * step * side / n)}
+    # Anchored, as the reader's font is as wide as it is: mpl would place what it has measured.
+    up: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "center", "rotation_mode": "anchor"}
+    axes.set_xticks(range(0, n, step), **options, **({} if across else up))
+    axes.set_yticks(range(0, n, step), **options)
+    axes.set(xlabel="predicted", ylabel="true", xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5))
+    if not many:
+        _write_cells(axes, counts, shares, side / n)
+    return Chart(to_svg(figure, name), _confusion_alt(method, counts, classes))
 
 
 def _draw_cells(axes: Axes, shares: np.ndarray) -> None:
@@ -86,10 +87,6 @@ def _write_cells(axes: Axes, counts: np.ndarray, shares: np.ndarray, inches: flo
             axes.text(column, row, "0", ha="center", va="center", fontsize=size, alpha=0.7)
 
 
-def _key() -> list[Patch]:
-    return [Patch(color=COLOURS(share), label=f"{100 * share:.0f} %") for share in np.linspace(0.2, 1, 5)]
-
-
 def _confusion_alt(method: str, counts: np.ndarray, classes: Sequence[str]) -> str:
     right, total = int(np.trace(counts)), int(counts.sum())
     said = f"Confusion matrix of {method}: {right:,} of {total:,} test images of {len(classes)} classes right"
@@ -102,6 +99,7 @@ def _confusion_alt(method: str, counts: np.ndarray, classes: Sequence[str]) -> s
     return f"{said}; the most frequent mistake: {worst}."
 
 
+@drawing()
 def per_class(name: str, metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
     """Precision, recall and F1 of each class, a thin bar a method that ends in its marker.
 
@@ -110,21 +108,19 @@ def per_class(name: str, metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
     """
     tables = {method: pd.DataFrame(measured["test"]["per_class"]) for method, measured in metrics.items()}
     labels = shorten(list(next(iter(tables.values()))["label"]), 14)
-    with drawing():
-        figure, panels = _rows(
-            labels, 0.09 * len(tables) + 0.1, 3, [legend_entry(method, linestyle="-") for method in tables]
-        )
-        for panel, quantity in zip(panels, ("precision", "recall", "f1"), strict=True):
-            for i, (name_, table) in enumerate(tables.items()):
-                y = np.arange(len(labels)) + (i - (len(tables) - 1) / 2) * 0.8 / len(tables)
-                colour, marker = METHODS[name_].colour, METHODS[name_].marker
-                panel.hlines(y, 0, table[quantity], colors=colour, linewidths=1.6)
-                panel.plot(table[quantity], y, marker, color=colour, markersize=3.6, clip_on=False)
-            panel.set(xlim=(0, 1), xlabel="%", title="F1" if quantity == "f1" else quantity)
-            panel.set_xticks([0, 0.5, 1], ["0", "50", "100"])
-            panel.get_xticklabels()[0].set_horizontalalignment("left")
-            panel.get_xticklabels()[-1].set_horizontalalignment("right")
-        return Chart(to_svg(figure, name), _per_class_alt(tables))
+    entries = [legend_entry(method, linestyle="-") for method in tables]
+    figure, panels = _rows(labels, 0.09 * len(tables) + 0.1, 3, entries)
+    for panel, quantity in zip(panels, ("precision", "recall", "f1"), strict=True):
+        for i, (method, table) in enumerate(tables.items()):
+            y = np.arange(len(labels)) + (i - (len(tables) - 1) / 2) * 0.8 / len(tables)
+            colour, marker = METHODS[method].colour, METHODS[method].marker
+            panel.hlines(y, 0, table[quantity], colors=colour, linewidths=1.6)
+            panel.plot(table[quantity], y, marker, color=colour, markersize=3.6, clip_on=False)
+        panel.set(xlim=(0, 1), xlabel="%", title="F1" if quantity == "f1" else quantity)
+        panel.set_xticks([0, 0.5, 1], ["0", "50", "100"])
+        panel.get_xticklabels()[0].set_horizontalalignment("left")
+        panel.get_xticklabels()[-1].set_horizontalalignment("right")
+    return Chart(to_svg(figure, name), _per_class_alt(tables))
 
 
 def _rows(
@@ -143,37 +139,33 @@ def _rows(
 def _per_class_alt(tables: Mapping[str, pd.DataFrame]) -> str:
     parts = []
     for method, table in tables.items():
-        best, worst = (table.iloc[int(number)] for number in (table["f1"].argmax(), table["f1"].argmin()))
-        parts.append(
-            f"{method} between {percent(worst['f1'])} % ({worst['label']}) and "
-            f"{percent(best['f1'])} % ({best['label']})"
-        )
+        f1 = table.set_index("label")["f1"]
+        low, high = (f"{percent(f1[label])} % ({label})" for label in map(str, (f1.idxmin(), f1.idxmax())))
+        parts.append(f"{method} between {low} and {high}")
     return f"Precision, recall and F1 of each class. F1 of {'; '.join(parts)}."
 
 
+@drawing()
 def images_per_class(name: str, manifest: pd.DataFrame) -> Chart:
     """The number of images of each class in train, validation and test.
 
     Args:
         manifest: frame with the columns ``label`` and ``split``.
     """
-    classes = class_names(manifest)
-    counts = pd.crosstab(manifest["label"], manifest["split"]).reindex(classes, fill_value=0)
-    counts = counts.reindex(columns=list(SPLITS), fill_value=0)
+    counts = count_by_split(manifest)
     texts = [" + ".join(f"{n:,}" for n in numbers) for numbers in counts.to_numpy()]
     edge: dict[str, Any] = {"edgecolor": "black", "linewidth": 0.6}
     shades = {split: ("black", shade) for split, shade in zip(SPLITS, (0.75, 0.35, 0.0), strict=True)}
-    with drawing():
-        entries = [Patch(facecolor=shade, label=split, **edge) for split, shade in shades.items()]
-        figure, (axes,) = _rows(shorten(classes), 0.24, 1, entries)
-        left = np.zeros(len(classes))
-        for split, shade in shades.items():
-            bars = axes.barh(range(len(classes)), counts[split], 0.62, left, facecolor=shade, **edge)
-            left += counts[split].to_numpy()
-        axes.bar_label(bars, texts, padding=4)
-        axes.set(xlabel="images", xlim=(0, 1.02 * max(left)))
-        axes.xaxis.set_major_formatter(number_ticks())
-        return Chart(to_svg(figure, name), _images_alt(counts))
+    entries = [Patch(facecolor=shade, label=split, **edge) for split, shade in shades.items()]
+    figure, (axes,) = _rows(shorten(list(counts.index)), 0.24, 1, entries)
+    left = np.zeros(len(counts))
+    for split, shade in shades.items():
+        bars = axes.barh(range(len(counts)), counts[split], 0.62, left, facecolor=shade, **edge)
+        left += counts[split].to_numpy()
+    axes.bar_label(bars, texts, padding=4)
+    axes.set(xlabel="images", xlim=(0, 1.02 * max(left)))
+    axes.xaxis.set_major_formatter(number_ticks())
+    return Chart(to_svg(figure, name), _images_alt(counts))
 
 
 def _images_alt(counts: pd.DataFrame) -> str:

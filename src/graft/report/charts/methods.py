@@ -1,4 +1,7 @@
-"""The charts that compare whole methods: accuracy against cost, time, learning curves."""
+"""The charts that compare whole methods: accuracy against cost, time, learning curves.
+
+`name` is the prefix of the ids in a chart, `comparison` what `graft.evaluation.compare.compare` gave.
+"""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -20,12 +23,7 @@ DASHED = (0, (3, 1.5))
 
 
 def accuracy_by_images(name: str, comparison: Values) -> Chart:
-    """Test accuracy over the images embedded for one training run; a point a seed, and the seeds' mean.
-
-    Args:
-        name: prefix of the ids, as of every chart.
-        comparison: what `graft.evaluation.compare.compare` gave.
-    """
+    """Test accuracy over the images embedded for one training run; a point a seed, and the seeds' mean."""
     images = {row["method"]: float(row["images_embedded"]) for row in comparison["methods"]}
     points = {method: (n, f"with {n:,.0f} images embedded", "") for method, n in images.items()}
     return _accuracy_by_cost(name, comparison, points, "images embedded for one training run")
@@ -33,10 +31,6 @@ def accuracy_by_images(name: str, comparison: Values) -> Chart:
 
 def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart | None:
     """Test accuracy over the seconds that one training run takes, with all it needs before.
-
-    Args:
-        comparison: what `graft.evaluation.compare.compare` gave.
-        timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
 
     Returns:
         None where no method was timed. A method that was not is left out, and named in `Chart.alt`; one
@@ -51,8 +45,7 @@ def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart 
     if not points:
         return None
     chart = _accuracy_by_cost(name, comparison, points, "seconds for one training run, with extraction")
-    missing = [method for method in measured if method not in points]
-    left_out = f" Not timed, so left out: {', '.join(missing)}." if missing else ""
+    left_out = _left_out("Not timed", [method for method in measured if method not in points])
     return chart._replace(alt=chart.alt + left_out)
 
 
@@ -60,31 +53,33 @@ def _note(cost: Cost) -> str:
     return " (at least)" if cost.at_least else ""
 
 
+def _left_out(why: str, methods: Sequence[str]) -> str:
+    return f" {why}, so left out: {', '.join(methods)}." if methods else ""
+
+
+@drawing()
 def _accuracy_by_cost(
     name: str, comparison: Values, points: Mapping[str, tuple[float, str, str]], label: str
 ) -> Chart:
     """A chart of `points`: method -> its place on the x-axis, that in words, and a note for the legend."""
     by_seed = {method: comparison["test_accuracy_by_seed"][method] for method in points}
-    with drawing():
-        entries = [
-            style.legend_entry(method, note, linestyle="none") for method, (_, _, note) in points.items()
-        ]
-        dot: dict[str, Any] = {"marker": "o", "linestyle": "none"}
-        entries += [
-            style.plain_entry("one seed", markersize=4, **dot),
-            style.plain_entry("mean of its seeds", **style.RING, **dot),
-        ]
-        figure = style.make_figure(2.75, entries)
-        axes = figure.subplots()
-        for method, accuracies in by_seed.items():
-            x, marker, colour = points[method][0], METHODS[method].marker, METHODS[method].colour
-            axes.plot([x] * len(accuracies), accuracies, marker, color=colour, markersize=4)
-            axes.plot([x], [mean(accuracies)], marker, color=colour, **style.RING)
-        style.scale_cost(axes, [x for x, _, _ in points.values()])
-        style.scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
-        axes.set(xlabel=label, ylabel="test accuracy, %")
-        told = [f"{method} {_spread(by_seed[method])} {said}" for method, (_, said, _) in points.items()]
-        return Chart(to_svg(figure, name), f"Test accuracy over {label}: {'; '.join(told)}.")
+    dot: dict[str, Any] = {"marker": "o", "linestyle": "none"}
+    entries = [style.legend_entry(method, note, linestyle="none") for method, (_, _, note) in points.items()]
+    entries += [
+        style.plain_entry("one seed", markersize=4, **dot),
+        style.plain_entry("mean of its seeds", **style.RING, **dot),
+    ]
+    figure = style.make_figure(2.75, entries)
+    axes = figure.subplots()
+    for method, accuracies in by_seed.items():
+        x, marker, colour = points[method][0], METHODS[method].marker, METHODS[method].colour
+        axes.plot([x] * len(accuracies), accuracies, marker, color=colour, markersize=4)
+        axes.plot([x], [mean(accuracies)], marker, color=colour, **style.RING)
+    style.scale_cost(axes, [x for x, _, _ in points.values()])
+    style.scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
+    axes.set(xlabel=label, ylabel="test accuracy, %")
+    told = [f"{method} {_spread(by_seed[method])} {said}" for method, (_, said, _) in points.items()]
+    return Chart(to_svg(figure, name), f"Test accuracy over {label}: {'; '.join(told)}.")
 
 
 def _spread(accuracies: Sequence[float]) -> str:
@@ -96,13 +91,11 @@ def _spread(accuracies: Sequence[float]) -> str:
     return f"{percent(mean(accuracies))} % (mean of {len(accuracies)} seeds, {ends})"
 
 
+@drawing()
 def cumulative_time(name: str, timing: Timing) -> Chart | None:
     """The time that a number of training runs has taken in all; the crossings with `UNCACHED` marked.
 
     What stands at 0 training runs is paid once.
-
-    Args:
-        timing: stage -> what it wrote to ``metrics/timing``; a stage may be missing.
 
     Returns:
         None where no cost is known; a method whose cost is unknown is left out.
@@ -114,28 +107,21 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
     crossings = costs.find_crossings(known)
     last = max(5, *(round(1.5 * n) for n in crossings.values() if n <= 40), 0)
     unit, seconds = _time_unit(max(cost.after(last) for cost in known.values()))
-    with drawing():
-        figure = style.make_figure(
-            2.85, [style.legend_entry(method, _note(cost)) for method, cost in known.items()]
-        )
-        axes = figure.subplots()
-        axes.set(xlabel="training runs", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
-        for method, cost in known.items():
-            _draw_times(axes, method, [cost.after(n) / seconds for n in range(last + 1)])
-        axes.set_ylim(bottom=0)
-        for method, n in crossings.items():
-            if n <= last:
-                _mark_crossing(axes, n, known[method].after(n) / seconds)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_formatter(style.number_ticks())
-        told = [costs.describe_cost(*one) for one in measured.items()] + costs.describe_crossings(measured)
-        return Chart(to_svg(figure, name), f"Time in all over the number of training runs. {' '.join(told)}")
-
-
-def _draw_times(axes: Axes, name: str, times: Sequence[float]) -> None:
-    method = METHODS[name]
-    options: dict[str, Any] = {"color": method.colour, "marker": method.marker, "linestyle": method.dash}
-    axes.plot(range(len(times)), times, markevery=max(1, len(times) // 10), **options)
+    entries = [style.legend_entry(method, _note(cost)) for method, cost in known.items()]
+    figure = style.make_figure(2.85, entries)
+    axes = figure.subplots()
+    axes.set(xlabel="training runs", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
+    for method, cost in known.items():
+        times = [cost.after(n) / seconds for n in range(last + 1)]
+        axes.plot(range(last + 1), times, markevery=max(1, (last + 1) // 10), **style.look(method))
+    axes.set_ylim(bottom=0)
+    for method, n in crossings.items():
+        if n <= last:
+            _mark_crossing(axes, n, known[method].after(n) / seconds)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(style.number_ticks())
+    told = " ".join(costs.describe_costs(measured))
+    return Chart(to_svg(figure, name), f"Time in all over the number of training runs. {told}")
 
 
 def _time_unit(most: float) -> tuple[str, float]:
@@ -148,47 +134,58 @@ def _mark_crossing(axes: Axes, n: int, time: float) -> None:
     axes.annotate(ordinal(n), (n, time), (5, -12 if below else 8), textcoords="offset points")
 
 
+@drawing()
 def learning_curves(
-    name: str, histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int]
-) -> Chart:
+    name: str, histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int | None]
+) -> Chart | None:
     """Accuracy and loss over the epochs: training dashed, validation solid, the chosen epoch marked.
 
     Args:
-        histories: method -> ``models/<method>/history.csv``: epoch (from 1), accuracy, loss,
-            val_accuracy, val_loss.
+        histories: method -> ``models/<method>/history.csv``: accuracy, loss, val_accuracy, val_loss and,
+            of a method with epochs, epoch (from 1).
         best_epochs: method -> the epoch whose weights were kept.
 
+    Returns:
+        None where no method has epochs. One that has none is left out, and named in `Chart.alt`.
+
     Raises:
-        ValueError: if a history has not that epoch.
+        ValueError: if a history lacks that epoch.
     """
-    for method, history in histories.items():
-        if best_epochs[method] not in set(history["epoch"]):
-            raise ValueError(
-                f"expected the best epoch of {method} among the {len(history)} of its history, received "
-                f"best_epoch={best_epochs[method]}; they are of two training runs: run `dvc repro`"
-            )
-    with drawing():
-        dashed: dict[str, Any] = {"linestyle": DASHED, "linewidth": 1}
-        entries = [style.legend_entry(method, linestyle="-") for method in histories]
-        entries += [style.plain_entry("training", **dashed), style.plain_entry("validation")]
-        entries += [style.plain_entry("chosen epoch", marker="o", linestyle="none", **style.RING)]
-        figure = style.make_figure(4.2, entries)
-        accuracy, loss = figure.subplots(2, sharex=True)
-        for method, history in histories.items():
-            _draw_curve(accuracy, "accuracy", history, method, best_epochs[method])
-            _draw_curve(loss, "loss", history, method, best_epochs[method])
-        last = max(history["epoch"].max() for history in histories.values())
-        room = max(0.3, 0.04 * last)
-        accuracy.set_ylabel("accuracy, %")
-        loss.set(xlabel="epoch", ylabel="loss", xlim=(1 - room, last + room))
-        accuracy.yaxis.set_major_formatter(style.percent_ticks())
-        loss.yaxis.set_major_formatter(style.number_ticks())
-        loss.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        parts = [_curve_alt(method, history, best_epochs[method]) for method, history in histories.items()]
-        return Chart(to_svg(figure, name), f"Learning curves over the epochs: {'; '.join(parts)}.")
+    curves = {method: history for method, history in histories.items() if "epoch" in history}
+    for method, history in curves.items():
+        _check_best(method, history, best_epochs[method])
+    if not curves:
+        return None
+    dashed: dict[str, Any] = {"linestyle": DASHED, "linewidth": 1}
+    entries = [style.legend_entry(method, linestyle="-") for method in curves]
+    entries += [style.plain_entry("training", **dashed), style.plain_entry("validation")]
+    entries += [style.plain_entry("chosen epoch", marker="o", linestyle="none", **style.RING)]
+    figure = style.make_figure(4.2, entries)
+    accuracy, loss = figure.subplots(2, sharex=True)
+    for method, history in curves.items():
+        _draw_curve(accuracy, "accuracy", history, method, best_epochs[method])
+        _draw_curve(loss, "loss", history, method, best_epochs[method])
+    last = max(history["epoch"].max() for history in curves.values())
+    room = max(0.3, 0.04 * last)
+    accuracy.set_ylabel("accuracy, %")
+    loss.set(xlabel="epoch", ylabel="loss", xlim=(1 - room, last + room))
+    accuracy.yaxis.set_major_formatter(style.percent_ticks())
+    loss.yaxis.set_major_formatter(style.number_ticks())
+    loss.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    told = "; ".join(_curve_alt(m, history, best_epochs[m]) for m, history in curves.items())
+    without = _left_out("Trained without epochs", [method for method in histories if method not in curves])
+    return Chart(to_svg(figure, name), f"Learning curves over the epochs: {told}.{without}")
 
 
-def _draw_curve(axes: Axes, quantity: str, history: pd.DataFrame, method: str, best: int) -> None:
+def _check_best(method: str, history: pd.DataFrame, best: int | None) -> None:
+    if best not in set(history["epoch"]):
+        raise ValueError(
+            f"expected the best epoch of {method} among the {len(history)} of its history, received "
+            f"best_epoch={best}; they are of two training runs: run `dvc repro`"
+        )
+
+
+def _draw_curve(axes: Axes, quantity: str, history: pd.DataFrame, method: str, best: int | None) -> None:
     colour, marker, epochs = METHODS[method].colour, METHODS[method].marker, history["epoch"]
     axes.plot(epochs, history[quantity], color=colour, linestyle=DASHED, linewidth=1)
     marks: dict[str, Any] = {"marker": marker, "markevery": max(1, len(epochs) // 6), "markersize": 3.5}
@@ -197,7 +194,7 @@ def _draw_curve(axes: Axes, quantity: str, history: pd.DataFrame, method: str, b
     axes.plot(chosen["epoch"], chosen[f"val_{quantity}"], marker, color=colour, **style.RING)
 
 
-def _curve_alt(method: str, history: pd.DataFrame, best: int) -> str:
+def _curve_alt(method: str, history: pd.DataFrame, best: int | None) -> str:
     row = history.loc[history["epoch"] == best].iloc[0]
     return (
         f"{method} chose epoch {best} of {len(history)}, with a validation accuracy of "

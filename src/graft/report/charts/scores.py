@@ -19,6 +19,7 @@ from graft.report.words import percent
 SHARES = [0, 0.5, 1]
 
 
+@drawing()
 def roc(name: str, rows: Mapping[str, pd.DataFrame]) -> Chart:
     """ROC curves: of class 1 for two classes, else thin lines of each against the rest, and their mean.
 
@@ -26,16 +27,15 @@ def roc(name: str, rows: Mapping[str, pd.DataFrame]) -> Chart:
         rows: method -> prediction rows of test of one seed; at least one method.
     """
     areas = {method: _area(test) for method, test in rows.items()}
-    with drawing():
-        figure, panels = _panels(len(rows), [1.0])
-        for (axes,), (method, test) in zip(panels, rows.items(), strict=True):
-            _draw_roc(axes, roc_curves(test), METHODS[method].colour)
-            axes.set_title(f"{method}: AUC {areas[method]:.3f}", loc="left")
-        _label_outside(panels, "false positive rate", ["true positive rate"])
-        classes = metrics.decode_rows(next(iter(rows.values())))[2]
-        kind = f"of {classes[1]}" if len(classes) == 2 else "of each class against the rest, and their mean"
-        told = ", ".join(f"{method} {area:.3f}" for method, area in areas.items())
-        return Chart(to_svg(figure, name), f"ROC curves {kind}, on test. Area under the curve: {told}.")
+    figure, panels = _panels(len(rows), [1.0])
+    for (axes,), (method, test) in zip(panels, rows.items(), strict=True):
+        _draw_roc(axes, roc_curves(test), METHODS[method].colour)
+        axes.set_title(f"{METHODS[method].label}: AUC {areas[method]:.3f}", loc="left")
+    _label_outside(panels, "false positive rate", ["true positive rate"])
+    classes = metrics.decode_rows(next(iter(rows.values())))[2]
+    kind = f"of {classes[1]}" if len(classes) == 2 else "of each class against the rest, and their mean"
+    told = ", ".join(f"{method} {area:.3f}" for method, area in areas.items())
+    return Chart(to_svg(figure, name), f"ROC curves {kind}, on test. Area under the curve: {told}.")
 
 
 def _area(rows: pd.DataFrame) -> float:
@@ -50,11 +50,11 @@ def _draw_roc(axes: Axes, curves: pd.DataFrame, colour: str) -> None:
         axes.plot(curve["fpr"], curve["tpr"], color=colour, linewidth=0.6, alpha=0.45)
     mean = mean_roc(curves)
     axes.plot(mean["fpr"], mean["tpr"], color=colour, linewidth=2.2, clip_on=False)
+    _scale_shares(axes)
+
+
+def _scale_shares(axes: Axes) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=SHARES, yticks=SHARES)
-    _plain_ticks(axes)
-
-
-def _plain_ticks(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(number_ticks())
     axes.yaxis.set_major_formatter(number_ticks())
 
@@ -76,6 +76,7 @@ def reliability_bins(confidences: np.ndarray, right: np.ndarray, bins: int) -> p
     return bin_of.mean().assign(n=bin_of.size())
 
 
+@drawing()
 def reliability(name: str, rows: Mapping[str, pd.DataFrame], bins: int) -> Chart:
     """Accuracy over confidence, against the diagonal of a calibrated model; below, how many images.
 
@@ -85,15 +86,14 @@ def reliability(name: str, rows: Mapping[str, pd.DataFrame], bins: int) -> Chart
     """
     decisions = {method: _decisions(test) for method, test in rows.items()}
     errors = {method: metrics.calibration_error(*decided, bins) for method, decided in decisions.items()}
-    with drawing():
-        figure, panels = _panels(len(rows), [1.0, 0.35])
-        for (above, below), (method, decided) in zip(panels, decisions.items(), strict=True):
-            _draw_reliability(above, below, reliability_bins(*decided, bins), bins, METHODS[method].colour)
-            above.set_title(f"{method}: ECE {percent(errors[method])} %", loc="left")
-        _label_outside(panels, "confidence", ["accuracy", "images"])
-        told = ", ".join(f"{method} {percent(error)} %" for method, error in errors.items())
-        said = f"Accuracy over confidence in {bins} bins, on test. Expected calibration error: {told}."
-        return Chart(to_svg(figure, name), said)
+    figure, panels = _panels(len(rows), [1.0, 0.35])
+    for (above, below), (method, decided) in zip(panels, decisions.items(), strict=True):
+        _draw_reliability(above, below, reliability_bins(*decided, bins), bins, METHODS[method].colour)
+        above.set_title(f"{METHODS[method].label}: ECE {percent(errors[method])} %", loc="left")
+    _label_outside(panels, "confidence", ["accuracy", "images"])
+    told = ", ".join(f"{method} {percent(error)} %" for method, error in errors.items())
+    said = f"Accuracy over confidence in {bins} bins, on test. Expected calibration error: {told}."
+    return Chart(to_svg(figure, name), said)
 
 
 def _decisions(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -106,12 +106,11 @@ def _draw_reliability(above: Axes, below: Axes, filled: pd.DataFrame, bins: int,
     options: dict[str, Any] = {"width": 0.86 / bins, "color": colour, "linewidth": 0}
     above.bar(middles, filled["accuracy"], **options)
     above.plot([0, 1], [0, 1], color="black", linewidth=0.8)
-    above.set(xlim=(0, 1), ylim=(0, 1), xticks=SHARES, yticks=SHARES)
     above.tick_params(labelbottom=False)
     below.bar(middles, filled["n"], **options)
-    below.set(xlim=(0, 1), ylim=(0, most), xticks=SHARES, yticks=[0, most])
-    _plain_ticks(above)
-    _plain_ticks(below)
+    _scale_shares(above)
+    _scale_shares(below)
+    below.set(ylim=(0, most), yticks=[0, most])
 
 
 def _panels(n: int, heights: Sequence[float]) -> tuple[Figure, list[list[Axes]]]:

@@ -41,11 +41,15 @@ def make_figure(height: float, entries: Sequence[Artist] = (), wide: Sequence[st
     return figure
 
 
+def look(name: str) -> dict[str, Any]:
+    """The colour, marker and dash of a method, as matplotlib's options."""
+    method = METHODS[name]
+    return {"color": method.colour, "marker": method.marker, "linestyle": method.dash}
+
+
 def legend_entry(name: str, note: str = "", **options: Any) -> Line2D:
     """A line of a legend: a method's marker and dash, unless the options say otherwise."""
-    method = METHODS[name]
-    given = {"color": method.colour, "marker": method.marker, "linestyle": method.dash, **options}
-    return Line2D([], [], label=name + note, **given)
+    return Line2D([], [], label=METHODS[name].label + note, **look(name) | options)
 
 
 def plain_entry(label: str, **options: Any) -> Line2D:

@@ -23,24 +23,13 @@ STYLE = {
     "svg.fonttype": "none",  # text stays text
     "text.parse_math": False,  # a class may be called $x$
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same widths on every machine
-    "font.size": 9,
-    "axes.labelsize": 9,
-    "axes.titlesize": 9,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
+    **dict.fromkeys(["font.size", "axes.titlesize"], 9),
+    **dict.fromkeys(["xtick.labelsize", "ytick.labelsize", "legend.fontsize"], 8.5),
+    **dict.fromkeys(["xtick.major.size", "ytick.major.size", "xtick.minor.size", "ytick.minor.size"], 0),
+    **dict.fromkeys(["axes.linewidth", "grid.linewidth"], 0.6),
+    **dict.fromkeys(["axes.spines.top", "axes.spines.right", "legend.frameon"], False),
+    **dict.fromkeys(["axes.axisbelow", "axes.grid"], True),
     "grid.color": GRID,
-    "grid.linewidth": 0.6,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "xtick.minor.size": 0,
-    "ytick.minor.size": 0,
-    "legend.fontsize": 8.5,
-    "legend.frameon": False,
     "legend.handlelength": 2.6,
     "lines.linewidth": 1.4,
     "lines.markersize": 4.5,
@@ -76,9 +65,7 @@ def to_svg(figure: Figure, name: str) -> str:
         ValueError: if the name cannot begin an id.
     """
     if not re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII):
-        raise ValueError(
-            f"expected the name of a chart to be a letter, then letters, digits, - and _, received {name=}"
-        )
+        raise ValueError(f"a chart's name must be a letter, then letters, digits, - and _, received {name=}")
     stream = BytesIO()
     metadata = dict.fromkeys(["Creator", "Date", "Format", "Type"])
     figure.savefig(stream, format="svg", transparent=True, metadata=metadata)
