@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 SHORT, WORST = 12, 5
 
-app = typer.Typer(
-    no_args_is_help=True, help="Look at the cached features, verify them, drop what nobody needs."
-)
+app = typer.Typer(no_args_is_help=True, help="Look at cached features, verify them, drop what nobody needs.")
 
 
 @app.command()
