@@ -18,8 +18,7 @@ if __name__ == "__main__":
     images = read_images(Path("data/images"), [example["key"] for example in examples])
     methods = {}
     for name in (name for name, method in METHODS.items() if method.has_backbone):
-        test = predict_test(first_seed(*predictions[name]))
-        predicted = dict(zip(test["key"], test["predicted"], strict=True))
+        predicted = predict_test(first_seed(*predictions[name])).set_index("key")["predicted"].to_dict()
         methods[name] = Explained(Path("models") / name / "model.keras", predicted)
     classes = score_matrix(next(iter(predictions.values()))[0])[1]
     explain(examples, images, methods, classes, Path("reports/explain"))

@@ -1,6 +1,5 @@
 """`graft`: everything a person does that is not a stage."""
 
-import json
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from graft.cli.features import app as features_app
 from graft.cli.report import app as report_app
 from graft.cli.repository import Root, fail, opened
 from graft.cli.share import app as share_app
+from graft.utils.files import read_json
 
 HELP = "Reproducible transfer learning, compared."
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP)
@@ -109,7 +109,7 @@ def back(root: Root = Path()) -> None:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except FileNotFoundError:
         fail(f"no {path.as_posix()}: run `dvc repro` first, or name the repository with --root")
     except ValueError as error:

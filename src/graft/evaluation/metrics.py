@@ -41,8 +41,9 @@ def evaluate(
     n_seen = check_predictions(predictions, facts, manifest)
     measured = {}
     for seed in facts["seeds"]:
-        splits = dict(iter(predictions[predictions["seed"] == seed].groupby("split")))
-        measured[seed] = {s: measure_split(splits[s], confidence, bins) for s in ("test", "validation")}
+        rows = predictions[predictions["seed"] == seed]
+        parts = {split: rows[rows["split"] == split] for split in ("test", "validation")}
+        measured[seed] = {split: measure_split(part, confidence, bins) for split, part in parts.items()}
     return {
         **measured[facts["seeds"][0]],
         "n_seen": n_seen,

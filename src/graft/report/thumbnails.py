@@ -14,14 +14,7 @@ QUALITY = 75
 
 
 class Thumbnail(NamedTuple):
-    """An image in the page.
-
-    Attributes:
-        uri: ``data:image/webp;base64,...``
-        width: pixels.
-        height: pixels.
-        tiny: whether to enlarge it without smoothing.
-    """
+    """An image in the page: a ``data:`` URI, its size in pixels, and whether to enlarge it unsmoothed."""
 
     uri: str
     width: int

@@ -1,4 +1,7 @@
-"""The charts that show scores: ROC curves and reliability, a panel a method."""
+"""The charts that show scores: ROC curves and reliability, a panel a method.
+
+`rows` are the prediction rows of test of one seed, by method; there is at least one method.
+"""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -21,11 +24,7 @@ SHARES = [0, 0.5, 1]
 
 @drawing()
 def roc(name: str, rows: Mapping[str, pd.DataFrame]) -> Chart:
-    """ROC curves: of class 1 for two classes, else thin lines of each against the rest, and their mean.
-
-    Args:
-        rows: method -> prediction rows of test of one seed; at least one method.
-    """
+    """ROC curves: of class 1 for two classes, else thin lines of each against the rest, and their mean."""
     areas = {method: _area(test) for method, test in rows.items()}
     figure, panels = _panels(len(rows), [1.0])
     for (axes,), (method, test) in zip(panels, rows.items(), strict=True):
@@ -60,12 +59,7 @@ def _scale_shares(axes: Axes) -> None:
 
 
 def reliability_bins(confidences: np.ndarray, right: np.ndarray, bins: int) -> pd.DataFrame:
-    """The bins of `graft.evaluation.metrics.calibration_error` that are not empty, by number.
-
-    Args:
-        confidences: (n,) scores of the predicted classes, in [0, 1].
-        right: (n,) bool, whether the prediction was right.
-        bins: number of equal-width bins.
+    """The bins of `graft.evaluation.metrics.calibration_error` (same arguments) with images, by number.
 
     Returns:
         Frame ``n, confidence, accuracy`` of the images of a bin. The mean of |accuracy - confidence| over
@@ -78,12 +72,7 @@ def reliability_bins(confidences: np.ndarray, right: np.ndarray, bins: int) -> p
 
 @drawing()
 def reliability(name: str, rows: Mapping[str, pd.DataFrame], bins: int) -> Chart:
-    """Accuracy over confidence, against the diagonal of a calibrated model; below, how many images.
-
-    Args:
-        rows: method -> prediction rows of test of one seed; at least one method.
-        bins: as of `graft.evaluation.metrics.calibration_error`.
-    """
+    """Accuracy over confidence, against the diagonal of a calibrated model; below, how many images."""
     decisions = {method: _decisions(test) for method, test in rows.items()}
     errors = {method: metrics.calibration_error(*decided, bins) for method, decided in decisions.items()}
     figure, panels = _panels(len(rows), [1.0, 0.35])
