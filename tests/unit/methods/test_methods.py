@@ -1,7 +1,6 @@
 """Methods: each trains, restores its best epoch and repeats itself; inline is two-stage with views."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
