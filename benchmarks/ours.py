@@ -28,7 +28,7 @@ from graft.features.store import FeatureStore
 from graft.methods import inline as inline_method
 from graft.methods import two_stage
 from graft.methods.run import Run
-from graft.models.backbones import build_backbone, make_embedder
+from graft.models.backbones import Backbone, make_embedder
 from graft.models.serialization import save_model
 from machine import matmul
 
@@ -153,7 +153,7 @@ def second_training(work: str, row: dict[str, Any], counts: dict[str, int], epoc
 
 def _backbone(row: dict[str, Any], weights: str = "random", precision: Precision = "float32") -> keras.Model:
     """The backbone, after one batch."""
-    backbone = build_backbone(BackboneRow(**row), weights, 0, precision)
+    backbone = Backbone(BackboneRow(**row), weights, 0).build(precision)
     make_embedder(backbone, row["batch_size"])(_batch(row))
     return backbone
 

@@ -16,7 +16,7 @@ from graft.utils.timing import write_timing
 if __name__ == "__main__":
     started = perf_counter()
     params = load_params(PARAMS)
-    backbone = Backbone(params.backbone, params.row, params.weights, params.seed)
+    backbone = Backbone(params.row, params.weights, params.seed)
     exact, model = backbone.build_pair(params.precision)
     save_model(exact, BACKBONE)
     embedding = Embedding(model, params.row, params.weights, params.precision)

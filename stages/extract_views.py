@@ -10,13 +10,13 @@ from graft.data.manifest import read_manifest
 from graft.features.extraction import extract
 from graft.features.format import view_rows
 from graft.features.views import PARAMS, ViewEmbedding
-from graft.models.backbones import build_backbone
+from graft.models.backbones import Backbone
 from graft.utils.timing import write_timing
 
 if __name__ == "__main__":
     started = perf_counter()
     params = load_params(PARAMS)
-    model = build_backbone(params.row, params.weights, params.seed, params.precision)
+    model = Backbone(params.row, params.weights, params.seed).build(params.precision)
     embedding = ViewEmbedding(model, params.row, params.weights, params.precision, params.augmentation)
     rows = view_rows(read_manifest(MANIFEST), params.views)
     counts = extract(IMAGES, rows, embedding, STORE, Path(), VIEWS)

@@ -127,9 +127,9 @@ def manifest(params: Params, images: Path) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def backbone(row: Any) -> Any:
     """The tiny backbone with random weights: (32, 32, 3) -> (8, 8, 128)."""
-    from graft.models.backbones import build_backbone
+    from graft.models.backbones import Backbone
 
-    return build_backbone(row, "random", 0)
+    return Backbone(row, "random", 0).build()
 
 
 @pytest.fixture(scope="session")

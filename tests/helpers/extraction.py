@@ -105,13 +105,13 @@ def extract(job: Job, backbone: Any) -> dict[str, float]:
 
 
 def _main(job: Job, moment: Moment | None, together: Any, reports: Connection) -> None:
-    from graft.models.backbones import build_backbone
+    from graft.models.backbones import Backbone
 
     passed: Counter[Line] = Counter()
     _report_rows(reports)
     if moment is not None:
         _kill_at(moment, job.output.parent, passed)
-    backbone = build_backbone(job.row, "random", 0)
+    backbone = Backbone(job.row, "random", 0).build()
     if together is not None:
         together.wait()
     try:

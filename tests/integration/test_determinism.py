@@ -16,7 +16,7 @@ from graft.features.extraction import extract as extract_rows
 from graft.features.format import view_rows
 from graft.features.views import ViewEmbedding
 from graft.methods.params import Params
-from graft.models.backbones import build_backbone, make_embedder
+from graft.models.backbones import Backbone, make_embedder
 
 pytestmark = pytest.mark.filterwarnings("ignore:precision=bfloat16")  # it will be slow
 PROPERTY = {"deadline": None, "phases": [Phase.generate], "report_multiple_bugs": False}
@@ -38,7 +38,7 @@ def embed(request: pytest.FixtureRequest, row: BackboneRow, params: Params) -> A
     name, precision = request.param
     vgg19 = params.backbones["vgg19"].model_copy(update={"image_size": 64, "batch_size": 16})
     chosen = row if name == "tiny" else vgg19
-    return make_embedder(build_backbone(chosen, "random", 0, precision), chosen.batch_size), chosen
+    return make_embedder(Backbone(chosen, "random", 0).build(precision), chosen.batch_size), chosen
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ Extract = Callable[[pd.DataFrame, int, Path], tuple[dict[str, float], dict[str, 
 @pytest.fixture(scope="module", params=PRECISIONS)
 def extract(request: pytest.FixtureRequest, row: BackboneRow, params: Params, images: Path) -> Extract:
     """A function: manifest, views, folder -> counts and the checksums of the output's files."""
-    backbone = build_backbone(row, "random", 0, request.param)
+    backbone = Backbone(row, "random", 0).build(request.param)
     embedding = ViewEmbedding(backbone, row, "random", request.param, params.augmentation)
 
     def extract(manifest: pd.DataFrame, views: int, folder: Path) -> Any:

@@ -105,12 +105,12 @@ def _embed_again(root: Path, sample: int) -> bool:
     from graft.features.extraction import Embedding
     from graft.features.recompute import measure_drift
     from graft.features.views import PARAMS, ViewEmbedding
-    from graft.models.backbones import build_backbone
+    from graft.models.backbones import Backbone
 
     params = load_params(PARAMS, root / "params.yaml")
     weights = str(root / params.weights) if (root / params.weights).is_file() else params.weights
     try:
-        model = build_backbone(params.row, weights, params.seed, params.precision)
+        model = Backbone(params.row, weights, params.seed).build(params.precision)
         made = model, params.row, weights, params.precision
         views = ViewEmbedding(*made, params.augmentation)
         features = {root / FEATURES: Embedding(*made), root / VIEWS: views}

@@ -1,5 +1,6 @@
 """What the methods with a Keras head on cached features share."""
 
+from time import perf_counter
 from types import SimpleNamespace
 
 import keras
@@ -11,7 +12,7 @@ from graft.data.augmentation import augment_features
 from graft.data.manifest import class_names
 from graft.features.format import load_features
 from graft.methods.head_training import head_trainer
-from graft.methods.outcome import Outcome, Stopwatch, Trained, predict, train_with_seeds
+from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run
 from graft.models.serialization import deployable, load_frozen
 from graft.training.fit import TrainingData
@@ -30,7 +31,7 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
         run: its views hold those of the training images.
         views: the number of views of each training image; 0: train on the plain images.
     """
-    watch = Stopwatch()
+    started = perf_counter()
     backbone: keras.Model = load_frozen(run.backbone)
     rows = rows_by_split(run.manifest)
     scored = [(key, 0) for split in SCORED for key in rows[split]["key"]]
@@ -56,4 +57,4 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
         return Trained(model, history, predict(head, plain, block.batch_size), len(array))
 
     facts = backbone_facts(params.backbone, params.weights)
-    return train_with_seeds(train_once, params.seeds, run, facts, watch)
+    return train_with_seeds(train_once, params.seeds, run, facts, started)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from time import perf_counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +17,7 @@ from graft.data.manifest import class_names
 from graft.features.format import to_float16
 from graft.methods.fine_tuning import fine_tune, join
 from graft.methods.head_training import head_trainer
-from graft.methods.outcome import Outcome, Stopwatch, Trained, predict, train_with_seeds
+from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run
 from graft.models.backbones import Backbone, make_embedder
 from graft.models.freezing import unfreeze
@@ -43,8 +44,8 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     Nothing of a frozen backbone changes between epochs, so the plain validation and test images
     (and those of train, where the head standardises) run through it once, not once an epoch.
     """
-    watch, block = Stopwatch(), params.inline
-    described = Backbone(params.backbone, params.row, params.weights, params.seed)
+    started, block = perf_counter(), params.inline
+    described = Backbone(params.row, params.weights, params.seed)
     backbone, working = described.build_pair(block.precision)
     choice = block.fine_tune.blocks, block.fine_tune.layers
     if any(choice):
@@ -75,7 +76,7 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
         return Trained(deployable(params.row.image_size, backbone, head), history, scores, passes)
 
     facts = backbone_facts(params.backbone, params.weights)
-    return train_with_seeds(train_once, block.seeds, run, facts, watch)
+    return train_with_seeds(train_once, block.seeds, run, facts, started)
 
 
 def _load_images(

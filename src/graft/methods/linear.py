@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import sqrt
 from pathlib import Path
+from time import perf_counter
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from graft.config.features import backbone_facts
 from graft.config.training import Linear
 from graft.config.types import Positive, Text
 from graft.features.format import load_features
-from graft.methods.outcome import Outcome, Stopwatch, Trained, predict, train_with_seeds
+from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run
 from graft.models.heads import fit_scaler, output_layer, pool, pooling_layers
 from graft.models.isolation import build_isolated
@@ -39,7 +40,7 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     Of the Cs in `GRID` the one with the lowest validation log loss is kept. Nothing is random, so there
     is one seed. The history has a row for each C that was tried.
     """
-    watch, block, run = Stopwatch(), params.linear, replace(run, live=None)  # it has no curve
+    started, block, run = perf_counter(), params.linear, replace(run, live=None)  # it has no curve
     backbone: keras.Model = load_frozen(run.backbone)
     rows, labels = rows_by_split(run.manifest), class_numbers(run.manifest)
     keys = [(key, 0) for part in rows.values() for key in part["key"]]
@@ -57,7 +58,7 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
         model = deployable(backbone.input_shape[1], backbone, head)
         return Trained(model, history, predict(head, features, BATCH_SIZE), len(array))
 
-    return train_with_seeds(train_once, (0,), run, backbone_facts(params.backbone, params.weights), watch)
+    return train_with_seeds(train_once, (0,), run, backbone_facts(params.backbone, params.weights), started)
 
 
 class Regression(NamedTuple):

@@ -46,8 +46,8 @@ class Outcome:
         scores: (len(rows), n_classes) probabilities.
         classes: the labels in class order.
         facts: ``backbone``, ``weights``, ``pretrained``, ``seeds``, ``n_seen_train`` and, of one
-            training, ``images_embedded``.
-        timing: ``seconds_preparation``, and ``seconds_training`` of one training (the mean).
+            training run, ``images_embedded``.
+        timing: ``seconds_preparation``, and ``seconds_training`` of one training run (the mean).
     """
 
     model: keras.Model
@@ -59,22 +59,12 @@ class Outcome:
     timing: dict[str, float]
 
 
-class Stopwatch:
-    """Measures the seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._start = perf_counter()
-
-    def seconds(self) -> float:
-        return perf_counter() - self._start
-
-
 def train_with_seeds(
     train: Callable[[int, Curve | None], Trained],
     seeds: Sequence[int],
     run: Run,
     facts: Mapping[str, Any],
-    watch: Stopwatch,
+    started: float,
 ) -> Outcome:
     """Train once with each seed and keep the model of the first.
 
@@ -83,13 +73,13 @@ def train_with_seeds(
         seeds: at least one.
         run: its manifest gives rows and classes; the curve of the first seed goes to ``live``.
         facts: of the predictions file, as far as they are known before the training run.
-        watch: started when the method began to prepare.
+        started: `time.perf_counter()` when the method began to prepare.
     """
     with open_curve(run.live) as curve:
-        prepared = watch.seconds()
+        prepared = perf_counter()
         others = [train(seed, None).scores for seed in seeds[1:]]
         first = train(seeds[0], curve)  # last, because fine-tuning leaves its weights in the one backbone
-        trained = watch.seconds()
+        trained = perf_counter()
     rows = rows_by_split(run.manifest)
     scored = pd.concat([rows[split] for split in SCORED])
     return Outcome(
@@ -105,14 +95,14 @@ def train_with_seeds(
             "images_embedded": first.images_embedded,
         },
         timing={
-            "seconds_preparation": prepared,
+            "seconds_preparation": prepared - started,
             "seconds_training": (trained - prepared) / len(seeds),
         },
     )
 
 
 def predict(model: keras.Model, plain: Mapping[str, np.ndarray], batch_size: int) -> np.ndarray:
-    """The (n, n_classes) scores of the validation, then the test images.
+    """Score the validation, then the test images: (n, n_classes) probabilities.
 
     Args:
         model: from the arrays' rows to a sigmoid or a softmax.

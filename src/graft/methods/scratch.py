@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ from graft.config.types import Positive
 from graft.data.augmentation import augment
 from graft.data.images import CHANNELS, load_pixels
 from graft.data.manifest import class_names
-from graft.methods.outcome import Outcome, Stopwatch, Trained, predict, train_with_seeds
+from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run
 from graft.models.dtype_policy import computing_in
 from graft.models.heads import output_layer
@@ -75,19 +76,19 @@ def check_network(params: Scratch) -> None:
 
 def train(params: SimpleNamespace, run: Run) -> Outcome:
     """Train a network on view e + 1 of each image in epoch e (from 0)."""
-    watch, block = Stopwatch(), params.scratch
+    started, block = perf_counter(), params.scratch
     check_network(block)
     rows, size = rows_by_split(run.manifest), block.image_size
     keys = list(pd.concat(rows.values())["key"])
     shape = (len(keys), size, size, CHANNELS[block.color_mode])
     pixels = allocate(shape, np.uint8, params.memory_limit, run.temporary / "pixels.npy")
     plain = arrays_by_split(load_pixels(run.images, keys, size, pixels, block.color_mode), rows)
-    train = list(rows["train"]["key"])
+    of_train = list(rows["train"]["key"])
     labels, n_classes = class_numbers(run.manifest), len(class_names(run.manifest))
 
     def inputs(epoch: int, chosen: np.ndarray) -> np.ndarray:
         views = [epoch + 1] * len(chosen)
-        return augment(plain["train"][chosen], [train[i] for i in chosen], views, params.augmentation)
+        return augment(plain["train"][chosen], [of_train[i] for i in chosen], views, params.augmentation)
 
     data = TrainingData(inputs, labels["train"], (plain["validation"], labels["validation"]))
 
@@ -104,4 +105,4 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
         return Trained(deployable(size, deployed), history, predict(network, plain, block.batch_size), 0)
 
     facts = {"backbone": "none", "weights": "none", "pretrained": False}
-    return train_with_seeds(train_once, block.seeds, run, facts, watch)
+    return train_with_seeds(train_once, block.seeds, run, facts, started)

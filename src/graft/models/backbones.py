@@ -30,63 +30,53 @@ class Backbone:
     """A backbone as params.yaml describes it.
 
     Attributes:
-        name: of its row.
         row: application, preprocessing, layer, pooling, image size, batch size.
-        weights: ``random``, ``imagenet`` or the path of a weights file.
+        weights: ``random`` (He-normal, He et al. 2015, arXiv 1502.01852; nothing is pre-trained),
+            ``imagenet`` (Keras's file, downloaded once to Keras's own cache) or the path of a
+            weights file for the application without its top.
         seed: of ``random``.
     """
 
-    name: str
     row: BackboneRow
     weights: str
     seed: int
 
     def build(self, precision: Precision = "float32") -> keras.Model:
-        """Build it; see `build_backbone`."""
-        return build_backbone(self.row, self.weights, self.seed, precision)
+        """Build the frozen backbone.
+
+        Args:
+            precision: what the application's layers compute in, with any preprocessing inside it. Weights,
+                preprocessing before it and pooling are float32 in either case. Warns where ``bfloat16``
+                has to be emulated.
+
+        Returns:
+            Model from float32 (n, size, size, 3) in [0, 255] to the features: (n, h, w, c), or (n, c)
+            where ``row.pooling`` is not ``none``.
+
+        Raises:
+            BackboneError: if the application, preprocessing or layer does not exist, the images are
+                too small, or the weights cannot be had or do not fit.
+        """
+        if self.weights == IMAGENET:
+            outline(self.row)  # whose errors come before any download
+            _fetch_imagenet(self.row)
+        base = build_isolated(
+            lambda: _application(self.row, precision, IMAGENET if self.weights == IMAGENET else None)
+        )
+        features = _up_to_layer(base, self.row)
+        if self.weights == RANDOM:
+            print(f"backbone {self.row.application}: weights=random, nothing is pre-trained")
+            _draw_weights(base, features, self.seed)
+        elif self.weights != IMAGENET:
+            _load_weights(base, self.row, self.weights)
+        backbone = build_isolated(lambda: from_pixels(features, self.row))
+        backbone.trainable = False
+        return backbone
 
     def build_pair(self, precision: Precision) -> tuple[keras.Model, keras.Model]:
         """Build it in float32, to deploy, and in `precision`, to run: one model where that is float32."""
         exact = self.build()
         return exact, exact if precision == "float32" else self.build(precision)
-
-
-def build_backbone(
-    row: BackboneRow, weights: str, seed: int, precision: Precision = "float32"
-) -> keras.Model:
-    """Build a frozen backbone.
-
-    Args:
-        row: application, preprocessing, layer, pooling, image size.
-        weights: ``random`` (He-normal, He et al. 2015, arXiv 1502.01852; nothing is pre-trained),
-            ``imagenet`` (Keras's file, downloaded once to Keras's own cache) or the path of a
-            weights file for the application without its top.
-        seed: of ``random``.
-        precision: what the application's layers compute in, with any preprocessing inside it. Weights,
-            preprocessing before it and pooling are float32 in either case. Warns where ``bfloat16``
-            has to be emulated.
-
-    Returns:
-        Model from float32 (n, size, size, 3) in [0, 255] to the features: (n, h, w, c), or (n, c)
-        where ``row.pooling`` is not ``none``.
-
-    Raises:
-        BackboneError: if the application, preprocessing or layer does not exist, the images are
-            too small, or the weights cannot be had or do not fit.
-    """
-    if weights == IMAGENET:
-        outline(row)  # whose errors come before any download
-        _fetch_imagenet(row)
-    base = build_isolated(lambda: _application(row, precision, IMAGENET if weights == IMAGENET else None))
-    features = _up_to_layer(base, row)
-    if weights == RANDOM:
-        print(f"backbone {row.application}: weights=random, nothing is pre-trained")
-        _draw_weights(base, features, seed)
-    elif weights != IMAGENET:
-        _load_weights(base, row, weights)
-    backbone = build_isolated(lambda: from_pixels(features, row))
-    backbone.trainable = False
-    return backbone
 
 
 def outline(row: BackboneRow) -> keras.Model:

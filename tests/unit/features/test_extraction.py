@@ -34,7 +34,7 @@ from graft.features.format import (
 from graft.features.store import FeatureStore, fingerprint_id
 from graft.features.views import ViewEmbedding
 from graft.methods.params import Params
-from graft.models.backbones import build_backbone
+from graft.models.backbones import Backbone
 from helpers.repository import VIEWS
 
 FINGERPRINT = {"layer": "x", "weights_sha256": "0", "augmentation": {"rotation": 0.1}}
@@ -405,7 +405,7 @@ class TestExtraction:
     def test_a_feature_outside_float16_leaves_the_output_alone(
         self, images: Path, manifest: pd.DataFrame, row: BackboneRow, tmp_path: Path
     ) -> None:
-        huge = build_backbone(row, "random", 0)
+        huge = Backbone(row, "random", 0).build()
         for weight in huge.weights[::2]:
             weight.assign(weight * 100)
         output = tmp_path / "features"

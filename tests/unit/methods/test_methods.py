@@ -19,7 +19,7 @@ from graft.features.views import ViewEmbedding
 from graft.methods.outcome import Outcome
 from graft.methods.registry import METHODS
 from graft.methods.scratch import build_network
-from graft.models.backbones import build_backbone, make_embedder
+from graft.models.backbones import Backbone, make_embedder
 from graft.models.serialization import save_model
 from graft.training.fit import best_epoch
 from helpers.outcomes import write_outcome
@@ -135,7 +135,7 @@ class TestIdentity:
         standardise: bool,
         precision: str,
     ) -> None:
-        backbone = build_backbone(row, "random", 0, precision)
+        backbone = Backbone(row, "random", 0).build(precision)
         made, store = (backbone, row, "random", precision), tmp_path / "store"
         features, views = tmp_path / "features", tmp_path / "views"
         extract(images, plain_rows(manifest), Embedding(*made), store, None, features)

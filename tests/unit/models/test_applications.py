@@ -14,7 +14,7 @@ from keras.src.applications import imagenet_utils
 
 from graft.config.features import BackboneRow
 from graft.config.load import read_params
-from graft.models.backbones import BackboneError, build_backbone, from_pixels, make_embedder, outline
+from graft.models.backbones import Backbone, BackboneError, from_pixels, make_embedder, outline
 from graft.models.freezing import STATISTICS, unfreeze
 from graft.models.serialization import count_parameters, deployable, load_frozen, save_model
 from helpers.repository import ROOT
@@ -156,7 +156,7 @@ def built(request: pytest.FixtureRequest) -> SimpleNamespace:
     """
     gc.collect()  # the one before
     row = row_of(request.param)
-    backbone = build_backbone(row, "random", 0)
+    backbone = Backbone(row, "random", 0).build()
     application = backbone.get_layer(row.application.lower())
     pixels = random_pixels(row)
     tf.config.run_functions_eagerly(request.param not in SMALLEST)

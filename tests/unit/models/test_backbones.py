@@ -25,7 +25,6 @@ from graft.config.training import Head
 from graft.models.backbones import (
     Backbone,
     BackboneError,
-    build_backbone,
     make_embedder,
     outline,
     weights_sha256,
@@ -59,7 +58,7 @@ def n_parameters(model: keras.Model) -> int:
 
 @pytest.fixture(scope="module")
 def vgg19() -> keras.Model:
-    return build_backbone(make_row("VGG19", layer="block5_pool", image_size=180), "random", 0)
+    return Backbone(make_row("VGG19", layer="block5_pool", image_size=180), "random", 0).build()
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +112,7 @@ class TestSizes:
         assert count_parameters(vgg19)["trainable_params"] == 0
 
     def test_vgg16_at_150(self) -> None:
-        backbone = build_backbone(make_row(layer="block5_pool", image_size=150), "random", 0)
+        backbone = Backbone(make_row(layer="block5_pool", image_size=150), "random", 0).build()
         assert n_parameters(backbone) == 14_714_688
         assert backbone.output_shape == (None, 4, 4, 512)
 
@@ -137,7 +136,7 @@ class TestSizes:
 class TestPreprocessing:
     @pytest.mark.parametrize(("application", "module"), [("VGG19", "vgg19"), ("MobileNetV2", "mobilenet_v2")])
     def test_it_is_inside_the_backbone(self, application: str, module: str) -> None:
-        backbone = build_backbone(make_row(application), "random", 0)
+        backbone = Backbone(make_row(application), "random", 0).build()
         plain = backbone.get_layer(application.lower())
         prepared = getattr(keras.applications, module).preprocess_input(PIXELS.copy())
         np.testing.assert_allclose(backbone(PIXELS), plain(prepared), rtol=1e-4, atol=1e-4)
@@ -149,7 +148,7 @@ class TestPreprocessing:
         )
 
     def test_rescale(self) -> None:
-        backbone = build_backbone(make_row(preprocessing="rescale"), "random", 0)
+        backbone = Backbone(make_row(preprocessing="rescale"), "random", 0).build()
         np.testing.assert_allclose(backbone(PIXELS), backbone.get_layer("vgg16")(PIXELS / 255), atol=1e-4)
 
     def test_pixels_are_left_as_they_were(self, embed: Any) -> None:
@@ -161,7 +160,7 @@ class TestPreprocessing:
 @pytest.mark.parametrize(("pooling", "reduce"), [("avg", np.mean), ("max", np.max)])
 def test_pooling(backbone: keras.Model, pooling: str, reduce: Any) -> None:
     maps = backbone(PIXELS)
-    vectors = build_backbone(make_row(pooling=pooling), "random", 0)(PIXELS)
+    vectors = Backbone(make_row(pooling=pooling), "random", 0).build()(PIXELS)
     np.testing.assert_allclose(vectors, reduce(np.asarray(maps), axis=(1, 2)), rtol=1e-4, atol=1e-3)
 
 
@@ -187,26 +186,26 @@ def test_pooling(backbone: keras.Model, pooling: str, reduce: Any) -> None:
 def test_a_row_that_cannot_be_built(changes: dict[str, Any], message: str) -> None:
     row = make_row(**changes)
     with pytest.raises(BackboneError, match=message):
-        build_backbone(row, "random", 0)
+        Backbone(row, "random", 0).build()
     with pytest.raises(BackboneError, match=message):
         outline(row)
 
 
 class TestRandomWeights:
     def test_they_depend_on_the_seed_alone(self, backbone: keras.Model) -> None:
-        again, other = (weights_sha256(build_backbone(make_row(), "random", seed)) for seed in (0, 1))
+        again, other = (weights_sha256(Backbone(make_row(), "random", seed).build()) for seed in (0, 1))
         assert weights_sha256(backbone) == again
         assert again != other
 
     def test_they_do_not_depend_on_where_the_application_ends(self) -> None:
         short, long = (
-            build_backbone(make_row(layer=layer), "random", 1) for layer in ("block1_pool", "block2_pool")
+            Backbone(make_row(layer=layer), "random", 1).build() for layer in ("block1_pool", "block2_pool")
         )
         for a, b in zip(short.weights, long.weights, strict=False):
             np.testing.assert_array_equal(a, b)
 
     def test_they_are_he_normal(self) -> None:
-        backbone = build_backbone(make_row(layer="block3_pool"), "random", 0)
+        backbone = Backbone(make_row(layer="block3_pool"), "random", 0).build()
         kernels = [w.numpy() for w in backbone.weights if len(w.shape) == 4]
         assert len(kernels) == 7
         for kernel in kernels[1:]:
@@ -232,7 +231,7 @@ class TestWeightsFile:
         )
         row = make_row(application)
         expected = keras.Model(original.input, original.get_layer(row.layer).output)
-        assert weights_sha256(build_backbone(row, str(path), 0)) == weights_sha256(expected)
+        assert weights_sha256(Backbone(row, str(path), 0).build()) == weights_sha256(expected)
         assert backbone_facts("b", str(path)) == {
             "backbone": "b",
             "weights": path.name,
@@ -254,22 +253,22 @@ class TestWeightsFile:
     def test_of_another_architecture(self, weights: Path, application: str, file: str) -> None:
         message = rf"weights=.*{file} do not fit {application} without its top: ."
         with pytest.raises(BackboneError, match=message):
-            build_backbone(make_row(application), str(weights / file), 0)
+            Backbone(make_row(application), str(weights / file), 0).build()
 
     def test_legacy_format(self, tmp_path: Path) -> None:
         """Keras's own ImageNet files are of the older HDF5 format."""
         model = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
         with h5py.File(tmp_path / "old.h5", "w") as file:
             legacy_h5_format.save_weights_to_hdf5_group(file, model)
-        built = build_backbone(make_row(layer="block5_pool"), str(tmp_path / "old.h5"), 0)
+        built = Backbone(make_row(layer="block5_pool"), str(tmp_path / "old.h5"), 0).build()
         assert weights_sha256(built) == weights_sha256(model)
         with pytest.raises(BackboneError, match=r"old\.h5 do not fit MobileNetV2 without its top: ."):
-            build_backbone(make_row("MobileNetV2"), str(tmp_path / "old.h5"), 0)
+            Backbone(make_row("MobileNetV2"), str(tmp_path / "old.h5"), 0).build()
 
     def test_that_does_not_exist(self, tmp_path: Path) -> None:
         message = r"weights=.*nowhere\.h5 is no file; expected random, imagenet or the path of a weights file"
         with pytest.raises(BackboneError, match=message):
-            build_backbone(make_row(), str(tmp_path / "nowhere.h5"), 0)
+            Backbone(make_row(), str(tmp_path / "nowhere.h5"), 0).build()
 
 
 class TestImagenet:
@@ -290,10 +289,10 @@ class TestImagenet:
         self, original: keras.Model, keras_home: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         expected = weights_sha256(original)
-        assert weights_sha256(build_backbone(self.ROW, "imagenet", 0)) == expected
+        assert weights_sha256(Backbone(self.ROW, "imagenet", 0).build()) == expected
         assert (keras_home / "models" / IMAGENET_FILE).is_file()
         monkeypatch.setattr("keras.src.applications.mobilenet_v3.BASE_WEIGHT_PATH", NEVER)
-        assert weights_sha256(build_backbone(self.ROW, "imagenet", 1, "bfloat16")) == expected
+        assert weights_sha256(Backbone(self.ROW, "imagenet", 1).build("bfloat16")) == expected
 
     @pytest.mark.usefixtures("keras_home")
     def test_a_wrong_checksum(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +301,7 @@ class TestImagenet:
             with pytest.raises(
                 BackboneError, match=rf"those of MobileNetV3Small: .*{'0' * 32}.* -S weights="
             ):
-                build_backbone(self.ROW, "imagenet", 0)
+                Backbone(self.ROW, "imagenet", 0).build()
 
     @pytest.mark.parametrize("address", [NEVER, "{server}/nowhere/"])
     def test_a_host_that_does_not_give_it(
@@ -315,13 +314,13 @@ class TestImagenet:
             rf"{address}{IMAGENET_FILE}: .*give its path: -S weights=PATH"
         )
         with pytest.raises(BackboneError, match=message):
-            build_backbone(self.ROW, "imagenet", 0)
+            Backbone(self.ROW, "imagenet", 0).build()
         assert not (keras_home / "models" / IMAGENET_FILE).exists()
 
     @pytest.mark.parametrize("key", ["application", "preprocessing", "layer"])
     def test_a_row_is_checked_before_the_download(self, key: str, keras_home: Path) -> None:
         with pytest.raises(BackboneError, match=f"{key}='wrong' is "):
-            build_backbone(self.ROW.model_copy(update={key: "wrong"}), "imagenet", 0)
+            Backbone(self.ROW.model_copy(update={key: "wrong"}), "imagenet", 0).build()
         assert not (keras_home / "models").exists()
 
     @pytest.mark.usefixtures("keras_home")
@@ -329,7 +328,7 @@ class TestImagenet:
         """Keras has weights of the MobileNets for a few sizes, and says which it takes at another one."""
         row = self.ROW.model_copy(update={"image_size": 96})
         with pytest.warns(UserWarning, match=r"Weights for input shape \(224, 224\) will be loaded"):
-            build_backbone(row, "imagenet", 0)
+            Backbone(row, "imagenet", 0).build()
 
 
 def test_efficientnet_has_the_scaling_that_keras_gives_it_for_imagenet_only(
@@ -343,20 +342,20 @@ def test_efficientnet_has_the_scaling_that_keras_gives_it_for_imagenet_only(
     monkeypatch.setattr("keras.src.applications.efficientnet.BASE_WEIGHTS_PATH", f"{server}/")
     monkeypatch.setitem(efficientnet.WEIGHTS_HASHES, "b0", ("", md5))
     row = make_row("EfficientNetB0", preprocessing="efficientnet", layer=None, image_size=64)
-    backbone = build_backbone(row, "imagenet", 0)
+    backbone = Backbone(row, "imagenet", 0).build()
     keras_own = keras.applications.EfficientNetB0(include_top=False, weights="imagenet", input_shape=shape)
     images = np.random.default_rng(0).uniform(0, 255, (2, *shape)).astype(np.float32)
     expected = np.asarray(keras_own(images, training=False))
     np.testing.assert_allclose(backbone(images, training=False), expected, atol=1e-6 * expected.max())
     assert np.abs(np.asarray(model(images, training=False)) - expected).max() > 0.1 * expected.max()
     with pytest.raises(BackboneError, match=r"gives EfficientNetB0 one layer more .* set weights to"):
-        build_backbone(row, str(keras_home / "models" / name), 0)
+        Backbone(row, str(keras_home / "models" / name), 0).build()
 
 
 def test_names_that_keras_numbers_depend_on_the_row_alone() -> None:
     row = make_row("InceptionV3", preprocessing="inception_v3", layer="activation_3", image_size=75)
     names = [[layer.name for layer in outline(row).layers] for _ in range(2)]
-    names.append([layer.name for layer in build_backbone(row, "random", 0).get_layer("inceptionv3").layers])
+    names.append([layer.name for layer in Backbone(row, "random", 0).build().get_layer("inceptionv3").layers])
     assert names[0] == names[1] == names[2]
     assert names[0][-1] == "activation_3"
 
@@ -371,7 +370,7 @@ def test_an_outline_takes_no_memory() -> None:
 
 
 def test_the_sha256_of_weights_changes_with_one_number() -> None:
-    backbone = build_backbone(make_row(), "random", 0)
+    backbone = Backbone(make_row(), "random", 0).build()
     before = weights_sha256(backbone)
     kernel = backbone.weights[-2]
     values = kernel.numpy()
@@ -416,7 +415,7 @@ class TestPrecision:
     def test_bfloat16_is_near_float32_and_is_told_apart(
         self, backbone: keras.Model, row: BackboneRow
     ) -> None:
-        coarse = build_backbone(row, "random", 0, "bfloat16")
+        coarse = Backbone(row, "random", 0).build("bfloat16")
         assert keras.config.dtype_policy().name == "float32"
         assert weights_sha256(coarse) == weights_sha256(backbone)
         exact, rounded = (make_embedder(model, 8)(PIXELS) for model in (backbone, coarse))
@@ -425,9 +424,9 @@ class TestPrecision:
         np.testing.assert_allclose(rounded, exact, atol=0.03 * exact.max())
 
     def test_what_is_deployed_is_float32(self, row: BackboneRow) -> None:
-        deployed, working = Backbone("x", row, "random", 3).build_pair("float32")
+        deployed, working = Backbone(row, "random", 3).build_pair("float32")
         assert deployed is working
-        deployed, working = Backbone("x", row, "random", 3).build_pair("bfloat16")
+        deployed, working = Backbone(row, "random", 3).build_pair("bfloat16")
         assert {layer.compute_dtype for layer in deployed.get_layer("vgg16").layers} == {"float32"}
         assert {layer.compute_dtype for layer in working.get_layer("vgg16").layers[1:]} == {"bfloat16"}
         assert weights_sha256(deployed) == weights_sha256(working)
@@ -441,5 +440,5 @@ class TestPrecision:
         monkeypatch.setattr(cpuinfo, "get_cpu_info", lambda: {"flags": flags})
         expected = nullcontext() if native else pytest.warns(UserWarning, match="bfloat16 .* it will be slow")
         with expected:
-            build_backbone(make_row(), "random", 0, "bfloat16")
-        build_backbone(make_row(), "random", 0, "float32")
+            Backbone(make_row(), "random", 0).build("bfloat16")
+        Backbone(make_row(), "random", 0).build("float32")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graft.config.features import BackboneRow
-from graft.models.backbones import BackboneError, build_backbone
+from graft.models.backbones import Backbone, BackboneError
 from graft.models.freezing import check_backbone, choose_layers, unfreeze
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.float32)
@@ -24,7 +24,7 @@ def make_row(**values: Any) -> BackboneRow:
 
 def learn(row: BackboneRow, blocks: list[str], layers: int) -> tuple[list[str], set[str]]:
     """What `unfreeze` says is trained, and which layers a step of a real optimizer changed."""
-    backbone = build_backbone(row, "random", 0)
+    backbone = Backbone(row, "random", 0).build()
     application = backbone.get_layer(row.application.lower())
     named = unfreeze(backbone, blocks, layers)
     before = {layer.name: layer.get_weights() for layer in application.layers}
@@ -71,7 +71,7 @@ def test_batch_normalization_stays_frozen(blocks: list[str], layers: int, expect
 
 
 def test_a_second_choice_replaces_the_first() -> None:
-    backbone = build_backbone(make_row(**VGG16), "random", 0)
+    backbone = Backbone(make_row(**VGG16), "random", 0).build()
     unfreeze(backbone, ["block1"], 0)
     assert unfreeze(backbone, [], 1) == ["block5_conv3"]
     assert [w.path.split("/")[0] for w in backbone.trainable_weights] == ["block5_conv3"] * 2
@@ -135,7 +135,7 @@ def test_names_that_are_not_legal(
 
 
 def test_an_error_leaves_the_backbone_frozen() -> None:
-    backbone = build_backbone(make_row(**VGG16), "random", 0)
+    backbone = Backbone(make_row(**VGG16), "random", 0).build()
     with pytest.raises(BackboneError):
         unfreeze(backbone, ["block6"], 0)
     assert backbone.trainable_weights == []

@@ -16,7 +16,7 @@ from PIL import Image
 from graft.data.images import load_pixels
 from graft.evaluation.predictions import read_predictions, score_matrix
 from graft.methods.registry import METHODS
-from graft.models.backbones import build_backbone
+from graft.models.backbones import Backbone
 from graft.models.serialization import count_parameters, deployable, load_frozen, save_model
 
 PREDICT = """
@@ -112,7 +112,7 @@ def test_a_model_file_holds_no_optimizer(trained: Any, method: str) -> None:
 
 
 def test_frozen_weights_count_as_not_trainable(row: Any) -> None:
-    backbone = build_backbone(row, "random", 0)
+    backbone = Backbone(row, "random", 0).build()
     head = keras.Sequential([keras.Input(backbone.output_shape[1:]), keras.layers.Flatten()])
     head.add(keras.layers.Dense(1))
     units = 8 * 8 * 128
