@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from graft.config.data import SplitParams
+from graft.config.data import Prepare, SplitParams
 from graft.config.features import Augmentation, BackboneRow, Precision
 from graft.config.load import load_params
 from graft.config.training import CachedMethod, Head, HeadMethod, Inline
@@ -165,7 +165,8 @@ def _batch(row: dict[str, Any]) -> np.ndarray:
 def _pack(pictures: str, work: str, strategy: str) -> pd.DataFrame:
     """Write `images` and return the manifest."""
     images = Path(work, "images")
-    prepare(folder.read(Path(pictures)), 0.0, 100_000_000, images)
+    limits = Prepare(max_rejected=0.0, max_pixels=100_000_000, label_conflicts="refuse")
+    prepare(folder.read(Path(pictures)), limits, images)
     split = SplitParams(
         strategy=strategy,
         classes=None,

@@ -4,12 +4,10 @@ from pathlib import Path
 from time import perf_counter
 
 import _checkout  # noqa: F401
-from graft.config.features import BackboneRow, Precision
 from graft.config.load import load_params
 from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, STORE
-from graft.config.types import Seed, Text
 from graft.data.manifest import read_manifest
-from graft.features.extraction import Embedding, extract
+from graft.features.extraction import PARAMS, Embedding, extract
 from graft.features.format import plain_rows
 from graft.models.backbones import Backbone
 from graft.models.serialization import save_model
@@ -17,15 +15,7 @@ from graft.utils.timing import write_timing
 
 if __name__ == "__main__":
     started = perf_counter()
-    params = load_params(
-        {
-            "seed": Seed,
-            "backbone": Text,
-            "backbones.${backbone}": BackboneRow,
-            "weights": Text,
-            "features.precision": Precision,
-        }
-    )
+    params = load_params(PARAMS)
     backbone = Backbone(params.backbone, params.row, params.weights, params.seed)
     exact, model = backbone.build_pair(params.precision)
     save_model(exact, BACKBONE)

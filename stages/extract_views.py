@@ -4,30 +4,18 @@ from pathlib import Path
 from time import perf_counter
 
 import _checkout  # noqa: F401
-from graft.config.features import Augmentation, BackboneRow, Precision
 from graft.config.load import load_params
 from graft.config.paths import IMAGES, MANIFEST, STORE, VIEWS
-from graft.config.types import Natural, Seed, Text
 from graft.data.manifest import read_manifest
 from graft.features.extraction import extract
 from graft.features.format import view_rows
-from graft.features.views import ViewEmbedding
+from graft.features.views import PARAMS, ViewEmbedding
 from graft.models.backbones import build_backbone
 from graft.utils.timing import write_timing
 
 if __name__ == "__main__":
     started = perf_counter()
-    params = load_params(
-        {
-            "seed": Seed,
-            "backbone": Text,
-            "backbones.${backbone}": BackboneRow,
-            "weights": Text,
-            "features.views": Natural,
-            "features.precision": Precision,
-            "augmentation": Augmentation,
-        }
-    )
+    params = load_params(PARAMS)
     model = build_backbone(params.row, params.weights, params.seed, params.precision)
     embedding = ViewEmbedding(model, params.row, params.weights, params.precision, params.augmentation)
     rows = view_rows(read_manifest(MANIFEST), params.views)

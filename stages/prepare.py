@@ -11,6 +11,5 @@ from graft.utils.files import write_json
 
 if __name__ == "__main__":
     params = load_params({"dataset": Text, "prepare": Prepare})
-    images, limits = load_dataset(params.dataset).read(RAW), params.prepare
-    report = prepare(images, limits.max_rejected, limits.max_pixels, IMAGES, limits.label_conflicts)
+    report = prepare(load_dataset(params.dataset).read(RAW), params.prepare, IMAGES)
     write_json(report, METRICS / "data.json")

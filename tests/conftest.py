@@ -110,7 +110,7 @@ def images(params: Params, once: Once) -> Path:
 
     def fill(folder: Path) -> None:
         demo.fetch(folder / "raw", Path(), Path(), params)
-        prepare(demo.read(folder / "raw"), 0.0, 10_000, folder / "images")
+        prepare(demo.read(folder / "raw"), params.prepare, folder / "images")
 
     return once("data", fill) / "images"
 

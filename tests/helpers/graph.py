@@ -84,18 +84,25 @@ def resolve(name: str, file: Path) -> set[Path]:
 
 
 def loaded_params(stage: Mapping[str, Any]) -> set[str]:
-    """The keys of params.yaml that a stage's script loads: of a training run, those of its method."""
+    """The keys of params.yaml that a stage's script loads: those it lists, and `PARAMS` of its module."""
+    nodes = list(ast.walk(ast.parse(script(stage).read_text(encoding="utf-8"))))
+    modules = [
+        node.module
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "PARAMS" for alias in node.names)
+    ]
     if script(stage).name == "train.py":
-        return set(import_module(f"graft.methods.{stage['cmd'].split()[2]}").PARAMS)
-    return {
+        modules.append(f"graft.methods.{stage['cmd'].split()[2]}")
+    listed = {
         key.value
-        for node in ast.walk(ast.parse(script(stage).read_text(encoding="utf-8")))
+        for node in nodes
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "load_params"
         for argument in node.args
         if isinstance(argument, ast.Dict)
         for key in argument.keys
         if isinstance(key, ast.Constant)
     }
+    return listed.union(*(import_module(module).PARAMS for module in modules))
 
 
 def with_closures(text: str) -> str:

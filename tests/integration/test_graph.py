@@ -35,7 +35,7 @@ def test_code_dependencies_are_the_import_closure(stage):
 @pytest.mark.parametrize("stage", ["train_two_stage", "train_two_stage_views"])
 def test_a_training_on_cached_features_builds_no_backbone(stage):
     """So it needs no weights file, and no download, whose features the team has already."""
-    assert "src/graft/backbones.py" not in closure(STAGES[stage])
+    assert "src/graft/models/backbones.py" not in closure(STAGES[stage])
     assert "models/backbone.keras" in paths(STAGES[stage]["deps"])
 
 

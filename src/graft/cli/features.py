@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from graft.cli.repository import Root
 from graft.config.paths import FEATURES, IMAGES, MANIFEST, STORE, VIEWS
 
 if TYPE_CHECKING:
     from graft.features.inventory import Cached
 
 SHORT, WORST = 12, 5
-Root = Annotated[Path, typer.Option(help="The repository's root.")]
 
-app = typer.Typer(
-    no_args_is_help=True, help="Look at the cached features, verify them, drop what nobody needs."
-)
+app = typer.Typer(no_args_is_help=True, help="Look at cached features, verify them, drop what nobody needs.")
 
 
 @app.command()
@@ -26,7 +24,7 @@ def info(
     root: Root = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
 ) -> None:
-    """Print what is cached: in the store, a row a fingerprint, and in data/features and data/views."""
+    """Print what is cached: in the store, a row for each fingerprint, and in data/features and data/views."""
     from graft.features.inventory import build_table, read_shards, read_store
 
     rows = [(cached.folder.name[:SHORT], cached.summary()) for cached in read_store(root / STORE)]
@@ -39,9 +37,7 @@ def info(
     if rows:
         Console().print(build_table(rows))
     else:
-        typer.echo(
-            f"nothing is cached in {STORE}, {FEATURES} or {VIEWS}: `dvc repro extract_views` fills them"
-        )
+        typer.echo(f"nothing is cached in {STORE}, {FEATURES} or {VIEWS}: run `dvc repro extract_views`")
 
 
 @app.command()
@@ -104,30 +100,20 @@ def _check_shards(root: Path, shards: Sequence["Cached"]) -> list[str]:
 
 
 def _embed_again(root: Path, sample: int) -> bool:
-    """Report whether a row differs by more than the tolerance."""
-    from graft.config.features import Augmentation, BackboneRow, Precision
+    """Compare some rows with what the backbone gives now; return whether one exceeds the tolerance."""
     from graft.config.load import load_params
-    from graft.config.types import Seed, Text
     from graft.features.extraction import Embedding
     from graft.features.recompute import measure_drift
-    from graft.features.views import ViewEmbedding
+    from graft.features.views import PARAMS, ViewEmbedding
     from graft.models.backbones import build_backbone
 
-    schemas = {
-        "seed": Seed,
-        "backbone": Text,
-        "backbones.${backbone}": BackboneRow,
-        "weights": Text,
-        "features.precision": Precision,
-        "augmentation": Augmentation,
-    }
-    params = load_params(schemas, root / "params.yaml")
+    params = load_params(PARAMS, root / "params.yaml")
     weights = str(root / params.weights) if (root / params.weights).is_file() else params.weights
     try:
         model = build_backbone(params.row, weights, params.seed, params.precision)
         made = model, params.row, weights, params.precision
-        embeddings = {FEATURES: Embedding(*made), VIEWS: ViewEmbedding(*made, params.augmentation)}
-        features = {root / folder: embedding for folder, embedding in embeddings.items()}
+        views = ViewEmbedding(*made, params.augmentation)
+        features = {root / FEATURES: Embedding(*made), root / VIEWS: views}
         drift = measure_drift(root / IMAGES, features, sample, params.seed)
     except (ValueError, FileNotFoundError) as error:
         _fail(str(error))
@@ -142,10 +128,8 @@ def _embed_again(root: Path, sample: int) -> bool:
     for (key, view), value in drift.beyond[:WORST]:
         typer.echo(f"  beyond it: key {key}, view {view}: {value:.1e}")
     if drift.beyond:
-        typer.echo(
-            f"{len(drift.beyond)} of {len(rows)} rows exceed the tolerance: the features were changed, or "
-            "come from a machine that embeds otherwise"
-        )
+        found = f"{len(drift.beyond)} of {len(rows)} rows exceed the tolerance"
+        typer.echo(f"{found}: the features were changed, or come from a machine that embeds otherwise")
     return bool(drift.beyond)
 
 
@@ -182,10 +166,8 @@ def gc(
         Console().print(build_table([(cached.folder.name[:SHORT], cached.summary()) for cached in store]))
     n_images = len({key for file in files for key, _ in file.rows})
     size = sum(file.bytes for file in files)
-    typer.echo(
-        f"to drop: {len(files) - len(old):,} entries with {n_images:,} images, "
-        f"{len(old):,} leftover temporary files; {size:,} bytes"
-    )
+    entries = f"{len(files) - len(old):,} entries with {n_images:,} images"
+    typer.echo(f"to drop: {entries}, {len(old):,} leftover temporary files; {size:,} bytes")
     if files and not dry_run and (yes or typer.confirm("Drop them?", abort=True)):
         drop(files)
         typer.echo("dropped")

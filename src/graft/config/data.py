@@ -5,9 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from graft.config.types import SPLITS, Block, Count, Fraction, Natural, Number, Split, unique
-
-LabelConflicts = Literal["refuse", "reject"]
+from graft.config.types import SPLITS, Block, Count, Fraction, Natural, ProperFraction, Split, unique
 
 
 class Demo(Block):
@@ -16,16 +14,16 @@ class Demo(Block):
 
 
 class Prepare(Block):
-    max_rejected: Fraction
-    max_pixels: Count
-    label_conflicts: LabelConflicts
+    max_rejected: Fraction  # share of the images
+    max_pixels: Count  # height x width; more are rejected before any is decoded
+    label_conflicts: Literal["refuse", "reject"]  # all copies, since nobody knows which label is right
 
 
 class SplitParams(Block):
     strategy: Literal["fractions", "index_ranges", "given"]
     classes: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(unique)] | None
     max_per_class: Count | dict[str, Count] | None
-    validation: Annotated[Number, Field(gt=0, lt=1, allow_inf_nan=False)]
+    validation: ProperFraction
     fractions: dict[Split, Fraction]
     index_ranges: dict[Split, tuple[Natural, Natural]]
 

@@ -1,12 +1,8 @@
 """The measurements in params.yaml: `metrics`."""
 
-from typing import Annotated
-
-from pydantic import Field
-
-from graft.config.types import Block, Count, Number
+from graft.config.types import Block, Count, ProperFraction
 
 
 class Metrics(Block):
-    confidence: Annotated[Number, Field(gt=0, lt=1)]
+    confidence: ProperFraction
     calibration_bins: Count

@@ -29,7 +29,7 @@ def load_params(schemas: Mapping[str, Any], path: str | Path = "params.yaml") ->
     Args:
         schemas: key of params.yaml, dotted for a value in a block, -> the type to validate it as.
             ``backbones.${backbone}`` is the row of `backbones` that `backbone` selects.
-        path: the file.
+        path: of the file.
 
     Returns:
         The values, named by the last part of their keys; the row of the backbone is ``row``.
@@ -61,32 +61,22 @@ def load_params(schemas: Mapping[str, Any], path: str | Path = "params.yaml") ->
 
 
 def read_params(path: str | Path) -> dict[str, Any]:
-    """Read params.yaml as it stands, without validation.
-
-    Raises:
-        ParamsError: if it cannot be read, or `parse_yaml` refuses it.
-    """
+    """Read params.yaml as it stands; raises a ParamsError if it cannot be read or `parse_yaml` refuses it."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise ParamsError(
-            f"cannot read {path} ({error.strerror}); expected the file of a repository"
-        ) from None
+        raise ParamsError(f"cannot read {path} ({error.strerror}); expected a repository's file") from None
     except UnicodeDecodeError as error:
         raise ParamsError(f"{Path(path).name} is not UTF-8 ({error}); save it as UTF-8") from None
     return parse_yaml(text, Path(path).name)
 
 
 def parse_yaml(text: str, name: str = "params.yaml") -> dict[str, Any]:
-    """Parse the text of a params.yaml as YAML 1.2, as DVC does.
-
-    Args:
-        text: a mapping. Refused are anchors and aliases, whose places `dvc exp run -S` cannot change one
-            by one, tags, duplicate keys, and values of more than ``MAX_CHARACTERS`` characters.
-        name: of the file, for the error.
+    """Parse the text of a params.yaml, called `name` in errors, as YAML 1.2, as DVC does.
 
     Raises:
-        ParamsError: in one sentence.
+        ParamsError: if it is no mapping, or has anchors or aliases, whose places `dvc exp run -S` cannot
+            change one by one, tags, duplicate keys, or values of more than ``MAX_CHARACTERS`` characters.
 
     >>> parse_yaml("{learning_rate: 1e-05, classes: [yes, no], first: 010}")
     {'learning_rate': 1e-05, 'classes': ['yes', 'no'], 'first': 10}
@@ -128,13 +118,7 @@ class _Composer(Composer):
 
 
 def explain_errors(error: ValidationError, schema: Any, prefix: Sequence[str] = ()) -> list[str]:
-    """Explain the errors that pydantic found, a line for each key.
-
-    Args:
-        error: of the validation.
-        schema: the type that was expected.
-        prefix: parts of the key whose value was validated.
-    """
+    """Explain what pydantic found wrong, a line for each key; `prefix`: parts of the key validated."""
     errors = error.errors()
     return [_explain(each, schema, prefix) for each in errors if not _follows_from_another(each, errors)]
 

@@ -1,4 +1,4 @@
-"""Where the stages read and write, relative to the repository's root."""
+"""Paths that the stages read and write, relative to the repository's root."""
 
 from pathlib import Path
 

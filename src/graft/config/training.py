@@ -13,8 +13,8 @@ from graft.config.types import (
     Count,
     Natural,
     NotNegative,
-    Number,
     Positive,
+    ProperFraction,
     Seeds,
     unique,
 )
@@ -34,7 +34,7 @@ class Head(Block):
 
 class Schedule(Block):
     name: Literal["constant", "reduce_on_plateau", "cosine", "exponential"]
-    factor: Annotated[Number, Field(gt=0, lt=1, allow_inf_nan=False)]
+    factor: ProperFraction
     patience: Count
 
 
@@ -140,20 +140,12 @@ class Scratch(Training):
 def check_moves(name: str, method: CachedMethod, pooling: str) -> None:
     """Check that a method moves parts of features only where they are feature maps.
 
-    Args:
-        name: the method, for the error.
-        method: its block.
-        pooling: the backbone's; anything but ``none`` makes vectors, which have no parts.
-
     Raises:
-        ValueError: if the backbone pools and the method would move positions or cut windows.
+        ValueError: if the backbone's `pooling` is not ``none``, which makes vectors, and the method called
+            `name` would move positions or cut windows.
     """
-    operations = method.feature_augmentation
-    wrong = [
-        f"feature_augmentation.{key}={getattr(operations, key)}"
-        for key, nothing in GEOMETRIC.items()
-        if getattr(operations, key) != nothing
-    ]
+    values = method.feature_augmentation.model_dump(include=set(GEOMETRIC))
+    wrong = [f"feature_augmentation.{k}={value}" for k, value in values.items() if value != GEOMETRIC[k]]
     wrong += ["mix=cutmix"] if method.mix == "cutmix" else []
     if pooling != "none" and wrong:
         raise ValueError(

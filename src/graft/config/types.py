@@ -1,11 +1,11 @@
 """The vocabulary that the schemas share: splits, kinds of numbers, and `Block`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-SPLITS = ("train", "validation", "test")
 Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 ColorMode = Literal["rgb", "grayscale"]
 
 
@@ -20,6 +20,7 @@ Count = Annotated[int, Field(ge=1, strict=True)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
 Fraction = Annotated[Number, Field(ge=0, le=1, allow_inf_nan=False)]
 Below1 = Annotated[Number, Field(ge=0, lt=1, allow_inf_nan=False)]
+ProperFraction = Annotated[Number, Field(gt=0, lt=1, allow_inf_nan=False)]
 Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]

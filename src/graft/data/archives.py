@@ -14,24 +14,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 MAX_MEMBER_BYTES = 256 * 2**20
+# Raised for damage; by `zipfile` a NotImplementedError, for a way to compress that it does not know.
+DAMAGE: tuple[type[Exception], ...] = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError)
+DAMAGE += (EOFError, KeyError, NotImplementedError, OSError)
 
 Member = tuple[str, int, Callable[[], bytes]]  # name, size in bytes, and a function that reads it
 
 
-def read_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> Iterator[tuple[str, bytes]]:
+def read_members(path: Path, keep: Callable[[str], object] = lambda _: True) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a folder, a zip or a tar (plain, gz, bz2, xz).
 
     Args:
         path: the folder or the archive.
-        keep: tells by its name that a member is wanted. The names of the others are checked, their bytes are
-            not read.
+        keep: selects members by name. The names of the others are checked, their bytes are not read.
 
     Yields:
-        Each file's name, relative, with ``/``, and its bytes: in a folder in the order of the names, in an
-        archive in the archive's own order.
+        Each file's relative name, with ``/``, and its bytes: of a folder in the order of the names, of an
+        archive in its own order.
 
     Raises:
         FileNotFoundError: if there is nothing at ``path``.
@@ -39,20 +40,22 @@ def read_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> It
             link that leaves the archive, a device, or a wanted member larger than ``MAX_MEMBER_BYTES``.
     """
     for name, size, read in _wanted(path, keep):
+        data = read() if size <= MAX_MEMBER_BYTES else b""
+        size = max(size, len(data))  # a link's own is 0
         if size > MAX_MEMBER_BYTES:
             raise ValueError(
                 f"{path}: member {name!r} is too large for an image: expected at most {MAX_MEMBER_BYTES} "
-                f"bytes, received size={size}; remove it"
+                f"bytes, received {size=}; remove it"
             )
-        yield name, read()
+        yield name, data
 
 
-def list_members(path: Path, keep: Callable[[str], bool] = lambda _: True) -> list[str]:
+def list_members(path: Path, keep: Callable[[str], object] = lambda _: True) -> list[str]:
     """List the names that `read_members` would yield, sorted; raises as it does, but reads no member."""
     return sorted(name for name, _, _ in _wanted(path, keep))
 
 
-def _wanted(path: Path, keep: Callable[[str], bool]) -> Iterator[Member]:
+def _wanted(path: Path, keep: Callable[[str], object]) -> Iterator[Member]:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: expected a folder, a zip or a tar")
     seen = set()
@@ -62,15 +65,7 @@ def _wanted(path: Path, keep: Callable[[str], bool]) -> Iterator[Member]:
                 if name in seen:
                     raise ValueError(f"{path}: member {name!r} is there twice; make the archive again")
                 seen.add(name)
-                yield name, size, _reader(path, name, read)
-
-
-def _reader(path: Path, name: str, read: Callable[[], bytes]) -> Callable[[], bytes]:
-    def checked() -> bytes:
-        with readable(path, name):
-            return read()
-
-    return checked
+                yield name, size, readable(path, name)(read)
 
 
 def _members(path: Path) -> Iterator[Member]:
@@ -82,22 +77,20 @@ def _members(path: Path) -> Iterator[Member]:
         return _zip_members(path)
     raise ValueError(
         f"{path} is not readable as a folder, a zip or a tar (plain, gz, bz2, xz): "
-        "it is something else, or truncated or corrupt; make or copy it again"
+        "it is something else, truncated or corrupt; make or copy it again"
     )
 
 
 def _folder_members(folder: Path) -> Iterator[Member]:
-    for name in sorted(_walk(folder)):
-        file = folder / name
-        yield _safe(folder, name), file.stat().st_size, file.read_bytes
-
-
-def _walk(folder: Path) -> Iterator[str]:
+    names = []
     for root, folders, files in os.walk(folder, followlinks=True):
         here = Path(root)
         # A link to a folder above itself would never end.
         folders[:] = [f for f in folders if not here.resolve().is_relative_to((here / f).resolve())]
-        yield from ((here / file).relative_to(folder).as_posix() for file in files)
+        names += [(here / file).relative_to(folder).as_posix() for file in files]
+    for name in sorted(names):
+        file = folder / name
+        yield _safe(folder, name), file.stat().st_size, file.read_bytes
 
 
 def _zip_members(path: Path) -> Iterator[Member]:
@@ -145,10 +138,10 @@ def _tar_members(path: Path) -> Iterator[Member]:
 
 
 def _tar_bytes(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
-    file: IO[bytes] | None = archive.extractfile(info)  # follows links inside the archive
+    file = archive.extractfile(info)  # follows links inside the archive
     if file is None:
         raise KeyError(f"{info.name!r} links to a folder")
-    data = file.read()
+    data = file.read(MAX_MEMBER_BYTES + 1)
     if info.isreg() and len(data) != info.size:
         raise tarfile.ReadError(f"{len(data)} of {info.size} bytes")
     return data
@@ -172,9 +165,7 @@ def _safe(path: Path, name: str) -> str:
 def _safe_link(path: Path, name: str, target: str) -> None:
     """Refuse a symbolic link whose target, seen from the link's own folder, lies outside."""
     if posixpath.normpath(posixpath.join(posixpath.dirname(name), target)).startswith(("/", "..")):
-        raise ValueError(
-            f"{path}: unsafe member {name!r} is a link to {target!r}, outside; make the archive without it"
-        )
+        raise ValueError(f"{path}: unsafe member {name!r} is a link to {target!r}, outside; leave it out")
 
 
 @contextmanager
@@ -182,15 +173,10 @@ def readable(path: Path, name: str = "") -> Iterator[None]:
     """Turn every error of the libraries into one that names the corrupt archive and member."""
     try:
         yield
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, KeyError) as error:
-        cause: Exception = error
-    except NotImplementedError as error:  # zip: compression method
-        cause = error
-    except OSError as error:
-        if error.errno is not None:  # of the system, not of gzip or bz2
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the system, not of gzip or bz2
             raise
-        cause = error
-    else:
-        return
-    where = f"{path}: member {name!r}" if name else f"{path}"
-    raise ValueError(f"{where} is corrupt or truncated ({cause}); make or copy the archive again") from cause
+        where = f"{path}: member {name!r}" if name else path
+        raise ValueError(
+            f"{where} is corrupt or truncated ({error}); make or copy the archive again"
+        ) from error

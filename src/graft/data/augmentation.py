@@ -58,10 +58,8 @@ def operation(draws: int, moves: bool, neutral: str | float = 0) -> Callable[...
 @operation(draws=2, moves=True, neutral="none")
 def flip(u: np.ndarray, axes: str, height: int, width: int) -> np.ndarray:
     """Mirror half of the images along each axis that `axes` names."""
-    x, y = (
-        np.where((draw < 0.5) & (axis in axes), -1.0, 1.0)
-        for draw, axis in zip(u, ("horizontal", "vertical"), strict=True)
-    )
+    named = np.array([["horizontal" in axes], ["vertical" in axes]])
+    x, y = np.where((u < 0.5) & named, -1.0, 1.0)
     return _about_centre(x, 0, 0, y, height, width)
 
 
@@ -118,8 +116,7 @@ def _column(values: np.ndarray) -> np.ndarray:
 
 def _affine(*elements: np.ndarray | float) -> np.ndarray:
     """Build (n, 3, 3) matrices from the elements of their first two rows."""
-    rows = np.stack(np.broadcast_arrays(*elements, 0.0, 0.0, 1.0), axis=-1)
-    return rows.reshape(-1, 3, 3)
+    return np.stack(np.broadcast_arrays(*elements, 0.0, 0.0, 1.0), axis=-1).reshape(-1, 3, 3)
 
 
 def _about_centre(xx: Any, xy: Any, yx: Any, yy: Any, height: int, width: int) -> np.ndarray:
@@ -142,7 +139,7 @@ def draw(key: str, view: int, name: str, n: int, kind: Kind = "pixels") -> np.nd
     """Draw uniform numbers in [0, 1) that belong to one operation of one view: a Philox counter generator's.
 
     Args:
-        key: the image's key.
+        key: of the image.
         view: 1, 2, ...; view 0 is the plain image and draws nothing.
         name: of the operation.
         n: how many.
@@ -164,7 +161,7 @@ def augment(images: np.ndarray, keys: Sequence[str], views: Sequence[int], spec:
 
     Args:
         images: (n, H, W, channels), in [0, 255], any real dtype.
-        keys: n keys.
+        keys: of the n images.
         views: n numbers of views, from 1.
         spec: the ranges of the operations.
 
@@ -177,7 +174,7 @@ def augment(images: np.ndarray, keys: Sequence[str], views: Sequence[int], spec:
 def augment_features(
     features: np.ndarray, keys: Sequence[str], views: Sequence[int], spec: Augmentation
 ) -> np.ndarray:
-    """Augment a batch of features; a row's result does not depend on the other rows.
+    """Augment a batch of features as `augment` does images.
 
     Maps are moved as pixels are. Brightness and contrast follow FroFA (Bär et al. 2024, arXiv 2403.10519) in
     its default form: a feature's least and largest value, over positions and channels, take the place of 0
@@ -187,9 +184,9 @@ def augment_features(
 
     Args:
         features: (n, h, w, channels) maps or (n, channels) vectors, any real dtype.
-        keys: n keys.
+        keys: as in `augment`.
         views: n numbers from 1, such as 1 + epoch.
-        spec: the ranges of the operations.
+        spec: as in `augment`.
 
     Returns:
         float32 of the same shape; `features` itself where that is float32 and nothing is to be done.
@@ -230,15 +227,14 @@ def _apply(
     limits: tuple[float, float] | None = None,
 ) -> np.ndarray:
     """Move, then colour between `limits`: by default each image's least and largest value."""
-    result, done = ops.cast(images, "float32"), {name: (OPERATIONS[name], u) for name, u in draws.items()}
-    size = images.shape[1:3]
-    matrices = [each.apply(u, getattr(spec, name), *size) for name, (each, u) in done.items() if each.moves]
+    result, size = ops.cast(images, "float32"), images.shape[1:3]
+    done = [(OPERATIONS[name], u, getattr(spec, name)) for name, u in draws.items()]
+    matrices = [each.apply(u, value, *size) for each, u, value in done if each.moves]
     if matrices:
         transforms = reduce(np.matmul, matrices).reshape(-1, 9)[:, :8].astype(np.float32)
         how = {option: getattr(spec, option) for option in OF_MOVES}
         result = ops.image.affine_transform(result, transforms, data_format="channels_last", **how)
     low, high = limits or (end(result, axis=(1, 2, 3), keepdims=True) for end in (ops.min, ops.max))
-    for name, (each, u) in done.items():
-        if not each.moves:
-            result = each.apply(result, u, getattr(spec, name), low, high, axes)
+    for each, u, value in (step for step in done if not step[0].moves):
+        result = each.apply(result, u, value, low, high, axes)
     return np.asarray(result)

@@ -14,15 +14,11 @@ TIMEOUT = (10, 60)  # seconds to connect, and between two pieces: a slow server 
 
 @dataclass(frozen=True)
 class Source:
-    """A published archive.
+    """A published archive: its address, the terms of its images, the work to cite, a page about it.
 
     Attributes:
-        url: the address of the file.
-        checksum: of the file: ``sha256:`` or ``md5:`` and hexadecimal digits, as it was published.
-        size: of the file, in bytes.
-        licence: the terms under which the images may be used.
-        citation: the work to cite.
-        homepage: a page that describes it.
+        checksum: ``sha256:`` or ``md5:`` and hexadecimal digits, as it was published.
+        size: in bytes.
 
     >>> md5 = "md5:900150983cd24fb0d6963f7d28e17f72"
     >>> source = Source("https://a.org/files/images.zip", md5, 3, "CC0", "none", "https://a.org")
@@ -44,11 +40,11 @@ class Source:
 
 
 class DownloadError(OSError):
-    """The archive could not be had; the text says what was expected, what came and what to do."""
+    """The archive could not be downloaded; the text says what was expected, what came and what to do."""
 
 
 def download(source: Source, folder: Path, cache: Path) -> Path:
-    """Put a published archive into a folder, from the cache or else from the network.
+    """Put a published archive into a folder, from the cache or else from the network; return its path there.
 
     Pooch transfers to a temporary file, which gets its final name when size and checksum are right, and
     tries again after a broken transfer or a server's error.
@@ -57,9 +53,6 @@ def download(source: Source, folder: Path, cache: Path) -> Path:
         source: the archive.
         folder: where the archive is wanted; it is made.
         cache: folder that keeps the archive; a file put there by hand, under its own name, is used.
-
-    Returns:
-        The archive's path in ``folder``.
 
     Raises:
         DownloadError: if the server cannot be reached, refuses, or sends another file.

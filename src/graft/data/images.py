@@ -5,14 +5,16 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from graft.config.types import ColorMode
 
@@ -26,16 +28,6 @@ Image.MAX_IMAGE_PIXELS = None
 # Pillow warns about damaged metadata beside good pixels. `warnings.catch_warnings` around a call is not
 # thread-safe, so they are silenced here, once.
 warnings.filterwarnings("ignore", module="PIL")
-
-_TRANSPOSE = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class ImageError(ValueError):
@@ -62,26 +54,19 @@ def decode(data: bytes, max_pixels: int | None = None) -> np.ndarray:
     return np.array(_open(data, max_pixels))
 
 
-def resize(image: np.ndarray, size: int) -> np.ndarray:
-    """Resize to a square, bilinear and antialiased; the aspect ratio is not kept.
+def resize(image: Image.Image, size: int) -> Image.Image:
+    """Resize to a square of `size` pixels, bilinear and antialiased.
 
-    As ``keras.utils.image_dataset_from_directory`` treats the aspect ratio.
-
-    Args:
-        image: (H, W, 3) uint8.
-        size: pixels, height = width.
-
-    Returns:
-        (size, size, 3) uint8.
+    The aspect ratio is not kept, as in ``keras.utils.image_dataset_from_directory``.
     """
-    return np.array(_square(Image.fromarray(image), size))
+    return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
 def load(data: bytes, size: int, color_mode: ColorMode = "rgb") -> np.ndarray:
-    """Decode and resize: ``resize(decode(data), size)``, with fewer copies.
+    """Decode and resize an encoded image.
 
     Args:
-        data: an encoded image.
+        data: as in `decode`.
         size: pixels, height = width.
         color_mode: as in ``keras.utils.load_img``. ``grayscale`` leaves gray images as they are and
             takes the luma of the others (ITU-R 601); ``rgb`` gives gray images three equal channels.
@@ -91,8 +76,8 @@ def load(data: bytes, size: int, color_mode: ColorMode = "rgb") -> np.ndarray:
     """
     image = _open(data, None)
     if color_mode == "grayscale":
-        return np.array(_square(image.convert("L"), size))[..., np.newaxis]
-    return np.array(_square(image, size))
+        return np.array(resize(image.convert("L"), size))[..., np.newaxis]
+    return np.array(resize(image, size))
 
 
 def iter_shards(folder: Path) -> Iterator[tuple[str, pa.Table]]:
@@ -106,9 +91,7 @@ def iter_shards(folder: Path) -> Iterator[tuple[str, pa.Table]]:
     """
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
-        raise FileNotFoundError(
-            f"no image shards (*.parquet) in folder={folder}; run `dvc repro prepare` first"
-        )
+        raise FileNotFoundError(f"no image shards (*.parquet) in {folder=!s}; run `dvc repro prepare` first")
     for path in paths:
         yield path.stem, pq.read_table(path, columns=["key", "image"], partitioning=None)
 
@@ -126,7 +109,7 @@ def load_pixels(
         folder: `data/images`.
         keys: sha256 in hexadecimal; one may repeat.
         size: pixels, height = width.
-        out: the array to fill; ``None``: a new one, in memory.
+        out: the array to fill; ``None``: a new one.
         color_mode: as in `load`.
 
     Returns:
@@ -141,13 +124,12 @@ def load_pixels(
         places[key].append(place)
     pixels = np.empty((len(keys), size, size, CHANNELS[color_mode]), np.uint8) if out is None else out
 
-    def fill(key: str, image: bytes) -> None:
-        pixels[places.pop(key)] = load(image, size, color_mode)
+    def fill(row: dict[str, Any]) -> None:
+        pixels[places.pop(row["key"])] = load(row["image"], size, color_mode)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _, table in iter_shards(folder):
-            rows = [row for row in table.to_pylist() if row["key"] in places]
-            list(pool.map(lambda row: fill(**row), rows))
+            list(pool.map(fill, [row for row in table.to_pylist() if row["key"] in places]))
     if places:
         raise ValueError(
             f"{len(places)} of {len(keys)} images are not in folder={folder}, the first key={min(places)}; "
@@ -185,24 +167,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _upright(original: ImageFile.ImageFile, rgb: Image.Image) -> Image.Image:
-    # Not `ImageOps.exif_transpose`: it also rewrites the EXIF block, and fails where another tag is damaged.
-    try:
-        orientation = original.getexif().get(ExifTags.Base.Orientation)
-    except Exception:
-        return rgb
-    return rgb.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else rgb
-
-
-def _square(image: Image.Image, size: int) -> Image.Image:
-    return image.resize((size, size), Image.Resampling.BILINEAR)
+    # `exif_transpose` rewrites the EXIF block and fails where another tag is damaged: give it no other.
+    rgb.info = {}
+    with suppress(Exception):
+        rgb.getexif()[ExifTags.Base.Orientation] = original.getexif().get(ExifTags.Base.Orientation)
+    ImageOps.exif_transpose(rgb, in_place=True)
+    return rgb
 
 
 def read_images(folder: Path, keys: Sequence[str]) -> dict[str, bytes]:
-    """Read the encoded images of some keys.
-
-    Args:
-        folder: `data/images`.
-        keys: sha256 in hexadecimal.
+    """Read the encoded images of some keys from `data/images`.
 
     Raises:
         ValueError: if an image of a key is not in the folder.

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 
-from graft.config.data import LabelConflicts
+from graft.config.data import Prepare
 from graft.data.images import ImageError, decode
 from graft.data.raw import RawImage
 from graft.data.sharding import count_shards, shard_name, write_table
@@ -43,68 +43,56 @@ class Row(NamedTuple):
 Read = Callable[[str], bytes]
 
 
-def prepare(
-    images: Iterable[RawImage],
-    max_rejected: float,
-    max_pixels: int,
-    folder: Path,
-    label_conflicts: LabelConflicts = "refuse",
-) -> dict[str, Any]:
-    """Decode every image and write those that do to Parquet shards.
+def prepare(images: Iterable[RawImage], limits: Prepare, folder: Path) -> dict[str, Any]:
+    """Decode every image and write those that do to Parquet shards in `folder`, replaced once all is well.
 
     An image that does not decode is rejected. Of exact duplicates the one with the smallest path
     is kept; where the splits are given, ``test/...`` < ``train/...`` < ``validation/...``, so an
     image in test and in train leaves train. The order of the images does not change a byte. They are
     streamed: memory holds a few images and one shard.
 
-    Args:
-        images: their paths are unique.
-        max_rejected: the share of images that may be rejected, 0 to 1.
-        max_pixels: an image of more pixels is rejected before any is decoded.
-        folder: `data/images`; replaced, but only once all is well.
-        label_conflicts: for one image under several labels: ``refuse`` it, or ``reject`` all its copies,
-            since nobody knows which label is right.
-
     Returns:
         The content of `metrics/data.json`, keys sorted: counts, duplicates, rejects and the reasons.
 
     Raises:
         ValueError: if there is no image, a path repeats or is not Unicode, too many images are
-            rejected, an image stands under two labels (``refuse``), or fewer than two classes remain.
+            rejected, an image stands under two labels (to ``refuse``), or fewer than two classes remain.
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "images").mkdir(parents=True)
     try:
         with (partial / "spool").open("w+b") as spool:
-            rows, rejects, read = _sift(track(images, "prepare"), max_pixels, spool)
+            rows, rejects, read = _sift(track(images, "prepare"), limits.max_pixels, spool)
             _check_paths([row.path for row in rows] + [path for path, _ in rejects])
-            if label_conflicts == "reject":
-                rows, rejects = _reject_conflicts(rows, rejects)
-            _check_rejects(rejects, len(rows) + len(rejects), max_rejected)
-            kept, dropped = _fold(rows)
-            _check_classes(kept, len(rejects))
-            n_shards, n_bytes = _write_shards(kept, read, partial / "images")
+            groups = _group(rows)
+            if limits.label_conflicts == "reject":
+                rejects += _reject_conflicts(groups)
+            report = _report(groups, rejects)
+            _check_rejects(rejects, report["n_read"], limits.max_rejected)
+            _check_labels(groups)
+            _check_classes(list(report["classes"]), len(rejects))
+            kept = [groups[key][0] for key in sorted(groups)]
+            report |= _write_shards(kept, read, partial / "images")
         shutil.rmtree(folder, ignore_errors=True)
         (partial / "images").rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return dict(sorted({**_report(kept, dropped, rejects), "n_shards": n_shards, "bytes": n_bytes}.items()))
+    return dict(sorted(report.items()))
 
 
-def _report(
-    kept: Sequence[Row], dropped: Sequence[tuple[Row, Row]], rejects: Sequence[tuple[str, str]]
-) -> dict[str, Any]:
-    n_read = len(kept) + len(dropped) + len(rejects)
+def _report(groups: Mapping[str, Sequence[Row]], rejects: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    n_read = sum(map(len, groups.values())) + len(rejects)
+    dropped = [(group[0], other) for group in groups.values() for other in group[1:]]
     return {
         "n_read": n_read,
-        "n_images": len(kept),
-        "classes": dict(sorted(Counter(row.label for row in kept).items())),
+        "n_images": len(groups),
+        "classes": dict(sorted(Counter(group[0].label for group in groups.values()).items())),
         "duplicates": len(dropped),
         "duplicates_across_splits": sum(one.split != other.split for one, other in dropped),
         "duplicate_paths": [{"dropped": other.path, "kept": one.path} for one, other in dropped],
         "n_rejected": len(rejects),
-        "rejected_share": len(rejects) / n_read,
+        "rejected_share": len(rejects) / max(n_read, 1),
         "rejects": [{"path": path, "reason": reason} for path, reason in sorted(rejects)],
     }
 
@@ -156,9 +144,7 @@ def _check(image: RawImage, max_pixels: int) -> tuple[RawImage, Row | ImageError
 def _check_paths(paths: Sequence[str]) -> None:
     for path, n in sorted(Counter(paths).items()):
         if n > 1:
-            raise ValueError(
-                f"path={path!r} occurs {n} times in the dataset; paths must be unique: rename one"
-            )
+            raise ValueError(f"{path=} occurs {n} times in the dataset; paths must be unique: rename one")
         try:
             path.encode()
         except UnicodeEncodeError:
@@ -180,57 +166,46 @@ def _check_rejects(rejects: Sequence[tuple[str, str]], n_read: int, max_rejected
         )
 
 
-def _fold(rows: Iterable[Row]) -> tuple[list[Row], list[tuple[Row, Row]]]:
-    """Return the rows to keep, sorted by key, and (kept, dropped) pairs of duplicates, sorted by path."""
-    groups = _group(rows)
-    _check_labels(groups)
-    dropped = [(group[0], other) for group in groups.values() for other in group[1:]]
-    return [groups[key][0] for key in sorted(groups)], dropped
-
-
 def _group(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Group the rows by key, each group sorted by path."""
+    """Group the rows by key, the groups and the rows of each sorted by path."""
     groups = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.path):
         groups[row.key].append(row)
     return groups
 
 
-def _reject_conflicts(
-    rows: Iterable[Row], rejects: Sequence[tuple[str, str]]
-) -> tuple[list[Row], list[tuple[str, str]]]:
-    """Move the images under several labels from the rows to the rejects."""
-    conflicting: list[tuple[str, str]] = []
-    accepted: list[Row] = []
-    for group in _group(rows).values():
-        labels = sorted({row.label for row in group})
-        if len(labels) == 1:
-            accepted += group
-        else:
-            reason = f"the same image is labelled {' and '.join(map(repr, labels))}"
-            conflicting += [(row.path, reason) for row in group]
-    return accepted, [*rejects, *conflicting]
+def _conflicts(groups: Mapping[str, Sequence[Row]]) -> dict[str, list[str]]:
+    """Select the keys of images under several labels -> these labels, sorted."""
+    labels = {key: sorted({row.label for row in group}) for key, group in groups.items()}
+    return {key: names for key, names in labels.items() if len(names) > 1}
+
+
+def _reject_conflicts(groups: dict[str, list[Row]]) -> list[tuple[str, str]]:
+    """Remove the images under several labels; return their paths with the reason."""
+    return [
+        (row.path, f"the same image is labelled {' and '.join(map(repr, labels))}")
+        for key, labels in _conflicts(groups).items()
+        for row in groups.pop(key)
+    ]
 
 
 def _check_labels(groups: Mapping[str, Sequence[Row]]) -> None:
-    conflicts = [group for group in groups.values() if len({row.label for row in group}) > 1]
-    if conflicts:
-        lines = [
-            "  " + ", ".join(f"{row.path!r} (label={row.label!r})" for row in group) for group in conflicts
-        ]
+    lines = []
+    for key in _conflicts(groups):
+        lines.append("  " + ", ".join(f"{row.path!r} (label={row.label!r})" for row in groups[key]))
+    if lines:
         raise ValueError(
-            f"expected one label per image, received several for {len(conflicts)} of {len(groups)}; "
+            f"expected one label per image, received several for {len(lines)} of {len(groups)}; "
             "remove each from the wrong class, or reject such images with "
             f"-S prepare.label_conflicts=reject:\n{_first(lines)}"
         )
 
 
-def _check_classes(rows: Iterable[Row], n_rejected: int) -> None:
-    classes = sorted({row.label for row in rows})
+def _check_classes(classes: Sequence[str], n_rejected: int) -> None:
     if len(classes) < 2:
         raise ValueError(
-            f"expected images of at least 2 classes, received classes={classes} "
-            f"({n_rejected} images rejected); give every class a folder of its own"
+            f"expected images of at least 2 classes, received {classes=} ({n_rejected} images rejected); "
+            "give every class a folder of its own"
         )
 
 
@@ -239,11 +214,11 @@ def _first(lines: Sequence[str]) -> str:
     return "\n".join([*lines[:LISTED], *more])
 
 
-def _write_shards(rows: Sequence[Row], read: Read, folder: Path) -> tuple[int, int]:
-    """Write the rows, sorted by key, one shard at a time; return the number of shards and of image bytes."""
+def _write_shards(rows: Sequence[Row], read: Read, folder: Path) -> dict[str, int]:
+    """Write the rows, sorted by key, one shard at a time; count the shards and the bytes of the images."""
     n_shards, n_bytes = count_shards(len(rows)), 0
     for name, shard in groupby(rows, lambda row: shard_name(row.key, n_shards)):
         table = [{**row._asdict(), "image": read(row.key)} for row in shard]
         n_bytes += sum(len(row["image"]) for row in table)
         write_table(pa.Table.from_pylist(table, SCHEMA), folder / f"{name}.parquet", ROW_GROUP)
-    return n_shards, n_bytes
+    return {"n_shards": n_shards, "bytes": n_bytes}

@@ -14,15 +14,10 @@ def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
 
 
 def read_manifest(path: Path) -> pd.DataFrame:
-    """Read a manifest.
-
-    Returns:
-        Frame of strings with columns ``key, path, label, split``, sorted by path. A label such
-        as ``NA`` or ``007`` stays the text that it is.
-    """
+    """Read a manifest as a frame of strings; a label such as ``NA`` or ``007`` stays the text that it is."""
     return pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")
 
 
 def class_names(manifest: pd.DataFrame) -> list[str]:
-    """The sorted labels; a label's position is its class number everywhere."""
+    """List the labels, sorted; a label's position is its class number everywhere."""
     return sorted(manifest["label"].unique())

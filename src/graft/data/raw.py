@@ -7,23 +7,16 @@ IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 
 
 class RawImage(NamedTuple):
-    """An image file as it came: not decoded, not yet trusted.
+    """An image file as it came: not decoded, not yet trusted."""
 
-    Attributes:
-        path: its name inside the source, with ``/``, including all folders.
-        label: its class.
-        split: train, validation or test where the source says so, else None.
-        data: the file's bytes.
-    """
-
-    path: str
+    path: str  # its name inside the source, with "/", including all folders
     label: str
-    split: str | None
+    split: str | None  # train, validation or test where the source says so
     data: bytes
 
 
 def is_image(name: str) -> bool:
-    """Tell by its name that a file is an image: by its extension, and not hidden or macOS's own.
+    """Tell by its name that a file is an image: it has an extension of one, and is not hidden or macOS's own.
 
     >>> [is_image(name) for name in ("cat/1.JPG", "cat/notes.txt", "__MACOSX/cat/1.jpg", ".git/1.jpg")]
     [True, False, False, False]

@@ -24,11 +24,7 @@ def count_shards(n_rows: int) -> int:
 
 
 def shard_name(key: str, n_shards: int) -> str:
-    """Name the shard of a key: its first log2(n_shards) bits, in hexadecimal.
-
-    Args:
-        key: sha256 in hexadecimal.
-        n_shards: a power of two.
+    """Name the shard of a key: its first log2(n_shards) bits, in hexadecimal; n_shards is a power of two.
 
     >>> shard_name("f" + 63 * "0", 8)
     '7'
@@ -39,12 +35,4 @@ def shard_name(key: str, n_shards: int) -> str:
 
 def write_table(table: pa.Table, path: Path, row_group_size: int) -> None:
     """Write a Parquet file whose bytes depend on nothing but the table (zstd 3, no dictionary)."""
-    pq.write_table(
-        table,
-        path,
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=False,
-        row_group_size=row_group_size,
-        store_schema=True,
-    )
+    pq.write_table(table, path, row_group_size, compression="zstd", compression_level=3, use_dictionary=False)

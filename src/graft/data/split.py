@@ -31,35 +31,20 @@ def make_manifest(images: pd.DataFrame, params: SplitParams, seed: int) -> pd.Da
             names an unknown class, a file name carries no number (``index_ranges``), or an image has
             no split (``given``).
     """
-    images = take_classes(images, params.classes)
+    if params.classes is not None:
+        _check_classes("classes", params.classes, images)
+        images = images[images["label"].isin(params.classes)]
     subset = take_subset(images, params.max_per_class, seed)
     if params.strategy == "fractions":
-        fractions = sorted(params.fractions.items(), key=lambda item: SPLITS.index(item[0]))
-        manifest = assign_splits(subset, dict(fractions), seed)
+        manifest = assign_splits(subset, {split: params.fractions[split] for split in SPLITS}, seed)
     elif params.strategy == "index_ranges":
         manifest = assign_index_ranges(subset, params.index_ranges)
     elif "validation" in set(images["split"]):
         manifest = _given(subset)
     else:
-        manifest = take_validation(_given(subset), params.validation, seed)
+        manifest = _take_validation(_given(subset), params.validation, seed)
     _check_every_split(manifest, sorted(images["label"].unique()), params.strategy)
     return manifest[COLUMNS].sort_values("path", ignore_index=True)
-
-
-def take_classes(manifest: pd.DataFrame, classes: Collection[str] | None) -> pd.DataFrame:
-    """Keep the images of some classes.
-
-    Args:
-        manifest: frame with the column ``label``.
-        classes: their names; ``None`` keeps all.
-
-    Raises:
-        ValueError: if a class does not exist.
-    """
-    if classes is None:
-        return manifest
-    _check_classes("classes", classes, manifest)
-    return manifest[manifest["label"].isin(classes)]
 
 
 def take_subset(
@@ -73,10 +58,7 @@ def take_subset(
         manifest: frame with the columns ``key`` and ``label``.
         max_per_class: one number for every class, or one per class (a class it does not name is kept
             whole), or ``None`` to keep all.
-        seed: int.
-
-    Returns:
-        Rows of the frame.
+        seed: of the ranks.
 
     Raises:
         ValueError: if ``max_per_class`` names a class that does not exist.
@@ -96,12 +78,12 @@ def assign_splits(manifest: pd.DataFrame, fractions: Mapping[Split, float], seed
 
     Within a label, images are ranked by sha256(seed, key), so neither the order of the rows
     nor the names of the labels can change the result. Each share is rounded down; the rest goes to
-    the last split, as in the published five-flowers split (design.md, Facts).
+    the last split, as in the published five-flowers split (501 daisies: 250, 125, 126).
 
     Args:
         manifest: frame with columns ``key``, ``path`` and ``label``; keys are unique.
         fractions: ordered mapping of split to share, summing to 1.
-        seed: int.
+        seed: of the ranks.
 
     Returns:
         The frame with a ``split`` column, sorted by ``path``.
@@ -135,12 +117,11 @@ def assign_index_ranges(manifest: pd.DataFrame, ranges: Mapping[Split, tuple[int
         ValueError: if a file name has no number.
     """
     numbers = [re.findall("[0-9]+", PurePosixPath(path).stem) for path in manifest["path"]]
-    unnumbered = sorted(path for path, found in zip(manifest["path"], numbers, strict=True) if not found)
-    if unnumbered:
+    unnumbered = manifest["path"][[not found for found in numbers]]
+    if len(unnumbered):
         raise ValueError(
-            f"split.strategy=index_ranges expects a number in every file name, received "
-            f"{len(unnumbered)} without, the first path={unnumbered[0]!r}; "
-            "rename them or set split.strategy to fractions"
+            f"split.strategy=index_ranges expects a number in every file name, received {len(unnumbered)} "
+            f"without, the first path={min(unnumbered)!r}; rename them or set split.strategy to fractions"
         )
     number = np.array([int(found[-1]) for found in numbers], dtype=object)  # no overflow: any length
     parts = [
@@ -150,22 +131,8 @@ def assign_index_ranges(manifest: pd.DataFrame, ranges: Mapping[Split, tuple[int
     return pd.concat(parts).sort_values("path", ignore_index=True)
 
 
-def take_validation(manifest: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
-    """Make a share of the train images of each class validation, as `assign_splits` ranks them.
-
-    The share is rounded down. The images of test stay where they are.
-
-    Args:
-        manifest: frame with the columns ``key``, ``path``, ``label`` and ``split``: train or test.
-        share: of train, between 0 and 1.
-        seed: int.
-
-    Returns:
-        The frame with other splits, in another order.
-
-    Raises:
-        ValueError: if a key of train repeats.
-    """
+def _take_validation(manifest: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
+    """Make a share of each class's train images validation, rounded down; test images stay where they are."""
     is_train = manifest["split"] == "train"
     shares: dict[Split, float] = {"validation": share, "train": 1 - share}
     return pd.concat([assign_splits(manifest[is_train], shares, seed), manifest[~is_train]])
@@ -207,8 +174,7 @@ def _check_every_split(manifest: pd.DataFrame, classes: list[str], strategy: str
     counts = pd.crosstab(manifest["label"], manifest["split"])
     counts = counts.reindex(index=classes, columns=list(SPLITS), fill_value=0)
     for label, row in counts.iterrows():
-        empty = [split for split in SPLITS if row[split] == 0]
-        if empty:
+        if empty := [split for split in SPLITS if row[split] == 0]:
             keys = "strategy, split.validation" if strategy == "given" else strategy
             received = ", ".join(f"{split}={row[split]}" for split in SPLITS)
             raise ValueError(

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,6 +16,7 @@ import tensorflow as tf
 from filelock import FileLock
 
 from graft.config.features import RANDOM, BackboneRow, Precision, weights_name
+from graft.config.types import Seed, Text
 from graft.data.images import iter_shards, load
 from graft.data.sharding import count_shards, shard_name
 from graft.features.format import FORMAT, Row, to_float16, write_features
@@ -24,6 +25,14 @@ from graft.features.store import FeatureStore, room_for
 from graft.models.backbones import make_embedder, weights_sha256
 from graft.utils.prefetch import prefetch
 from graft.utils.progress import track
+
+PARAMS = {
+    "seed": Seed,
+    "backbone": Text,
+    "backbones.${backbone}": BackboneRow,
+    "weights": Text,
+    "features.precision": Precision,
+}
 
 
 @dataclass(frozen=True)
@@ -94,13 +103,9 @@ def extract(
     seconds = perf_counter() - started
     with FileLock(store / "assembly.lock"):  # for a second process with the same output
         _assemble(images, rows, entries, output)
-    counts = {
-        "from_store": len(rows) - len(not_stored),
-        "from_head": len(not_stored) - len(missing),
-        "embedded": len(missing),
-    }
-    from_store, from_head, embedded = (f"{count:,}" for count in counts.values())
-    print(f"{output.name}: {from_store} from the store, {from_head} from HEAD, {embedded} embedded")
+    stored, copied, embedded = len(rows) - len(not_stored), len(not_stored) - len(missing), len(missing)
+    print(f"{output.name}: {stored:,} from the store, {copied:,} from HEAD, {embedded:,} embedded")
+    counts = {"from_store": stored, "from_head": copied, "embedded": embedded}
     return {**counts, "seconds_embedding": seconds}
 
 
@@ -108,31 +113,21 @@ def _embed(
     images: Path, rows: Sequence[Row], description: str, embedding: Embedding, store: FeatureStore
 ) -> None:
     embed = make_embedder(embedding.model, embedding.row.batch_size)
-    batches = prefetch(_pixels(images, rows, embedding.row.image_size, embedding.row.batch_size))
-    for chosen, pixels in track(batches, description, len(rows), count=lambda batch: len(batch[0])):
-        store.put(chosen, to_float16(embed(embedding.augment(pixels, chosen))))
+    decoded = _decode(images, rows, embedding.row.image_size)
+    batches = prefetch(iter(lambda: list(islice(decoded, embedding.row.batch_size)), []))
+    for batch in track(batches, description, len(rows), count=len):
+        chosen, pixels = zip(*batch, strict=True)
+        store.put(chosen, to_float16(embed(embedding.augment(np.stack(pixels), chosen))))
 
 
-def _pixels(
-    images: Path, rows: Sequence[Row], size: int, batch_size: int
-) -> Iterator[tuple[list[Row], np.ndarray]]:
-    """Yield batches of decoded rows; rows are sorted by key, as shards and their images are."""
+def _decode(images: Path, rows: Sequence[Row], size: int) -> Iterator[tuple[Row, np.ndarray]]:
+    """Yield each row with its pixels; rows are sorted by key, as shards and their images are."""
     views = {key: [view for _, view in group] for key, group in groupby(rows, lambda row: row[0])}
-    chosen: list[Row] = []
-    decoded: list[np.ndarray] = []
     for _, table in iter_shards(images):
         for key, data in zip(table["key"].to_pylist(), table["image"], strict=True):
-            if key not in views:
-                continue
-            pixels = load(data.as_py(), size)
-            for view in views[key]:
-                chosen.append((key, view))
-                decoded.append(pixels)
-                if len(chosen) == batch_size:
-                    yield chosen, np.stack(decoded)
-                    chosen, decoded = [], []
-    if chosen:
-        yield chosen, np.stack(decoded)
+            if key in views:
+                pixels = load(data.as_py(), size)
+                yield from (((key, view), pixels) for view in views[key])
 
 
 def _assemble(images: Path, rows: Sequence[Row], store: FeatureStore, output: Path) -> None:

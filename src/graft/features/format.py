@@ -7,6 +7,7 @@ side and compress. Shape, dtype, layout and fingerprint stand in the schema meta
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -45,19 +46,16 @@ def write_features(
         features: (n, h, w, c) or (n, c), float16.
         fingerprint: everything that determined the values besides the image.
     """
-    shape = features.shape[1:]
-    rolled = np.moveaxis(features, -1, 1) if len(shape) == 3 else features
+    rolled = np.moveaxis(features, -1, 1) if features.ndim == 4 else features
     raw = np.ascontiguousarray(rolled, dtype="<f2")
-    width = int(np.prod(shape)) * 2
-    column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(rows), [None, pa.py_buffer(raw)])
     facts = {"shape": list(raw.shape[1:]), "dtype": "float16", "layout": "channels_first"}
     metadata = {**facts, "fingerprint": fingerprint}
-    keys, views = [key for key, _ in rows], [view for _, view in rows]
-    table = pa.table(
-        {"key": pa.array(keys, pa.string()), "view": pa.array(views, pa.int16()), "feature": column}
-    )
     encoded = {name: json.dumps(value, sort_keys=True) for name, value in metadata.items()}
-    write_table(table.replace_schema_metadata(encoded), path, ROW_GROUP_SIZE)
+    types = {"key": pa.string(), "view": pa.int16(), "feature": pa.binary(2 * prod(raw.shape[1:]))}
+    column = pa.FixedSizeBinaryArray.from_buffers(types["feature"], len(rows), [None, pa.py_buffer(raw)])
+    keys, views = zip(*rows, strict=True)
+    table = pa.table([keys, views, column], pa.schema(types, encoded))
+    write_table(table, path, ROW_GROUP_SIZE)
 
 
 def to_float16(features: np.ndarray) -> np.ndarray:
@@ -82,8 +80,7 @@ def to_float16(features: np.ndarray) -> np.ndarray:
 def read_rows(path: Path | BinaryIO) -> list[Row]:
     """Read the (key, view) of each row, and no feature."""
     with pq.ParquetFile(path) as file:
-        table = file.read(["key", "view"], use_threads=False)
-    return list(zip(table["key"].to_pylist(), table["view"].to_pylist(), strict=True))
+        return _rows(file.read(["key", "view"], use_threads=False))
 
 
 def read_metadata(path: Path | BinaryIO) -> dict[str, Any]:
@@ -98,11 +95,7 @@ def read_features(path: Path | BinaryIO) -> tuple[list[Row], np.ndarray]:
 
 
 def shard_files(folder: Path) -> list[Path]:
-    """List the shards of a folder in order.
-
-    Raises:
-        FileNotFoundError: if there is none.
-    """
+    """List the shards of a folder in order; raises a FileNotFoundError if there is none."""
     files = sorted(folder.glob("*.parquet"))
     if not files:
         raise FileNotFoundError(f"no features in {folder}: expected *.parquet; run `dvc repro`")
@@ -154,11 +147,12 @@ def _row_groups(path: Path) -> Iterator[tuple[list[Row], np.ndarray]]:
 
 
 def _parse(table: pa.Table) -> tuple[list[Row], np.ndarray]:
-    shape = tuple(json.loads(table.schema.metadata[b"shape"]))
+    shape = json.loads(table.schema.metadata[b"shape"])
     column = table["feature"].combine_chunks()
-    raw = np.frombuffer(
-        column.buffers()[1], "<f2", len(column) * int(np.prod(shape)), column.offset * column.type.byte_width
-    )
-    features = raw.reshape(-1, *shape)
-    rows = list(zip(table["key"].to_pylist(), table["view"].to_pylist(), strict=True))
-    return rows, np.moveaxis(features, 1, -1) if len(shape) == 3 else features
+    start = column.offset * column.type.byte_width
+    raw = np.frombuffer(column.buffers()[1], "<f2", len(column) * prod(shape), start).reshape(-1, *shape)
+    return _rows(table), np.moveaxis(raw, 1, -1) if len(shape) == 3 else raw
+
+
+def _rows(table: pa.Table) -> list[Row]:
+    return list(zip(table["key"].to_pylist(), table["view"].to_pylist(), strict=True))

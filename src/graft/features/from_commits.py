@@ -23,13 +23,13 @@ def copy_from_head(repo: Path, folder: Path, rows: Iterable[Row], store: Feature
     In a merge, what is still missing then comes from the features of the branches merged.
 
     What keeps them from being read (no commit yet, no remote, no network, a damaged object) is
-    reported in one line a revision and costs no more than embedding the rows again.
+    reported in one line for each revision and costs no more than embedding the rows again.
 
     Args:
         repo: root of the DVC repository, which is in a Git repository.
         folder: of the features, in it.
         rows: (key, view) that the store misses.
-        store: of those features only those with the store's fingerprint are copied.
+        store: only features with its fingerprint are copied.
     """
     rows = list(rows)
     for revision in ("HEAD", *_merged(repo)):
@@ -38,23 +38,16 @@ def copy_from_head(repo: Path, folder: Path, rows: Iterable[Row], store: Feature
             if wanted:
                 _copy_revision(repo, revision, folder, wanted, store)
         except Exception as error:  # of Git, of DVC, of any kind of remote
-            reason = " ".join(str(error).split())
-            print(
-                f"features of {revision}: none in DVC's cache or on a remote ({reason}); "
-                "embedding what the store lacks"
-            )
+            reason = f"none in DVC's cache or on a remote ({' '.join(str(error).split())})"
+            print(f"features of {revision}: {reason}; embedding what the store lacks")
 
 
 def open_revision(repo: Path, revision: str | None) -> tuple[DVCFileSystem, str]:
-    """Open the files of a commit, or of the work tree (None).
-
-    Args:
-        repo: root of the DVC repository, which may be a sub-directory of a Git repository.
-        revision: any name that Git knows.
+    """Open the files that Git and DVC track, of a commit or of the work tree (None).
 
     Returns:
-        The files that Git and DVC track, and what their paths begin with. DVC roots those of a commit at
-        the top of the Git repository, and those of the work tree at `repo`.
+        The files, and what their paths begin with: DVC roots those of a commit at the top of the Git
+        repository, of which `repo` may be a sub-directory, and those of the work tree at `repo`.
 
     Raises:
         GitError: if there is no Git repository, and a revision is asked for.

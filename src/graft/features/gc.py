@@ -41,9 +41,6 @@ def needed_images(repo: Path) -> Needed:
     Manifests come from the local DVC cache, else from the DVC remote; several names of one commit,
     and commits with one manifest, are read once.
 
-    Args:
-        repo: root of the DVC repository, which is in a Git repository.
-
     Raises:
         GitError: if there is no Git repository.
         FileNotFoundError: if there is no DVC repository.
@@ -94,15 +91,15 @@ def _images(repo: Path, commit: str | None, seen: set[str]) -> set[str]:
 
 def unneeded(store: Sequence[Cached], keys: set[str]) -> list[Cached]:
     """Select the entries of each fingerprint that hold no image of `keys`, or are damaged."""
-    folders = [
-        Cached(cached.folder, [file for file in cached.files if keys.isdisjoint(key for key, _ in file.rows)])
-        for cached in store
-    ]
-    return [cached for cached in folders if cached.files]
+    found = []
+    for cached in store:
+        files = [file for file in cached.files if keys.isdisjoint(key for key, _ in file.rows)]
+        found += [Cached(cached.folder, files)] if files else []
+    return found
 
 
 def leftovers(root: Path) -> list[CachedFile]:
-    """List the temporary files of killed runs: a living one does not leave its file unchanged for an hour."""
+    """List the temporary files of killed runs: one that runs never leaves its file unchanged for an hour."""
     files = []
     for file in sorted(root.glob("*/*.tmp")):
         with suppress(FileNotFoundError):  # a process at work has just renamed it

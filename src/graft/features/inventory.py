@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -77,13 +78,13 @@ class Cached:
 
 
 def read_store(root: Path) -> list[Cached]:
-    """Read the rows of every entry, and verify its checksum; nothing is changed.
+    """Read the rows of every entry of a store, and verify its checksum; nothing is changed.
 
     Args:
         root: the folder of all fingerprints, such as ``.graft/features``; it need not exist.
 
     Returns:
-        One item a fingerprint that has entries, in order of their folders' names.
+        One item for each fingerprint that has entries, in order of their folders' names.
     """
     folders = sorted({file.parent for file in root.glob("*/*.parquet")})
     return [Cached(folder, _read_files(folder, verify=True)) for folder in folders]
@@ -96,11 +97,10 @@ def read_shards(folder: Path) -> Cached:
 
 def _read_files(folder: Path, verify: bool) -> list[CachedFile]:
     def read(path: Path) -> CachedFile:
-        try:
-            sound = not verify or digest(path) == path.stem
-            rows = read_rows(path) if sound else []
-        except (pa.ArrowException, OSError, KeyError):
-            rows = []
+        rows = []
+        with suppress(pa.ArrowException, OSError, KeyError):
+            if not verify or digest(path) == path.stem:
+                rows = read_rows(path)
         return CachedFile(path, path.stat().st_size, rows)
 
     with ThreadPoolExecutor() as pool:
@@ -108,7 +108,7 @@ def _read_files(folder: Path, verify: bool) -> list[CachedFile]:
 
 
 def build_table(summaries: Sequence[tuple[str, dict[str, Any]]]) -> Table:
-    """Build the table of `graft features info`: one row a (place, summary); 80 columns are enough."""
+    """Build the table of `graft features info`, a row for each (place, summary); it fits 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("place", no_wrap=True)
     table.add_column("features of")
@@ -138,12 +138,8 @@ def _describe(summary: dict[str, Any]) -> str:
 def recorded_md5s(repo: Path, folder: str) -> dict[str, str]:
     """Read the md5 of each file of a folder that DVC tracks: dvc.lock names their list, a cache holds it.
 
-    Args:
-        repo: root of the DVC repository.
-        folder: path in it.
-
     Raises:
-        Exception: of DVC or of any kind of remote, if the list is not to be had.
+        Exception: of DVC or of any kind of remote, if the list cannot be read.
     """
     from dvc.api import DVCFileSystem  # not at the top: `graft features info` does without
 
@@ -155,12 +151,11 @@ def check_md5s(folder: Path, recorded: dict[str, str]) -> list[str]:
     """Compare the files of a folder with their recorded md5s; a sentence for each that differs."""
     present = {file.name: digest(file, "md5") for file in folder.glob("*")}
     both = present.keys() & recorded.keys()
+    differing = {name for name in both if present[name] != recorded[name]}
     wrong = {
         "missing, though DVC recorded it": recorded.keys() - both,
         "not among the files that DVC recorded": present.keys() - both,
-        "its md5 is not the one that DVC recorded": {
-            name for name in both if present[name] != recorded[name]
-        },
+        "its md5 is not the one that DVC recorded": differing,
     }
     return [f"{folder.name}/{name}: {what}" for what, names in wrong.items() for name in sorted(names)]
 
@@ -169,7 +164,7 @@ def check_rows(shards: Cached, wanted: Collection[Row]) -> list[str]:
     """Compare the rows of shards, as `read_shards` returned them, with those that a manifest asks for.
 
     Returns:
-        A sentence for each shard that is not readable, for missing rows, and for rows too many.
+        A sentence for each shard that is not readable, for missing rows, and for superfluous rows.
     """
     present = {row for file in shards.files for row in file.rows}
     name = shards.folder.name

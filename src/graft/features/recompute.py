@@ -47,25 +47,23 @@ class Drift:
 
 
 def measure_drift(images: Path, features: Mapping[Path, Embedding], n: int, seed: int) -> Drift:
-    """Embed some rows again, half of them augmented views, and compare.
+    """Embed `n` rows, chosen with `seed`, again, half of them augmented views, and compare.
 
     Args:
         images: `data/images`.
         features: `data/features` and `data/views`, which may have no rows -> what gives them now.
-        n: how many rows, at least 1.
-        seed: of their choice.
+        n: at least 1.
+        seed: of the choice.
 
     Raises:
         ValueError: if a folder carries another fingerprint; versions apart.
     """
-    files = {folder: sorted(folder.glob("*.parquet")) for folder in features}
-    differing = {
-        folder: _differing(folder, files[folder][0], embedding)
-        for folder, embedding in features.items()
-        if files[folder]
-    }
-    versions = {key: value for others in differing.values() for key, value in others.items()}
-    folder_of = {row: folder for folder in files for file in files[folder] for row in read_rows(file)}
+    versions: dict[str, str] = {}
+    folder_of: dict[Row, Path] = {}
+    for folder, embedding in features.items():
+        files = sorted(folder.glob("*.parquet"))
+        versions |= _differing(folder, files[0], embedding) if files else {}
+        folder_of |= {row: folder for file in files for row in read_rows(file)}
     chosen = choose_rows(list(folder_of), n, seed)
     differences: list[tuple[Row, float]] = []
     for folder, embedding in features.items():

@@ -66,11 +66,7 @@ class FeatureStore:
         return [row for row in rows if row not in self._where]
 
     def put(self, rows: Sequence[Row], features: np.ndarray) -> None:
-        """Add a finished batch.
-
-        Args:
-            rows: (key, view).
-            features: (len(rows), ...) float16.
+        """Add a finished batch: the (len(rows), ...) float16 features of (key, view) rows.
 
         Raises:
             OSError: if the entry cannot be written; the store is then as it was.
@@ -101,21 +97,14 @@ class FeatureStore:
 
 @contextmanager
 def room_for(folder: Path) -> Iterator[None]:
-    """Explain a full disk or an exhausted quota.
-
-    Raises:
-        OSError: with the original's errno.
-    """
+    """Explain a full disk or an exhausted quota, in an OSError with the same errno."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise OSError(
-            error.errno,
-            f"no space left for features in {folder}: free some space and run again; "
-            "the rows embedded so far are kept in the store",
-        ) from error
+        advice = "free some space and run again; the rows embedded so far are kept in the store"
+        raise OSError(error.errno, f"no space left for features in {folder}: {advice}") from error
 
 
 @contextmanager

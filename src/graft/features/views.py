@@ -1,4 +1,4 @@
-"""The embedding of augmented images. Plain ones do without, so that a new operation does not stale theirs."""
+"""The embedding of augmented images: in its own module, so that a new operation stales no plain features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from graft.config.features import Augmentation
+from graft.config.types import Natural
 from graft.data.augmentation import augment, effective
+from graft.features import extraction
 from graft.features.extraction import Embedding
 from graft.features.format import Row
+
+PARAMS = extraction.PARAMS | {"features.views": Natural, "augmentation": Augmentation}
 
 
 @dataclass(frozen=True)
 class ViewEmbedding(Embedding):
-    """An embedding of augmented images.
-
-    Attributes:
-        augmentation: of which the fingerprint has what does something.
-    """
+    """An embedding of augmented images; its fingerprint has what of the augmentation does something."""
 
     augmentation: Augmentation
 

@@ -114,15 +114,16 @@ def _charts(inputs: Inputs, bins: int) -> dict[str, Sequence[tuple[Chart, str]]]
     kept = {method: first_seed(*predicted) for method, predicted in inputs.predictions.items()}
     tests = {method: rows[rows["split"] == "test"] for method, rows in kept.items()}
     best = {row["method"]: row["best_epoch"] for row in comparison["methods"]}
+    trained = {
+        m: history for m, history in inputs.histories.items() if "epoch" in history
+    }  # not a linear one
     groups: dict[str, list[tuple[Chart | None, str]]] = {
         "cost": [
             (methods.accuracy_by_images("images", comparison), "Images embedded"),
             (methods.accuracy_by_seconds("seconds", comparison, timing), "Seconds"),
         ],
         "caching": [(methods.cumulative_time("time", timing), "Time over the number of training runs")],
-        "curves": [
-            (methods.learning_curves("curves", inputs.histories, best), "Training and validation by epoch")
-        ],
+        "curves": [(methods.learning_curves("curves", trained, best), "Training and validation by epoch")],
         "confusion": [
             (
                 classes.confusion(f"confusion-{n}", m, one["test"]["confusion_matrix"], one["classes"]),

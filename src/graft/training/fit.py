@@ -16,7 +16,7 @@ from graft.training.objective import accuracy, loss_for, targets_for
 
 Inputs = Callable[[int, np.ndarray], np.ndarray]
 Embed = Callable[[np.ndarray], np.ndarray]
-Batch = tuple[np.ndarray, ...]
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
     "adam": keras.optimizers.Adam,
@@ -89,30 +89,35 @@ def fit(
     Raises:
         ValueError: if no epoch has a finite validation loss, or the inputs cannot be mixed.
     """
+    # Not `model.fit`: weights would be the same to the bit, but not the history's training means, which Keras
+    # sums up in float32; and batches would be drawn ahead, in a thread where their errors lose their type.
     tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")  # it warns that functions are traced again, as each seed's are
     steps = -(-len(data.labels) // params.batch_size)
     _compile(model, params, steps)
     n_outputs, (inputs, labels) = model.output_shape[-1], data.validation
-    fitted = model.fit(
-        _draw_batches(data, n_outputs, params, seed, first_epoch),
-        steps_per_epoch=steps,
-        epochs=params.epochs,
-        shuffle=False,  # the batches are in their order
-        validation_data=Batches(inputs, targets_for(labels, n_outputs), params.batch_size),
-        callbacks=[*_callbacks(params), *([curve] if curve else [])],
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
+    scored = Batches(inputs, targets_for(labels, n_outputs), params.batch_size)
+    callbacks = _callbacks(model, params, steps, curve)
+    callbacks.on_train_begin()
+    for epoch in range(params.epochs):
+        callbacks.on_epoch_begin(epoch)
+        rate = {"learning_rate": float(model.optimizer.learning_rate)}
+        means = _train(model, _draw_batches(data, n_outputs, params, seed, first_epoch + epoch), callbacks)
+        evaluated = model.evaluate(scored, verbose=0, return_dict=True)
+        callbacks.on_epoch_end(epoch, means | rate | {f"val_{k}": value for k, value in evaluated.items()})
+        if model.stop_training:
+            break
+    callbacks.on_train_end()
     # The optimizer has done its work. A model that holds this one would save it, and warn when loaded.
     model.optimizer, model.compiled = None, False
-    history = pd.DataFrame(fitted.history).astype(float)
+    history = pd.DataFrame(model.history.history).astype(float)
     if not np.isfinite(history["val_loss"]).any():
         raise ValueError(
             "the training run diverged: no epoch has a finite validation loss; "
             f"lower learning_rate={params.learning_rate:g}"
         )
     history.insert(0, "epoch", range(1, len(history) + 1))
-    return history[["epoch", *sorted(history.columns.drop("epoch"))]]
+    return history
 
 
 def best_epoch(history: pd.DataFrame) -> int:
@@ -121,22 +126,33 @@ def best_epoch(history: pd.DataFrame) -> int:
 
 
 def _draw_batches(
-    data: TrainingData, n_outputs: int, params: Training, seed: int, first_epoch: int
+    data: TrainingData, n_outputs: int, params: Training, seed: int, epoch: int
 ) -> Iterator[Batch]:
-    """The batches of all epochs: inputs, targets and, where classes have them, weights."""
-    n = len(data.labels)
+    """The batches of an epoch: inputs, targets and, where classes have them, weights."""
+    rng, n = np.random.default_rng((seed, epoch)), len(data.labels)
     balanced = compute_sample_weight("balanced", data.labels)  # whose sum is n
-    for epoch in range(first_epoch, first_epoch + params.epochs):
-        rng = np.random.default_rng((seed, epoch))
-        order = rng.choice(n, n, p=balanced / n) if params.sampling == "balanced" else rng.permutation(n)
-        for rows in np.split(order, range(params.batch_size, n, params.batch_size)):
-            batch, weights = data.inputs(epoch, rows), balanced[rows]
-            targets = targets_for(data.labels[rows], n_outputs)
-            if params.mix != "none":
-                batch, partners, shares = mix(batch, params.mix, params.mix_alpha, rng)
-                targets, weights = (blend(values, partners, shares) for values in (targets, weights))
-            x = data.embed(batch) if data.embed else batch
-            yield (x, targets, weights) if params.class_weight else (x, targets)
+    order = rng.choice(n, n, p=balanced / n) if params.sampling == "balanced" else rng.permutation(n)
+    for rows in np.split(order, range(params.batch_size, n, params.batch_size)):
+        batch, weights = data.inputs(epoch, rows), balanced[rows]
+        targets = targets_for(data.labels[rows], n_outputs)
+        if params.mix != "none":
+            batch, partners, shares = mix(batch, params.mix, params.mix_alpha, rng)
+            targets, weights = (blend(values, partners, shares) for values in (targets, weights))
+        x = data.embed(batch) if data.embed else batch
+        yield x, targets, weights if params.class_weight else None
+
+
+def _train(
+    model: keras.Model, batches: Iterator[Batch], callbacks: keras.callbacks.CallbackList
+) -> dict[str, float]:
+    """Train an epoch; the means of its loss and accuracy over the images."""
+    logs, sizes = [], []
+    for step, (x, targets, weights) in enumerate(batches):
+        callbacks.on_train_batch_begin(step)
+        logs.append(model.train_on_batch(x, targets, sample_weight=weights, return_dict=True))
+        sizes.append(len(x))
+        callbacks.on_train_batch_end(step, logs[-1])
+    return {name: np.average([log[name] for log in logs], weights=sizes) for name in logs[0]}
 
 
 def _compile(model: keras.Model, params: Training, steps: int) -> None:
@@ -156,21 +172,17 @@ def _compile(model: keras.Model, params: Training, steps: int) -> None:
     )
 
 
-class _LearningRate(keras.callbacks.Callback):  # type: ignore[misc]
-    """Adds the rate of an epoch's first step to what Keras logs of the epoch."""
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        self.rate = float(self.model.optimizer.learning_rate)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002
-        logs["learning_rate"] = self.rate
-
-
-def _callbacks(params: Training) -> list[keras.callbacks.Callback]:
+def _callbacks(
+    model: keras.Model, params: Training, steps: int, curve: keras.callbacks.Callback | None
+) -> keras.callbacks.CallbackList:
     patience, schedule = params.patience or params.epochs, params.schedule
     chosen = [keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)]
     if schedule.name == "reduce_on_plateau":
         chosen.append(
             keras.callbacks.ReduceLROnPlateau("val_loss", schedule.factor, schedule.patience, min_delta=0)
         )
-    return [*chosen, _LearningRate()]
+    verbose = 1 if sys.stdout.isatty() else 2
+    shown = {"add_history": True, "add_progbar": True, "verbose": verbose}
+    if curve is not None:
+        chosen.append(curve)
+    return keras.callbacks.CallbackList(chosen, model=model, epochs=params.epochs, steps=steps, **shown)

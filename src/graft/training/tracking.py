@@ -7,13 +7,15 @@ from pathlib import Path
 
 import keras
 from dvclive import Live
-from scmrepo.exceptions import SCMError
+
+from graft.utils.git import GitError, git
 
 
 class _Live(Live):  # type: ignore[misc]
     # Private: no option makes DVCLive do without HEAD, which a repository without a commit lacks.
     def _init_dvc(self) -> None:
-        with suppress(SCMError):
+        with suppress(GitError):
+            git(Path(), "rev-parse", "HEAD")
             super()._init_dvc()
 
 

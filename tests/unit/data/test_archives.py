@@ -34,6 +34,18 @@ def test_only_what_is_kept_is_read(tmp_path: Path, kind: str, monkeypatch: pytes
         list(read_members(path))
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_a_link_hides_no_size(tmp_path: Path, kind: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "MAX_MEMBER_BYTES", 100)
+    path = make_tar(tmp_path / "a.tar", {"large.bin": bytes(999)})
+    link = tarfile.TarInfo("cat.jpg")
+    link.type, link.linkname = kind, "large.bin"
+    with tarfile.open(path, "a") as archive:
+        archive.addfile(link)
+    with pytest.raises(ValueError, match=r"'cat.jpg' is too large for an image"):
+        list(read_members(path, lambda name: name == "cat.jpg"))
+
+
 def test_a_folder_is_read_in_the_order_of_its_names_through_links(tmp_path: Path) -> None:
     outside = make_folder(tmp_path / "outside", {"1.jpg": b"linked"})
     folder = make_folder(tmp_path / "folder", {"b/2.jpg": b"b"})

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from graft.config.data import Prepare
+from graft.data import ingest
 from graft.data.images import decode
-from graft.data.ingest import prepare
 from graft.data.raw import RawImage
 
 LIMIT = 100_000_000
@@ -27,6 +28,14 @@ def picture(number: int, form: str = "PNG", size: tuple[int, int] = (6, 5), **op
     buffer = BytesIO()
     Image.new("RGB", size, (number % 256, number // 256 % 256, 90)).save(buffer, form, **options)
     return buffer.getvalue()
+
+
+def prepare(
+    images: Iterable[RawImage], max_rejected: float, max_pixels: int, folder: Path, conflicts: Any = "refuse"
+) -> dict[str, Any]:
+    """Prepare the images within these limits."""
+    limits = Prepare(max_rejected=max_rejected, max_pixels=max_pixels, label_conflicts=conflicts)
+    return ingest.prepare(images, limits, folder)
 
 
 def raw(label: str, numbers: range, split: str | None = None) -> list[RawImage]:

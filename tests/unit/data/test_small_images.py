@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft.config.data import SplitParams
+from graft.config.data import Prepare, SplitParams
 from graft.data.datasets import cifar10, fashion_mnist, load_dataset
 from graft.data.datasets._arrays import encode_bmp
 from graft.data.download import DownloadError, Source
@@ -238,9 +238,12 @@ TRAIN = (random_part(60, GRAY, 0)[0], TWO_CLASSES)
 TEST = (random_part(20, GRAY, 1)[0], TWO_CLASSES[:20])
 
 
-def prepared(folder: Path, train: Part, test: Part, **options: str) -> tuple[dict, pd.DataFrame]:
+def prepared(
+    folder: Path, train: Part, test: Part, label_conflicts: str = "refuse"
+) -> tuple[dict, pd.DataFrame]:
     raw = write_fashion_mnist(folder / "raw", train, test)
-    report = prepare(fashion_mnist.read(raw), 0.025, 784, folder / "images", **options)
+    limits = Prepare(max_rejected=0.025, max_pixels=784, label_conflicts=label_conflicts)
+    report = prepare(fashion_mnist.read(raw), limits, folder / "images")
     return report, pd.read_parquet(folder / "images", columns=COLUMNS)
 
 

@@ -37,7 +37,7 @@ def noise(n: int) -> Iterator[RawImage]:
 
 def peak_rss(n: int, folder: Path, params: Params) -> int:
     """Peak resident memory in kB of a process that embeds n images."""
-    prepare(noise(n), 0.0, 10_000, folder / "images")
+    prepare(noise(n), params.prepare, folder / "images")
     manifest = pd.read_parquet(folder / "images", columns=["key", "path", "label"]).assign(split="test")
     job = Job(folder / "images", manifest, BackboneRow(**ROW), params.augmentation, 0, folder, folder)
     report = Run(job.to(folder)).end()

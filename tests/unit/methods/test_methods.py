@@ -108,7 +108,7 @@ class TestIdentity:
 
     @pytest.fixture
     def steps(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The inputs and class numbers of each step that Keras trains."""
+        """The inputs and targets of each step that Keras trains."""
         seen: list[tuple[np.ndarray, np.ndarray]] = []
         step = keras.Model.train_on_batch
 

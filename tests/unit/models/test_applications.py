@@ -4,6 +4,7 @@ import gc
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -49,6 +50,13 @@ def module_of(application: str) -> str:
 # Of the applications of a module, which differ in size alone, the smallest stands for all.
 SMALLEST = list({module_of(application): application for application in reversed(CHANNELS)}.values())
 OTHERS = [application for application in CHANNELS if application not in SMALLEST]
+# One of each kind of preprocessing, before the application and in it, and one with layers of its own.
+QUICK = ("VGG16", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny")
+
+
+def long_but_for_quick(applications: list[str]) -> list[Any]:
+    marks = {True: (), False: pytest.mark.long}
+    return [pytest.param(name, marks=marks[name in QUICK]) for name in applications]
 
 
 def rows_of(application: str) -> list[BackboneRow]:
@@ -140,9 +148,7 @@ class TestOutline:
         assert not any(layer.trainable for layer in nested)
 
 
-@pytest.fixture(
-    scope="module", params=[*SMALLEST, *(pytest.param(name, marks=pytest.mark.long) for name in OTHERS)]
-)
+@pytest.fixture(scope="module", params=long_but_for_quick([*SMALLEST, *OTHERS]))
 def built(request: pytest.FixtureRequest) -> SimpleNamespace:
     """A backbone, the application in it, and what it makes of two images, there and back.
 
@@ -163,7 +169,7 @@ def built(request: pytest.FixtureRequest) -> SimpleNamespace:
 
 
 class TestWithWeights:
-    """One application of each module; the larger ones, which take longer, only where all tests are run."""
+    """The few of `QUICK`, and all others where all tests are run."""
 
     def test_features_are_finite_and_differ(self, built: SimpleNamespace) -> None:
         assert np.isfinite(built.features).all()
@@ -187,7 +193,7 @@ class TestWithWeights:
         assert pooled.layers[-2] is built.application
         np.testing.assert_array_equal(pooled.layers[-1](built.maps), built.maps.max((1, 2)))
 
-    @pytest.mark.parametrize("built", SMALLEST, indirect=True)
+    @pytest.mark.parametrize("built", long_but_for_quick(SMALLEST), indirect=True)
     def test_it_survives_its_file(self, built: SimpleNamespace, tmp_path: Path) -> None:
         for name in ("backbone", "again"):
             model = built.backbone if name == "backbone" else load_frozen(tmp_path / "backbone.keras")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.training.fit import best_epoch, fit
+from graft.training.fit import TrainingData, best_epoch, fit
 from graft.training.mixing import mix
 from graft.training.objective import targets_for
 from helpers.training import EPOCHS, RATE, make_schedule, make_training
@@ -44,7 +44,7 @@ def run(seed: int = 3, **changes: Any) -> tuple[keras.Model, pd.DataFrame, list[
         return x[rows]
 
     validation = x, 1 - y  # which gets worse as training gets better
-    history = fit(model, inputs, y, validation, make_training(**changes), seed)
+    history = fit(model, TrainingData(inputs, y, validation), make_training(**changes), seed)
     return model, history, seen
 
 
@@ -103,7 +103,7 @@ class TestOrderAndEpochs:
         for optimizer in ("sgd", "adam"):
             params = make_training(optimizer=optimizer, patience=2)
             wrong = 2 - LABELS
-            history = fit(model, lambda _, rows: x[rows], LABELS, (x, wrong), params, 0)
+            history = fit(model, TrainingData(lambda _, rows: x[rows], LABELS, (x, wrong)), params, 0)
             assert best_epoch(history) < len(history)
             likelihoods = model.predict(x, verbose=0)[np.arange(len(wrong)), wrong]
             loss = -np.log(likelihoods).mean() + float(sum(model.losses))
@@ -135,7 +135,7 @@ class TestLearningRate:
     def test_a_loss_that_falls_ever_so_slowly_is_no_plateau(self) -> None:
         model, x, y = linear((3,), 1), np.ones((8, 3), np.float32), np.ones(8, int)
         params = make_training(schedule=make_schedule("reduce_on_plateau"), learning_rate=1e-5)
-        history = fit(model, lambda _, rows: x[rows], y, (x, y), params, 0)
+        history = fit(model, TrainingData(lambda _, rows: x[rows], y, (x, y)), params, 0)
         assert (np.diff(history["val_loss"]) < 0).all()
         assert set(np.diff(history["learning_rate"])) == {0.0}
 
@@ -157,7 +157,7 @@ class TestLearningRate:
         """All rows are the same, so all gradients have one direction, and each is clipped."""
         model, x, y = linear((3,), 1), np.ones((8, 3), np.float32), np.ones(8, int)
         params = make_training(schedule=make_schedule(schedule), global_clipnorm=0.01)
-        fit(model, lambda _, rows: x[rows], y, (x, y), params, 0)
+        fit(model, TrainingData(lambda _, rows: x[rows], y, (x, y)), params, 0)
         moved = np.linalg.norm(model.get_weights()[0])
         assert moved == pytest.approx(0.01 * RATE * rates.sum(), rel=1e-4)
 
@@ -169,7 +169,7 @@ def one_step(
     model = linear(x.shape[1:], n_outputs)
     before = model.get_weights()[0]
     params = make_training(**{"epochs": 1, "batch_size": len(x), **changes})
-    history = fit(model, lambda _, rows: x[rows], labels, (x, labels), params, 0)
+    history = fit(model, TrainingData(lambda _, rows: x[rows], labels, (x, labels)), params, 0)
     return model.get_weights()[0] - before, history
 
 
@@ -231,7 +231,7 @@ class TestSampling:
             return x[rows]
 
         params = make_training(sampling="balanced", epochs=4, batch_size=32)
-        fit(linear((2,), 1), inputs, labels, (x, labels), params, 0)
+        fit(linear((2,), 1), TrainingData(inputs, labels, (x, labels)), params, 0)
         assert [len(rows) for rows in drawn] == [100] * 4
         shares = [labels[rows].mean() for rows in drawn]
         assert np.abs(np.array(shares) - 0.5).max() < 0.15  # three standard deviations
@@ -259,7 +259,7 @@ class TestMix:
     @staticmethod
     def fit(x: np.ndarray, labels: np.ndarray, n_outputs: int, seed: int = 0, **changes: Any) -> pd.DataFrame:
         model, params = linear(x.shape[1:], n_outputs), make_training(**changes)
-        return fit(model, lambda _, rows: x[rows], labels, (x, labels), params, seed)
+        return fit(model, TrainingData(lambda _, rows: x[rows], labels, (x, labels)), params, seed)
 
     @pytest.mark.parametrize(("kind", "shape"), [("mixup", ()), ("mixup", (5, 4)), ("cutmix", (5, 4))])
     @pytest.mark.parametrize("n_outputs", [1, 3])
@@ -310,7 +310,7 @@ class TestMix:
         def inputs(_: int, rows: np.ndarray) -> np.ndarray:
             return x[rows]
 
-        fit(linear((10,), 3), inputs, LABELS, (made_of(x), LABELS), params, 0, embed=made_of)
+        fit(linear((10,), 3), TrainingData(inputs, LABELS, (made_of(x), LABELS), made_of), params, 0)
         embedded = [batch for batch, _, _ in steps]
         steps.clear()
         self.fit(x, LABELS, 3, mix="cutmix")

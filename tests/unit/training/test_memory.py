@@ -70,10 +70,11 @@ def train(folder: Path, params: HeadMethod, memory_limit: float, answers: Connec
         while not ended.wait(0.002):
             peaks.append(anonymous_memory())
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)  # else it would outlive an error
     watcher.start()
     manifest = pd.read_csv(folder / "manifest.csv")
-    run = Run(manifest, folder, folder / "features", folder / "backbone.keras", folder / "temporary")
+    places = {name: folder / name for name in ("images", "features", "views", "temporary")}
+    run = Run(manifest, backbone=folder / "backbone.keras", **places)
     values = {"backbone": "x", "weights": "random", "memory_limit": memory_limit, "seeds": [0], "views": 1}
     train_method(SimpleNamespace(**values, two_stage_views=params), run)
     ended.set()
@@ -91,7 +92,8 @@ def anonymous_memory() -> int:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Features of 206 MB: few to train on, many to score. They are alike, so that they compress."""
     folder = tmp_path_factory.mktemp("large")
-    (folder / "features").mkdir()
+    for name in ("features", "views"):
+        (folder / name).mkdir()
     keys = sorted(hashlib.sha256(bytes([i % 256, i // 256])).hexdigest() for i in range(N_TRAIN + N_SCORED))
     splits = ["train"] * N_TRAIN + ["validation", "test"] * (N_SCORED // 2)
     manifest = pd.DataFrame({"key": keys, "path": keys, "label": list("ab") * (len(keys) // 2)})
@@ -101,7 +103,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
         values = np.full((len(part), *SHAPE), i / 16, np.float16)
         write_features(folder / "features" / f"{i:x}.parquet", [(key, 0) for key in part], values, {})
     views = [(key, 1) for key in keys[:N_TRAIN]]
-    write_features(folder / "features" / "views.parquet", views, np.ones((N_TRAIN, *SHAPE), np.float16), {})
+    write_features(folder / "views" / "0.parquet", views, np.ones((N_TRAIN, *SHAPE), np.float16), {})
     yield folder
     shutil.rmtree(folder)
 

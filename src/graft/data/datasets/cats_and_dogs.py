@@ -42,25 +42,20 @@ def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = S
             download(archive, raw, cache)
         except DownloadError as error:
             raise DownloadError(f"{error}; or put Kaggle's {KAGGLE} at {kaggle}") from None
-    elif list_members(kaggle, _is_member):
+    elif list_members(kaggle, _NAME.fullmatch):
         raw.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(kaggle, raw / KAGGLE)
     else:
         raise ValueError(
             f"source={kaggle} holds no photo of cats_and_dogs: expected train/cat.0.jpg as in Kaggle's "
-            f"{KAGGLE}, or PetImages/Cat/0.jpg as in Microsoft's archive; correct it, or remove it "
-            "to download"
+            "archive, or PetImages/Cat/0.jpg as in Microsoft's; correct it, or remove it to download"
         )
 
 
 def read(raw: Path) -> Iterator[RawImage]:
     """Yield the photos of the archive in ``raw``, labelled cat or dog."""
     (archive,) = raw.iterdir()
-    for path, data in read_members(archive, _is_member):
+    for path, data in read_members(archive, _NAME.fullmatch):
         match = _NAME.fullmatch(path)
         assert match
         yield RawImage(path, (match[1] or match[2]).lower(), None, data)
-
-
-def _is_member(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None

@@ -6,20 +6,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from graft.config.types import SPLITS
 from graft.data.archives import list_members, read_members
 from graft.data.raw import IMAGE_EXTENSIONS, RawImage, is_image
 
 SOURCE = None
-SPLITS = {"train", "validation", "test"}
 LOOKALIKES = {"val", "valid", "dev", "training", "testing"}  # that would pass for classes
 
 
 def fetch(raw: Path, source: Path, cache: Path, params: Any) -> None:  # noqa: ARG001
-    """Copy the images of a folder, or an archive as it is, to ``raw``.
-
-    Args:
-        raw: folder to fill; nothing is written there unless every check has passed.
-        source: the folder, or the zip or tar.
+    """Copy the images of the folder ``source``, or the archive as it is, to ``raw``, once all is checked.
 
     Raises:
         FileNotFoundError: if ``source`` does not exist.
@@ -54,17 +50,10 @@ def read(raw: Path) -> Iterator[RawImage]:
 
 
 def assign_places(names: Iterable[str]) -> dict[str, tuple[str, str | None]]:
-    """Find label and split of each image in its path.
+    """Find label and split (or None) of each image in its path, which has ``/``.
 
-    A top folder around everything is seen through. Where all top folders are called train, validation or
-    test, the folders in them are the classes; else the top folders are. Deeper folders
-    belong to the class.
-
-    Args:
-        names: paths of images, with ``/``.
-
-    Returns:
-        Label and split (or None) of each name.
+    A folder around everything is ignored. Where all top folders are called train, validation or test,
+    the folders in them are the classes; else the top folders are. Deeper folders belong to the class.
 
     Raises:
         ValueError: if an image has no class folder, or a tree of splits has one of another name.
@@ -74,8 +63,8 @@ def assign_places(names: Iterable[str]) -> dict[str, tuple[str, str | None]]:
     """
     parts = _unwrap({name: PurePosixPath(name).parts for name in names})
     tops = {p[0] for p in parts.values() if len(p) > 1}
-    is_tree = bool(tops) and {top.lower() for top in tops} <= SPLITS | LOOKALIKES
-    if is_tree and not tops <= SPLITS:
+    is_tree = bool(tops) and {top.lower() for top in tops} <= LOOKALIKES.union(SPLITS)
+    if is_tree and not tops.issubset(SPLITS):
         raise ValueError(
             f"a tree of splits expects {', '.join(sorted(SPLITS))}, received {', '.join(sorted(tops))}; "
             "rename these folders"
@@ -93,7 +82,7 @@ def assign_places(names: Iterable[str]) -> dict[str, tuple[str, str | None]]:
 def _unwrap(parts: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     """Remove the folders that are around everything."""
     tops = {p[0] for p in parts.values()}
-    if len(tops) != 1 or tops <= SPLITS or any(len(p) < 3 for p in parts.values()):
+    if len(tops) != 1 or tops.issubset(SPLITS) or any(len(p) < 3 for p in parts.values()):
         return parts
     return _unwrap({name: p[1:] for name, p in parts.items()})
 
@@ -115,6 +104,5 @@ def _check(source: Path, names: list[str]) -> None:
     classes = sorted({label for label, _ in places.values()})
     if len(classes) < 2:
         raise ValueError(
-            f"source={source} has one class only: expected at least two class folders, "
-            f"received {classes[0]!r}"
+            f"{source=!s} has one class only: expected at least two folders, received {classes[0]!r}"
         )
