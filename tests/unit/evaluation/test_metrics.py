@@ -328,7 +328,7 @@ def test_predictions_keep_their_seeds(tmp_path):
     assert (read["seed"].dtype, read_facts) == (np.int64, facts)
 
 
-@pytest.mark.parametrize(("absent", "n"), [(["tulip"], 12), (["daisy", "rose", "tulip"], 0)])
+@pytest.mark.parametrize(("absent", "n"), [(["tulip"], 12), (CLASSES, 0)])
 def test_a_split_without_a_class_is_refused(absent, n):
     predictions, facts, manifest = make_case()
     manifest = manifest[~manifest["label"].isin(absent) | (manifest["split"] != "test")]
