@@ -3,12 +3,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from graft.cli.repository import Root
+from graft.cli.repository import Root, fail
 from graft.config.paths import FEATURES, IMAGES, MANIFEST, STORE, VIEWS
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def verify(
     if damaged:
         typer.echo("  (the next extraction embeds their images again; `graft features gc` drops them)")
     if not shards[0].files:
-        _fail(f"no features in {shards[0].folder.as_posix()}: run `dvc repro extract_features`")
+        fail(f"no features in {shards[0].folder.as_posix()}: run `dvc repro extract_features`")
     problems = _check_shards(root, shards)
     beyond = bool(sample and not any(each.damaged for each in shards)) and _embed_again(root, sample)
     if problems:
@@ -82,9 +82,9 @@ def _check_shards(root: Path, shards: Sequence["Cached"]) -> list[str]:
         views = load_params({"features.views": Natural}, root / "params.yaml").views
         manifest = read_manifest(root / MANIFEST)
     except ParamsError as error:
-        _fail(str(error))
+        fail(str(error))
     except FileNotFoundError as error:
-        _fail(f"no {error.filename}: run `dvc repro extract_features`, or name the repository with --root")
+        fail(f"no {error.filename}: run `dvc repro extract_features`, or name the repository with --root")
     wanted = {FEATURES: plain_rows(manifest), VIEWS: view_rows(manifest, views)}
     problems: list[str] = []
     for (folder, rows), cached in zip(wanted.items(), shards, strict=True):
@@ -116,7 +116,7 @@ def _embed_again(root: Path, sample: int) -> bool:
         features = {root / FEATURES: Embedding(*made), root / VIEWS: views}
         drift = measure_drift(root / IMAGES, features, sample, params.seed)
     except (ValueError, FileNotFoundError) as error:
-        _fail(str(error))
+        fail(str(error))
     for name, versions in drift.versions.items():
         typer.echo(f"made with {name} {versions}")
     rows = [row for row, _ in drift.differences]
@@ -150,11 +150,11 @@ def gc(
     try:
         needed = needed_images(root)
     except (GitError, FileNotFoundError) as error:
-        _fail(f"{root.absolute()} is no Git and DVC repository: {error}")
+        fail(f"{root.absolute()} is no Git and DVC repository: {error}")
     for revision, reason in needed.unreadable.items():
         typer.echo(f"the manifest of {revision} cannot be read: {reason}", err=True)
     if needed.unreadable and not ignore_unreadable:
-        _fail(
+        fail(
             "nothing was dropped: what these revisions need is unknown. "
             f"`dvc fetch --all-commits {MANIFEST}` gets their manifests from the remote; "
             "--ignore-unreadable drops what only they need"
@@ -171,8 +171,3 @@ def gc(
     if files and not dry_run and (yes or typer.confirm("Drop them?", abort=True)):
         drop(files)
         typer.echo("dropped")
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
@@ -23,7 +24,6 @@ from graft.features.format import FORMAT, Row, to_float16, write_features
 from graft.features.from_commits import copy_from_head
 from graft.features.store import FeatureStore, room_for
 from graft.models.backbones import make_embedder, weights_sha256
-from graft.utils.prefetch import prefetch
 from graft.utils.progress import track
 
 PARAMS = {
@@ -114,10 +114,19 @@ def _embed(
 ) -> None:
     embed = make_embedder(embedding.model, embedding.row.batch_size)
     decoded = _decode(images, rows, embedding.row.image_size)
-    batches = prefetch(iter(lambda: list(islice(decoded, embedding.row.batch_size)), []))
-    for batch in track(batches, description, len(rows), count=len):
+    batches = iter(lambda: list(islice(decoded, embedding.row.batch_size)), [])
+    for batch in track(_one_ahead(batches), description, len(rows), count=len):
         chosen, pixels = zip(*batch, strict=True)
         store.put(chosen, to_float16(embed(embedding.augment(np.stack(pixels), chosen))))
+
+
+def _one_ahead(batches: Iterator[list[Any]]) -> Iterator[list[Any]]:
+    """Yield batches of which the next is always prepared in a thread."""
+    with ThreadPoolExecutor(1) as worker:
+        upcoming = worker.submit(next, batches, None)
+        while (batch := upcoming.result()) is not None:
+            upcoming = worker.submit(next, batches, None)
+            yield batch
 
 
 def _decode(images: Path, rows: Sequence[Row], size: int) -> Iterator[tuple[Row, np.ndarray]]:

@@ -79,8 +79,9 @@ def train_with_seeds(
         prepared = perf_counter()
         others = [train(seed, None).scores for seed in seeds[1:]]
         first = train(seeds[0], curve)  # last, because fine-tuning leaves its weights in the one backbone
-        trained = perf_counter()
+        seconds = perf_counter() - prepared
     rows = rows_by_split(run.manifest)
+    seen = {"seeds": list(seeds), "n_seen_train": len(rows["train"])}
     scored = pd.concat([rows[split] for split in SCORED])
     return Outcome(
         model=first.model,
@@ -88,16 +89,8 @@ def train_with_seeds(
         rows=pd.concat([scored.assign(seed=seed) for seed in seeds]),
         scores=np.concatenate([first.scores, *others]),
         classes=class_names(run.manifest),
-        facts={
-            **facts,
-            "seeds": list(seeds),
-            "n_seen_train": len(rows["train"]),
-            "images_embedded": first.images_embedded,
-        },
-        timing={
-            "seconds_preparation": prepared - started,
-            "seconds_training": (trained - prepared) / len(seeds),
-        },
+        facts={**facts, **seen, "images_embedded": first.images_embedded},
+        timing={"seconds_preparation": prepared - started, "seconds_training": seconds / len(seeds)},
     )
 
 

@@ -1,7 +1,7 @@
 """The methods, in the order in which results show them.
 
-Whatever lists methods iterates over `METHODS`. Nothing is imported here, so that who only lists them
-depends neither on their schemas nor on what trains them.
+Whatever lists methods iterates over `METHODS`. Nothing of graft is imported here, so that code which only
+lists them depends neither on their schemas nor on what trains them.
 """
 
 from dataclasses import dataclass
@@ -24,9 +24,7 @@ class Method:
         schema: the class of `graft.config.training` that describes its block.
         features: the cached features it needs: ``plain``, ``views``, both or none.
         has_backbone: whether it rests on a pre-trained backbone.
-        colour: in charts, as are
-        marker: and
-        dash.
+        colour, marker, dash: how charts draw it.
     """
 
     name: str
