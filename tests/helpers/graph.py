@@ -56,11 +56,16 @@ def name_of(file: Path) -> str:
 
 @cache
 def imports(file: Path) -> frozenset[Path]:
-    """The project files that a file imports directly."""
+    """The project files that a file imports directly, and that have a part in what it computes.
+
+    `write_timing` has none: the durations that it writes are no output. Who reads them depends on its module.
+    """
     found: set[Path] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and [alias.name for alias in node.names] == ["write_timing"]:
+            continue
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         else:

@@ -135,6 +135,7 @@ STALED_BY = {
     "config/training.py": {f"train_{method}" for method in METHODS},
     "methods/inline.py": {"train_inline"},
     "report/words.py": {"report"},
+    "utils/timing.py": {"report"},
 }
 
 
