@@ -24,6 +24,7 @@ NOT_RUN = {
     "make remotes": ".ci/run",
     "make browser": ".ci/run",
     "make test": ".ci/run",
+    "make graph": "tests/integration/test_contributing.py",
     "make bench": "tests/integration/test_benchmarks.py, small, for it takes half an hour",
     "python benchmarks/run.py": "tests/integration/test_benchmarks.py, small",
     "sh experiments/cats.sh cats-two-stage": "tests/integration/test_recipes.py",
