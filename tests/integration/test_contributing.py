@@ -97,6 +97,11 @@ def contribute(repo, titles, values):
     commit(repo, "contributed")
 
 
+def graft(repo, *arguments, fails=False):
+    """Run `graft` with the copy's own code."""
+    return run(repo, "env", "PYTHONPATH=src", "graft", *arguments, fails=fails)
+
+
 def labels(repo):
     return pd.read_csv(repo / "data/manifest.csv")["label"].value_counts().to_dict()
 
@@ -136,12 +141,19 @@ def strings(node, path=""):
 @pytest.mark.long
 def test_all_four_together(repo):
     used = {"dataset": "stripes", "backbone": "vgg16_block2", "augmentation.shear": 0.1}
-    contribute(repo, SECTIONS, SMALL | used)
-    run(repo, "env", "PYTHONPATH=src", "graft", "params")
+    contribute(repo, SECTIONS, {})
+    graft(repo, "params")
+    edit(repo, SMALL | used)
+    commit(repo, "used")
+    moved = {"backbones.vgg16_block2.pooling": "avg", "two_stage.feature_augmentation.shear": 0.1}
+    edit(repo, moved)
+    refused = graft(repo, "params", fails=True)
+    assert "two_stage.feature_augmentation.shear=0.1 moves parts of feature maps" in " ".join(refused.split())
+    run(repo, "git", "restore", "params.yaml")
     assert {"extract_views", "train_nearest_mean", "evaluate@nearest_mean", "compare", "report"} <= {
         *executed(dvc(repo, "repro"))
     }
-    assert run(repo, "env", "PYTHONPATH=src", "graft", "status")
+    graft(repo, "status")
     predictions, facts = read_predictions(repo / "predictions/nearest_mean.parquet")
     assert (facts["method"], facts["backbone"]) == ("nearest_mean", "vgg16_block2")
     assert set(predictions["y_true"]) == set(STRIPES)
