@@ -14,6 +14,7 @@ from graft.evaluation.predictions import read_predictions
 from helpers.repository import ROOT, SMALL, commit, copy_project, dvc, edit, executed, run
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PACKAGE = r"^  (\w+)/ (.*?)(?=^  \w|\Z)"
 SECTIONS = ["Add a dataset", "Add a backbone", "Add an augmentation", "Add a method"]
 GRAPH = "tests/helpers/graph.py"  # `make graph`
 STEP = re.compile(r"^\d+\. (.+?)\n\n( +)```(?:python|yaml|text)\n(.*?)\n +```$", re.MULTILINE | re.DOTALL)
@@ -97,6 +98,11 @@ def contribute(repo, titles, values):
     commit(repo, "contributed")
 
 
+def graft(repo, *arguments, fails=False):
+    """Run `graft` with the copy's own code."""
+    return run(repo, "env", "PYTHONPATH=src", "graft", *arguments, fails=fails)
+
+
 def labels(repo):
     return pd.read_csv(repo / "data/manifest.csv")["label"].value_counts().to_dict()
 
@@ -136,12 +142,19 @@ def strings(node, path=""):
 @pytest.mark.long
 def test_all_four_together(repo):
     used = {"dataset": "stripes", "backbone": "vgg16_block2", "augmentation.shear": 0.1}
-    contribute(repo, SECTIONS, SMALL | used)
-    run(repo, "env", "PYTHONPATH=src", "graft", "params")
+    contribute(repo, SECTIONS, {})
+    graft(repo, "params")
+    edit(repo, SMALL | used)
+    commit(repo, "used")
+    moved = {"backbones.vgg16_block2.pooling": "avg", "two_stage.feature_augmentation.shear": 0.1}
+    edit(repo, moved)
+    refused = graft(repo, "params", fails=True)
+    assert "two_stage.feature_augmentation.shear=0.1 moves parts of feature maps" in " ".join(refused.split())
+    run(repo, "git", "restore", "params.yaml")
     assert {"extract_views", "train_nearest_mean", "evaluate@nearest_mean", "compare", "report"} <= {
         *executed(dvc(repo, "repro"))
     }
-    assert run(repo, "env", "PYTHONPATH=src", "graft", "status")
+    graft(repo, "status")
     predictions, facts = read_predictions(repo / "predictions/nearest_mean.parquet")
     assert (facts["method"], facts["backbone"]) == ("nearest_mean", "vgg16_block2")
     assert set(predictions["y_true"]) == set(STRIPES)
@@ -156,3 +169,17 @@ def test_all_four_together(repo):
 
 def _fingerprint(folder):
     return pq.read_schema(next(folder.glob("*.parquet"))).metadata[b"fingerprint"].decode()
+
+
+def test_the_map_of_the_code_names_every_package_and_modules_that_are_there():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = readme.split("## Map of the code")[1].split("src/graft/")[1].split("\nexperiments/")[0]
+    named = {name: re.findall(r"\w+\.py", text) for name, text in re.findall(PACKAGE, lines, re.M | re.S)}
+    there = {file.parent.name for file in (ROOT / "src/graft").glob("*/__init__.py")}
+    assert set(named) == there
+    missing = [f"{p}/{m}" for p, modules in named.items() for m in modules if not _module(p, m).exists()]
+    assert missing == []
+
+
+def _module(package, name):
+    return ROOT / "src/graft" / package / name
