@@ -21,13 +21,7 @@ from graft.data.augmentation import (
 )
 
 NULL: dict[str, Any] = {
-    "flip": "none",
-    "rotation": 0,
-    "zoom": 0,
-    "translation": 0,
-    "crop": 0,
-    "brightness": 0,
-    "contrast": 0,
+    **{name: each.neutral for name, each in OPERATIONS.items()},
     "fill_mode": "reflect",
     "interpolation": "bilinear",
 }
@@ -51,7 +45,7 @@ specs = st.fixed_dictionaries(
         "fill_mode": st.sampled_from(FILL_MODES),
         "interpolation": st.sampled_from(["bilinear", "nearest"]),
     }
-).map(Augmentation.model_validate)
+).map(lambda values: spec(**values))
 
 
 def spec(**changes: Any) -> Augmentation:
