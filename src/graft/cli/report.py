@@ -12,7 +12,7 @@ app = typer.Typer(no_args_is_help=True, help="Look at the report's page.")
 
 @app.callback()
 def main() -> None:
-    """So that `open` stays a command of its own, being the only one."""
+    """Keep `open` a command of its own, though it is the only one."""
 
 
 @app.command("open")

@@ -24,7 +24,7 @@ TOLERANCES = {"float32": 2.0**-10, "bfloat16": 2.0**-5}
 
 @dataclass(frozen=True)
 class Drift:
-    """How far cached features are from what the backbone gives now.
+    """The distance of cached features from what the backbone gives now.
 
     Attributes:
         differences: (row, largest difference of its values relative to its largest value), the largest

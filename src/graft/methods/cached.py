@@ -1,4 +1,4 @@
-"""What the methods with a Keras head on cached features share."""
+"""Training of a Keras head on cached features, plain ones or views."""
 
 from time import perf_counter
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""What all methods with a frozen backbone and a Keras head share."""
+"""Training of a Keras head behind a frozen backbone, cached or not."""
 
 from collections.abc import Callable, Mapping
 

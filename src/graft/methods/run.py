@@ -1,4 +1,4 @@
-"""What a training run works on."""
+"""The data of a training run."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a model computes in, and whether this machine has instructions for it."""
+"""The precision that a model computes in, and this machine's instructions for it."""
 
 import warnings
 from collections.abc import Iterator
@@ -35,6 +35,6 @@ def computing_in(precision: Precision) -> Iterator[None]:
 
 
 def has_bfloat16() -> bool:
-    """Whether this machine computes in bfloat16 natively: its CPU has the instructions, or there is a GPU."""
+    """Tell if this machine computes in bfloat16 natively: its CPU has the instructions, or there is a GPU."""
     flags = cpuinfo.get_cpu_info().get("flags", ())
     return bool(BFLOAT16_FLAGS.intersection(flags) or tf.config.list_physical_devices("GPU"))

@@ -1,4 +1,4 @@
-"""Which of a backbone's layers are trained with the head: by the names of blocks, or the last so many."""
+"""Select the layers to fine-tune, by the names of blocks or counted from the top."""
 
 from collections.abc import Sequence
 

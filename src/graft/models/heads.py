@@ -1,4 +1,4 @@
-"""Heads: the layers on top of a backbone, the loss, and the scores that go with the number of classes."""
+"""Heads: the layers on top of a backbone, their pooling and standardisation."""
 
 import keras
 import numpy as np

@@ -27,14 +27,14 @@ OPTIMIZERS = {
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a model is trained and validated on.
+    """The rows that a model is trained and validated on.
 
     Attributes:
         inputs: (epoch from 0, row numbers) -> the float32 inputs of these training rows.
         labels: (n_train,) class numbers.
         validation: (n, ...) inputs, which may be memory-mapped, and (n,) class numbers.
-        embed: what stands between `inputs`, which are what is mixed, and the model, such as a frozen
-            backbone; None: nothing.
+        embed: from `inputs`, which are what is mixed, to what the model takes, such as a frozen backbone;
+            None: the model takes the inputs.
     """
 
     inputs: Inputs
@@ -77,7 +77,7 @@ def fit(
         data: training and validation rows.
         params: optimizer and its schedule, loss, sampling, mixing, epochs, batch size, patience.
         seed: of order, sampling and mixing.
-        first_epoch: what e begins with, so that a second phase does not repeat the draws of the first.
+        first_epoch: the first e, so that a second phase does not repeat the draws of the first.
         curve: a callback that records the epochs while they pass.
 
     Returns:
