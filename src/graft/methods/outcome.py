@@ -69,7 +69,7 @@ def train_with_seeds(
     """Train once with each seed and keep the model of the first.
 
     Args:
-        train: from a seed of weights, dropout and order, and the curve that records the epochs, to the result.
+        train: from a seed of weights, dropout and order, and the curve of its epochs, to the result.
         seeds: at least one.
         run: its manifest gives rows and classes; the curve of the first seed goes to ``live``.
         facts: of the predictions file, as far as they are known before the training run.

@@ -178,7 +178,7 @@ def _load_weights(base: keras.Model, row: BackboneRow, weights: str) -> None:
 
 
 def _fetch_imagenet(row: BackboneRow) -> None:
-    # Keras downloads only while it builds a model: here, and not `build_isolated`, where Ctrl-C would not stop it.
+    # Keras downloads only while it builds a model: here, as Ctrl-C would not stop `build_isolated`.
     build, shape = getattr(keras.applications, row.application), (row.image_size, row.image_size, 3)
     try:
         build(include_top=False, weights=IMAGENET, input_shape=shape)

@@ -20,7 +20,7 @@ def unfreeze(backbone: keras.Model, blocks: Sequence[str], layers: int) -> list[
 
     Args:
         backbone: of `Backbone`; changed in place.
-        blocks: names of layers, or what names begin with before a ``_``: ``block4`` means
+        blocks: names of layers, or beginnings of names before a ``_``: ``block4`` means
             ``block4_conv1`` and so on; ``block_1`` does not mean ``block_16_project``.
         layers: or so many of the last layers that have weights to train, in the model's order.
 
