@@ -45,7 +45,7 @@ def test_an_experiment_on_two_stage_embeds_plain_images_only(repo):
     assert "extract_views" not in executed(output)
     assert re.search(rf"^features: .* {N_IMAGES} embedded$", output, re.MULTILINE)
     assert not (repo / "data/views").exists()
-    counts = json.loads((repo / "metrics/timing/extract_features.json").read_text())
+    counts = json.loads((repo / "metrics/timing/extract_features.json").read_text())["values"]
     assert set(counts) == {"from_store", "from_head", "embedded", "seconds_embedding", "seconds"}
     assert not (repo / "metrics/timing/extract_views.json").exists()
 

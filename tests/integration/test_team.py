@@ -283,4 +283,8 @@ def test_6_what_is_not_shared_is_named(team):
 def lock(repo):
     """{path: md5} of everything that dvc.lock records."""
     stages = load_yaml(repo / "dvc.lock")["stages"].values()
-    return {each["path"]: each["md5"] for stage in stages for each in stage.get("deps", []) + stage["outs"]}
+    return {
+        each["path"]: each["md5"]
+        for stage in stages
+        for each in stage.get("deps", []) + stage.get("outs", [])
+    }

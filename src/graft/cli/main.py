@@ -13,8 +13,7 @@ from graft.cli.repository import Root, fail, opened
 from graft.cli.share import app as share_app
 from graft.utils.files import read_json
 
-HELP = "Reproducible transfer learning, compared."
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP)
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Reproducible transfer learning, compared")
 app.add_typer(features_app, name="features")
 app.add_typer(report_app, name="report")
 app.add_typer(share_app, name="share")
@@ -49,12 +48,11 @@ def table(root: Root = Path()) -> None:
         fail(str(error))
     print_comparison(comparison, timings, Console())
     for row in comparison["methods"]:
-        file = folder / f"{row['method']}.json"
-        measured = _read_json(file)
+        measured = _read_json(folder / f"{row['method']}.json")
         compared = row["test_accuracy"], row["n_seen_test"]
         if (measured["test"]["accuracy"], measured["n_seen"]["test"]) != compared:
             said = "comes from a different run than this table: `dvc repro` makes both again"
-            typer.echo(f"metrics/{file.name} {said}")
+            typer.echo(f"metrics/{row['method']}.json {said}")
 
 
 @app.command()

@@ -26,10 +26,13 @@ def open_page(root: Root = Path()) -> None:
     if is_outdated(page, root):
         try:
             write_page(root, load_params(PARAMS, root / "params.yaml"))
-        except FileNotFoundError as error:
-            fail(f"{error}: run `dvc repro`, or `dvc pull` for the results of a teammate")
-        except ValueError as error:
-            fail(str(error))
+        except (FileNotFoundError, ValueError) as error:
+            said = (
+                f"the page cannot be drawn: {error}; run `dvc repro`, or `dvc pull` for a teammate's results"
+            )
+            if not page.is_file():
+                fail(said)
+            typer.echo(f"{said}. This one was drawn before", err=True)
     typer.echo(page.as_posix())
     if not webbrowser.open(page.resolve().as_uri()):
         typer.echo("no browser was found: open that file with one", err=True)

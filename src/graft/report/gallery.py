@@ -69,6 +69,8 @@ def list_cases(predictions: Predictions, manifest: pd.DataFrame, explained: Mapp
     }
     by_method = {method: _reduce(frame, facts["seeds"]) for method, (frame, facts) in predictions.items()}
     test = manifest[manifest["split"] == "test"].sort_values("key")
+    if any(rows.keys() != set(test["key"]) for rows in by_method.values()):
+        raise ValueError("some predictions are of other images than data/manifest.csv")
     cases = []
     for key, path, label in zip(test["key"], test["path"], test["label"], strict=True):
         found = (
