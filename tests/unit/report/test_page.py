@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from base64 import b64decode
@@ -17,6 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from graft.cli.main import app
+from graft.data.manifest import read_manifest, write_manifest
 from graft.evaluation.predictions import SCORE
 from graft.methods.registry import METHODS
 from graft.report.gallery import HESITANT, MISTAKES, SAMPLES, choose_gallery
@@ -316,4 +318,19 @@ def test_a_page_is_outdated_if_a_file_that_it_shows_is_newer(drawn, tmp_path):
 def test_open_says_what_to_do_where_there_is_nothing_to_draw(work):
     result = CliRunner().invoke(app, ["report", "open", "--root", str(work)])
     assert result.exit_code == 1
-    assert re.search(r"predictions/\w+.parquet.*: run `dvc repro`, or `dvc pull`", result.stderr)
+    assert re.search(r"predictions/\w+.parquet; run `dvc repro`, or `dvc pull`", result.stderr)
+
+
+def test_open_shows_the_page_as_it_was_where_the_results_are_of_two_runs(drawn, page, monkeypatch, tmp_path):
+    """As after an experiment on other images that ended at one method's evaluation."""
+    monkeypatch.setenv("BROWSER", "true")
+    mixed = tmp_path / "mixed"
+    shutil.copytree(drawn, mixed)
+    (mixed / PAGE).write_text(page, encoding="utf-8")
+    manifest = read_manifest(mixed / "data/manifest.csv")
+    write_manifest(manifest.assign(key=[key[::-1] for key in manifest["key"]]), mixed / "data/manifest.csv")
+    os.utime(mixed / PAGE, (1, 1))
+    result = CliRunner().invoke(app, ["report", "open", "--root", str(mixed)])
+    assert result.exit_code == 0
+    assert "some predictions are of other images than data/manifest.csv; run `dvc repro`" in result.stderr
+    assert (mixed / PAGE).read_text(encoding="utf-8") == page
