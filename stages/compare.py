@@ -1,21 +1,19 @@
 """Compare the methods on the same test images; `graft table` prints the result."""
 
-from pathlib import Path
-
 import pandas as pd
 
 import _checkout  # noqa: F401  (first: this checkout's src)
+from graft.config.paths import METRICS, PREDICTIONS
 from graft.evaluation.compare import compare
 from graft.evaluation.predictions import read_predictions
 from graft.methods.registry import METHODS
 from graft.utils.files import read_json, write_json
 
 if __name__ == "__main__":
-    folder = Path("metrics")
-    predictions = {method: read_predictions(Path("predictions") / f"{method}.parquet") for method in METHODS}
-    comparison = compare(predictions, {method: read_json(folder / f"{method}.json") for method in METHODS})
-    write_json(comparison, folder / "comparison.json")
+    predictions = {method: read_predictions(PREDICTIONS / f"{method}.parquet") for method in METHODS}
+    comparison = compare(predictions, {method: read_json(METRICS / f"{method}.json") for method in METHODS})
+    write_json(comparison, METRICS / "comparison.json")
     # Int64 keeps whole numbers where a method has none.
     rows = pd.DataFrame(comparison["methods"]).astype(dict.fromkeys(["epochs", "best_epoch"], "Int64"))
-    rows.to_csv(folder / "comparison.csv", index=False, lineterminator="\n")
+    rows.to_csv(METRICS / "comparison.csv", index=False, lineterminator="\n")
     print(f"compare: {len(rows)} methods on {rows['n_seen_test'][0]} test images")

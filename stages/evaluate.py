@@ -1,11 +1,11 @@
 """Measure one method's predictions: `python stages/evaluate.py <method>`."""
 
 import sys
-from pathlib import Path
 
 import _checkout  # noqa: F401  (first: this checkout's src)
 from graft.config.evaluation import Metrics
 from graft.config.load import load_params
+from graft.config.paths import MANIFEST, METRICS, PREDICTIONS
 from graft.data.manifest import read_manifest
 from graft.evaluation.curves import write_plots
 from graft.evaluation.metrics import evaluate
@@ -16,13 +16,13 @@ from graft.utils.files import write_json
 if __name__ == "__main__":
     (method,) = sys.argv[1:]
     params = load_params({"metrics": Metrics}).metrics
-    predictions, facts = read_predictions(Path("predictions") / f"{method}.parquet")
-    manifest = read_manifest(Path("data/manifest.csv"))
+    predictions, facts = read_predictions(PREDICTIONS / f"{method}.parquet")
+    manifest = read_manifest(MANIFEST)
     metrics = evaluate(predictions, facts, manifest, params.confidence, params.calibration_bins)
     kept = first_seed(predictions, facts)
-    write_plots(kept[kept["split"] == "test"], Path("metrics/plots") / method)
-    write_json(metrics, Path("metrics") / f"{method}.json")
-    write_json({method: pick_headline(metrics)}, Path("metrics/summary") / f"{method}.json")
+    write_plots(kept[kept["split"] == "test"], METRICS / "plots" / method)
+    write_json(metrics, METRICS / f"{method}.json")
+    write_json({method: pick_headline(metrics)}, METRICS / "summary" / f"{method}.json")
     test, seeds = metrics["test"], metrics["seeds"]
     print(f"evaluate: {method}: {metrics['n_seen']['test']} test images, accuracy {test['accuracy']:.1%}")
     if seeds["n"] > 1:

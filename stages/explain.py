@@ -1,9 +1,8 @@
 """Draw where the models with a backbone look: Grad-CAM of chosen test images."""
 
-from pathlib import Path
-
 import _checkout  # noqa: F401  (first: this checkout's src)
 from graft.config.load import load_params
+from graft.config.paths import EXPLAIN, IMAGES, MODELS, PREDICTIONS
 from graft.config.report import Explain
 from graft.data.images import read_images
 from graft.evaluation.predictions import first_seed, read_predictions, score_matrix
@@ -13,12 +12,12 @@ from graft.methods.registry import METHODS
 
 if __name__ == "__main__":
     params = load_params({"explain": Explain}).explain
-    predictions = {method: read_predictions(Path("predictions") / f"{method}.parquet") for method in METHODS}
+    predictions = {method: read_predictions(PREDICTIONS / f"{method}.parquet") for method in METHODS}
     examples = choose_examples(predictions, params.mistakes, params.hesitant)
-    images = read_images(Path("data/images"), [example["key"] for example in examples])
+    images = read_images(IMAGES, [example["key"] for example in examples])
     methods = {}
     for name in (name for name, method in METHODS.items() if method.has_backbone):
         predicted = predict_test(first_seed(*predictions[name])).set_index("key")["predicted"].to_dict()
-        methods[name] = Explained(Path("models") / name / "model.keras", predicted)
+        methods[name] = Explained(MODELS / name / "model.keras", predicted)
     classes = score_matrix(next(iter(predictions.values()))[0])[1]
-    explain(examples, images, methods, classes, Path("reports/explain"))
+    explain(examples, images, methods, classes, EXPLAIN)

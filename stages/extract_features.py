@@ -22,4 +22,4 @@ if __name__ == "__main__":
     embedding = Embedding(model, params.row, params.weights, params.precision)
     counts = extract(IMAGES, plain_rows(read_manifest(MANIFEST)), embedding, STORE, Path(), FEATURES)
     seconds = {"seconds": perf_counter() - started}
-    write_timing(Path(), "extract_features", counts | seconds, [FEATURES.as_posix()])
+    write_timing(Path(), "extract_features", counts | seconds, [FEATURES])

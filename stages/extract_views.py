@@ -20,4 +20,4 @@ if __name__ == "__main__":
     embedding = ViewEmbedding(model, params.row, params.weights, params.precision, params.augmentation)
     rows = view_rows(read_manifest(MANIFEST), params.views)
     counts = extract(IMAGES, rows, embedding, STORE, Path(), VIEWS)
-    write_timing(Path(), "extract_views", counts | {"seconds": perf_counter() - started}, [VIEWS.as_posix()])
+    write_timing(Path(), "extract_views", counts | {"seconds": perf_counter() - started}, [VIEWS])

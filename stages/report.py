@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import _checkout  # noqa: F401  (first: this checkout's src)
-from graft.config.evaluation import Metrics
 from graft.config.load import load_params
-from graft.config.types import Text
-from graft.report.page import write_page
+from graft.report.page import PARAMS, write_page
 
 if __name__ == "__main__":
-    file = write_page(Path(), load_params({"dataset": Text, "source": Text, "metrics": Metrics}))
+    file = write_page(Path(), load_params(PARAMS))
     print(f"report: {file.as_posix()}, {file.stat().st_size / 1e6:.1f} MB")

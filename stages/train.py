@@ -6,7 +6,7 @@ from pathlib import Path
 
 import _checkout  # noqa: F401
 from graft.config.load import load_params
-from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, TEMPORARY, VIEWS
+from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, MODELS, PREDICTIONS, TEMPORARY, VIEWS
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import write_predictions
 from graft.methods.outcome import write_model
@@ -23,10 +23,10 @@ if __name__ == "__main__":
         views=VIEWS,
         backbone=BACKBONE,
         temporary=TEMPORARY,
-        live=Path("models") / name / "live",
+        live=MODELS / name / "live",
     )
     outcome = method.train(load_params(method.PARAMS), run)
-    facts = {"method": name, **outcome.facts, **write_model(outcome, Path("models") / name)}
-    predictions = f"predictions/{name}.parquet"
-    write_predictions(Path(predictions), outcome.rows, outcome.scores, outcome.classes, facts)
-    write_timing(Path(), f"train_{name}", outcome.timing, [predictions, f"models/{name}/model.keras"])
+    facts = {"method": name, **outcome.facts, **write_model(outcome, MODELS / name)}
+    predictions = PREDICTIONS / f"{name}.parquet"
+    write_predictions(predictions, outcome.rows, outcome.scores, outcome.classes, facts)
+    write_timing(Path(), f"train_{name}", outcome.timing, [predictions])

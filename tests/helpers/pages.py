@@ -5,6 +5,7 @@ from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -214,4 +215,4 @@ def write_inputs(inputs, root):
         (root / "reports/explain" / name).parent.mkdir(exist_ok=True)
         (root / "reports/explain" / name).write_bytes(data)
     for stage, values in inputs.timing.items():
-        write_timing(root, stage, values, ["data/manifest.csv"])
+        write_timing(root, stage, values, [Path("data/manifest.csv")])

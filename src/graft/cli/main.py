@@ -11,6 +11,7 @@ from graft.cli.features import app as features_app
 from graft.cli.report import app as report_app
 from graft.cli.repository import Root, fail, opened
 from graft.cli.share import app as share_app
+from graft.config.paths import METRICS
 from graft.utils.files import read_json
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Reproducible transfer learning, compared")
@@ -40,7 +41,7 @@ def table(root: Root = Path()) -> None:
     from graft.report.terminal import print_comparison
     from graft.utils.timing import read_timings
 
-    folder = root / "metrics"
+    folder = root / METRICS
     comparison = _read_json(folder / "comparison.json")
     try:
         timings = read_timings(root)

@@ -11,7 +11,6 @@ MODELS = Path("models")
 BACKBONE = MODELS / "backbone.keras"
 PREDICTIONS = Path("predictions")
 METRICS = Path("metrics")
-TIMING = METRICS / "timing"
 EXPLAIN = Path("reports/explain")
 PAGE = Path("reports/index.html")
 

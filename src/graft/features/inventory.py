@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from graft.features.format import Row, read_metadata, read_rows
-from graft.features.store import digest, fingerprint_id
+from graft.features.store import fingerprint_id
+from graft.utils.files import digest
 
 HOW = ("fill_mode", "interpolation")  # of an augmentation: not worth a word in a table
 

@@ -18,6 +18,7 @@ from uuid import uuid4
 import numpy as np
 
 from graft.features.format import Row, read_features, read_rows, write_features
+from graft.utils.files import digest
 
 
 def fingerprint_id(fingerprint: dict[str, Any]) -> str:
@@ -27,12 +28,6 @@ def fingerprint_id(fingerprint: dict[str, Any]) -> str:
     '95939f6e3569'
     """
     return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
-
-
-def digest(path: Path, algorithm: str = "sha256") -> str:
-    """Compute a file's digest in hexadecimal: the sha256 of an entry has to be its name."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 class FeatureStore:

@@ -1,7 +1,6 @@
 """Linear: a logistic regression on the cached features, the baseline that every head must beat."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 from time import perf_counter
@@ -40,7 +39,7 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     Of the Cs in `GRID` the one with the lowest validation log loss is kept. Nothing is random, so there
     is one seed. The history has a row for each C that was tried.
     """
-    started, block, run = perf_counter(), params.linear, replace(run, live=None)  # it has no curve
+    started, block = perf_counter(), params.linear
     backbone: keras.Model = load_frozen(run.backbone)
     rows, labels = rows_by_split(run.manifest), class_numbers(run.manifest)
     keys = [(key, 0) for part in rows.values() for key in part["key"]]
@@ -98,17 +97,18 @@ def fit_regression(
         elif len(tried) - best > PATIENCE:
             break
     assert kept is not None
-    return Regression(basis @ kept[0], kept[1], len(model.classes_)), pd.DataFrame(tried)
+    kernel = kept[0] if basis is None else basis @ kept[0]
+    return Regression(kernel, kept[1], len(model.classes_)), pd.DataFrame(tried)
 
 
-def _reduce(x: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Rows of at most n numbers for n training rows, and the basis (d, n) that they are coordinates in.
+def _reduce(x: Mapping[str, np.ndarray]) -> tuple[np.ndarray | None, Mapping[str, np.ndarray]]:
+    """Give n training rows at most n coordinates, in a basis (d, n); None where they have no more anyway.
 
     The kernel with the smallest penalty lies in the span of the training rows, so the result is the same.
     """
     n, d = x["train"].shape
     if n >= d:
-        return np.eye(d), dict(x)
+        return None, x
     basis, rows = np.linalg.qr(x["train"].T)
     return basis, {"train": rows.T, "validation": x["validation"] @ basis}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from graft.config.paths import EXPLAIN, IMAGES, MANIFEST, METRICS, MODELS, PREDICTIONS
 from graft.data.images import read_images
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import read_predictions
@@ -63,20 +64,20 @@ def read_inputs(root: Path) -> Inputs:
         FileNotFoundError: if a file other than a timing is missing.
         ValueError: if the predictions are of other images than the manifest or the shards.
     """
-    predictions = {method: read_predictions(root / f"predictions/{method}.parquet") for method in METHODS}
-    manifest = read_manifest(root / "data/manifest.csv")
-    gallery = choose_gallery(predictions, manifest, read_json(root / "reports/explain/index.json"))
+    predictions = {method: read_predictions(root / PREDICTIONS / f"{method}.parquet") for method in METHODS}
+    manifest = read_manifest(root / MANIFEST)
+    gallery = choose_gallery(predictions, manifest, read_json(root / EXPLAIN / "index.json"))
     return Inputs(
-        comparison=read_json(root / "metrics/comparison.json"),
-        metrics={method: read_json(root / f"metrics/{method}.json") for method in METHODS},
-        data=read_json(root / "metrics/data.json"),
+        comparison=read_json(root / METRICS / "comparison.json"),
+        metrics={method: read_json(root / METRICS / f"{method}.json") for method in METHODS},
+        data=read_json(root / METRICS / "data.json"),
         timing=read_timings(root),
-        histories={method: pd.read_csv(root / f"models/{method}/history.csv") for method in METHODS},
+        histories={method: pd.read_csv(root / MODELS / method / "history.csv") for method in METHODS},
         predictions=predictions,
         manifest=manifest,
         gallery=gallery,
-        images=read_images(root / "data/images", gallery.keys),
-        maps={file: (root / "reports/explain" / file).read_bytes() for file in gallery.maps},
+        images=read_images(root / IMAGES, gallery.keys),
+        maps={file: (root / EXPLAIN / file).read_bytes() for file in gallery.maps},
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from graft.config.evaluation import Metrics
+from graft.config.paths import PAGE
 from graft.config.types import Text
 from graft.evaluation.metrics import measure_split
 from graft.evaluation.predictions import first_seed
@@ -18,7 +19,6 @@ from graft.report.inputs import Inputs, read_inputs
 from graft.report.provenance import Provenance, describe_commit, name_dataset
 from graft.report.thumbnails import make_thumbnail
 
-PAGE = Path("reports/index.html")
 PARAMS = {"dataset": Text, "source": Text, "metrics": Metrics}
 CONTENTS = {
     "comparison": "The methods compared",
@@ -114,9 +114,7 @@ def _charts(inputs: Inputs, bins: int) -> dict[str, Sequence[tuple[Chart, str]]]
     kept = {method: first_seed(*predicted) for method, predicted in inputs.predictions.items()}
     tests = {method: rows[rows["split"] == "test"] for method, rows in kept.items()}
     best = {row["method"]: row["best_epoch"] for row in comparison["methods"]}
-    trained = {
-        m: history for m, history in inputs.histories.items() if "epoch" in history
-    }  # not a linear one
+    trained = {method: history for method, history in inputs.histories.items() if "epoch" in history}
     groups: dict[str, list[tuple[Chart | None, str]]] = {
         "cost": [
             (methods.accuracy_by_images("images", comparison), "Images embedded"),

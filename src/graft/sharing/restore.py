@@ -4,11 +4,11 @@ from pathlib import Path
 
 from dvc.repo import Repo, lock_repo
 
+from graft.config.paths import PAGE
 from graft.sharing.staleness import stage_name
 from graft.utils.git import git
 
 FILES = ["params.yaml", "dvc.lock", "metrics"]
-PAGE = "reports/index.html"  # drawn of the outputs, and no output itself
 
 
 def restore(repo: Repo) -> tuple[list[str], list[str]]:
@@ -38,7 +38,7 @@ def restore(repo: Repo) -> tuple[list[str], list[str]]:
         if stage.cmd and out.use_cache and out.status()
     ]
     if changed or missing:
-        (root / PAGE).unlink(missing_ok=True)
+        (root / PAGE).unlink(missing_ok=True)  # drawn of the outputs, and no output itself
     return changed, missing
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -26,9 +27,18 @@ class Curve(keras.callbacks.Callback):  # type: ignore[misc]
     hold no time and no machine. DVCLive's own callback would name them ``train/loss`` and ``eval/loss``.
     """
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.live = live
+        self.folder = folder
+
+    @cached_property
+    def live(self) -> Live:
+        """DVCLive's log, begun with the first epoch: a method without epochs leaves no folder."""
+        os.environ.setdefault("DVC_STUDIO_OFFLINE", "true")
+        # By default it would edit dvc.yaml, and save an experiment of its own outside of `dvc exp run`.
+        live = _Live(str(self.folder), dvcyaml=None, save_dvc_exp=False)
+        live.step = 1
+        return live
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002
         for name, value in logs.items():
@@ -46,15 +56,10 @@ def open_curve(folder: Path | None) -> Iterator[Curve | None]:
     Args:
         folder: replaced by what is logged; None: nothing is.
     """
-    if folder is None:
-        yield None
-        return
-    os.environ.setdefault("DVC_STUDIO_OFFLINE", "true")
-    # By default it would edit dvc.yaml, and save an experiment of its own outside of `dvc exp run`.
-    live = _Live(str(folder), dvcyaml=None, save_dvc_exp=False)
-    live.step = 1
+    curve = Curve(folder) if folder else None
     try:
-        yield Curve(live)
+        yield curve
     finally:
-        live.end()
-        Path(live.metrics_file).unlink(missing_ok=True)  # the last values once more
+        if curve and "live" in vars(curve):
+            curve.live.end()
+            Path(curve.live.metrics_file).unlink(missing_ok=True)  # the last values once more

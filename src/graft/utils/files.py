@@ -1,7 +1,8 @@
-"""JSON as every stage writes it."""
+"""JSON as every stage writes it, and digests of files."""
 
 import json
 from collections.abc import Mapping
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -16,3 +17,9 @@ def write_json(values: Mapping[str, Any], path: Path) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """Compute a file's digest, in hexadecimal."""
+    with path.open("rb") as file:
+        return file_digest(file, algorithm).hexdigest()

@@ -5,20 +5,20 @@ results, on the machine that computed them, and Git ignores it.
 """
 
 from collections.abc import Iterable, Mapping
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 
-from graft.utils.files import read_json, write_json
+from graft.utils.files import digest, read_json, write_json
 
 FOLDER = "metrics/timing"
 
 
-def write_timing(root: Path, stage: str, values: Mapping[str, float], outputs: Iterable[str]) -> None:
+def write_timing(root: Path, stage: str, values: Mapping[str, float], outputs: Iterable[Path]) -> None:
     """Write ``metrics/timing/<stage>.json``: durations in seconds, counts, and the outputs they belong to.
 
     The `outputs` are files and folders below `root` that the stage has just written.
     """
-    identities = {output: _identify(root / output) for output in outputs}
+    identities = {output.as_posix(): _identify(root / output) for output in outputs}
     write_json({"values": values, "outputs": identities}, root / FOLDER / f"{stage}.json")
 
 
@@ -47,8 +47,7 @@ def read_timings(root: Path) -> dict[str, dict[str, float]]:
 def _identify(path: Path) -> str | None:
     """Hash a file, or of a folder every file's name, size and Parquet footer; None where nothing is there."""
     if path.is_file():
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
+        return digest(path)
     if not path.is_dir():
         return None
     total = sha256()

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -23,7 +24,7 @@ def root(tmp_path):
         metrics = {"test": {"accuracy": row["test_accuracy"]}, "n_seen": {"test": row["n_seen_test"]}}
         (tmp_path / f"metrics/{row['method']}.json").write_text(json.dumps(metrics))
     for stage, seconds in TIMING.items():
-        write_timing(tmp_path, stage, seconds, ["metrics/comparison.json"])
+        write_timing(tmp_path, stage, seconds, [Path("metrics/comparison.json")])
     return tmp_path
 
 

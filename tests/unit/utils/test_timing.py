@@ -1,6 +1,7 @@
 """Durations belong to the outputs that were timed, and are shown with no others."""
 
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -20,7 +21,7 @@ def root(tmp_path):
     (tmp_path / "shards/a").mkdir(parents=True)
     for i, name in enumerate(("0.parquet", "a/1.parquet")):
         pd.DataFrame({"x": range(i, 1000)}).to_parquet(tmp_path / "shards" / name)
-    write_timing(tmp_path, "make", VALUES, ["model", "shards"])
+    write_timing(tmp_path, "make", VALUES, [Path("model"), Path("shards")])
     return tmp_path
 
 
@@ -69,7 +70,7 @@ def test_durations_of_other_outputs_are_not(root, change):
 def test_any_two_small_files_in_a_folder_are_told_apart(tmp_path, one, other):
     (tmp_path / "out").mkdir(exist_ok=True)
     (tmp_path / "out/file").write_bytes(one)
-    write_timing(tmp_path, "make", VALUES, ["out"])
+    write_timing(tmp_path, "make", VALUES, [Path("out")])
     (tmp_path / "out/file").write_bytes(other)
     assert bool(read_timings(tmp_path)) == (one == other)
 
