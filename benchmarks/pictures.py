@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from graft.data.datasets.demo import SPECIES, draw_flower
-
 WIDTH, HEIGHT = 500, 375
 
 
@@ -39,10 +37,10 @@ def make_pictures(folder: Path, n: int, photos: Sequence[Path]) -> list[Path]:
 
 
 def draw(seed: int) -> bytes:
-    """A demo flower, enlarged to the size of a photo, with noise: a JPEG file of 375 x 500 pixels."""
+    """Smooth areas with noise, as in a photo: a JPEG file of 375 x 500 pixels."""
     rng = np.random.default_rng(seed)
-    small = draw_flower(list(SPECIES.values())[seed % len(SPECIES)], 128, rng)
-    large = Image.open(io.BytesIO(small)).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+    coarse = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    large = Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
     noisy = np.asarray(large) + rng.integers(-6, 7, (HEIGHT, WIDTH, 3))
     file = io.BytesIO()
     Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=85)

@@ -11,5 +11,6 @@ from graft.utils.files import write_json
 
 if __name__ == "__main__":
     params = load_params({"dataset": Text, "prepare": Prepare})
-    report = prepare(load_dataset(params.dataset).read(RAW), params.prepare, IMAGES)
-    write_json(report, METRICS / "data.json")
+    dataset = load_dataset(params.dataset)
+    report = prepare(dataset.read(RAW), params.prepare, IMAGES, getattr(dataset, "KNOWN_FAULTS", {}))
+    write_json({**report, "notice": getattr(dataset, "NOTICE", None)}, METRICS / "data.json")

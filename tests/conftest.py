@@ -6,6 +6,7 @@ TensorFlow is imported in the fixtures, so that the other tests start without it
 import os
 import shutil
 from collections.abc import Callable
+from itertools import groupby, islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -56,8 +57,7 @@ def params() -> Params:
         "l2": 0.0,
     }
     training = {"optimizer": "adam", "learning_rate": 0.01, "epochs": VIEWS, "batch_size": 8, "head": head}
-    values["demo"] = {"images_per_class": 8, "image_size": 32}
-    values["backbone"] = "vgg16"
+    values |= {"backbone": "vgg16", "weights": "random"}
     values["backbones"]["vgg16"] |= row
     values["features"]["views"] = VIEWS
     for name, method in METHODS.items():
@@ -104,13 +104,15 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 
 @pytest.fixture(scope="session")
 def images(params: Params, once: Once) -> Path:
-    """`data/images` of a demo of 40 images in five classes."""
+    """`data/images` of the demo's first 8 images of each of its five classes."""
     from graft.data.datasets import demo
     from graft.data.ingest import prepare
 
     def fill(folder: Path) -> None:
-        demo.fetch(folder / "raw", Path(), Path(), params)
-        prepare(demo.read(folder / "raw"), params.prepare, folder / "images")
+        demo.fetch(folder / "raw", Path(), Path())
+        by_class = groupby(demo.read(folder / "raw"), lambda image: image.label)
+        first = [image for _, images in by_class for image in islice(images, 8)]
+        prepare(first, params.prepare, folder / "images")
 
     return once("data", fill) / "images"
 

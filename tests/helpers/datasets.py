@@ -2,15 +2,16 @@
 
 import functools
 import hashlib
+import io
 import threading
-import zipfile
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+from PIL import Image
 
-from graft.data.datasets import cifar10, fashion_mnist, flowers
-from helpers.archives import make_tar
+from graft.data.datasets import cats_and_dogs, cifar10, fashion_mnist, flowers
+from helpers.archives import make_tar, make_zip
 from helpers.repository import picture
 from helpers.small_images import write_cifar10, write_fashion_mnist
 
@@ -21,20 +22,55 @@ def arrays(n, shape):
     return rng.integers(0, 256, (n, *shape), dtype=np.uint8), np.arange(n, dtype=np.uint8) % 10
 
 
+# Of each class of cats and dogs: four photos to train on, two to validate and two to test.
+NUMBERS = [0, 1, 2, 999, 1000, 1499, 1500, 1999]
+
+
 def write_kaggle(folder):
-    """Kaggle's train.zip: of each class four photos to train on, two to validate and two to test."""
-    numbers = [0, 1, 2, 999, 1000, 1499, 1500, 1999]
-    with zipfile.ZipFile(folder / "train.zip", "w") as archive:
-        for seed, name in enumerate(f"{label}.{number}" for label in ("cat", "dog") for number in numbers):
-            archive.writestr(f"train/{name}.jpg", picture(seed))
+    """Kaggle's train.zip."""
+    names = [f"train/{label}.{number}.jpg" for label in ("cat", "dog") for number in NUMBERS]
+    make_zip(folder / "train.zip", {name: picture(seed) for seed, name in enumerate(names)})
+
+
+def write_microsoft(folder):
+    """Microsoft's archive with its dirt: documents, thumbnails, empty files, and images of other kinds.
+
+    The published split takes none of the photos from number 2000 on, among which one is cut off.
+    """
+    numbers = [*NUMBERS, *range(2000, 2040)]
+    photos = [f"PetImages/{label}/{number}.jpg" for label in ("Cat", "Dog") for number in numbers]
+    files = {name: picture(seed) for seed, name in enumerate(photos)}
+    files["PetImages/Cat/1.jpg"] = without_jfif(files["PetImages/Cat/1.jpg"])
+    files["PetImages/Cat/2.jpg"] = encode_again(files["PetImages/Cat/2.jpg"], "GIF")
+    files["PetImages/Dog/1000.jpg"] = encode_again(files["PetImages/Dog/1000.jpg"], "BMP")
+    files["PetImages/Dog/2001.jpg"] = files["PetImages/Dog/2001.jpg"][:-300]
+    dirt = ["CDLA-Permissive-2.0.pdf", "readme[1].txt", "PetImages/Cat/666.jpg", "PetImages/Dog/11702.jpg"]
+    dirt += ["PetImages/Cat/Thumbs.db", "PetImages/Dog/Thumbs.db"]
+    make_zip(folder / "kagglecatsanddogs_5340.zip", files | dict.fromkeys(dirt, b""))
+
+
+def without_jfif(jpeg):
+    """The same JPEG file without the header that names its kind."""
+    assert jpeg[2:4] == b"\xff\xe0"
+    return jpeg[:2] + jpeg[4 + int.from_bytes(jpeg[4:6], "big") :]
+
+
+def encode_again(data, kind):
+    file = io.BytesIO()
+    Image.open(io.BytesIO(data)).save(file, kind)
+    return file.getvalue()
 
 
 def write_flowers(folder):
-    """The flowers' archive: of the five classes, some have more photos than others."""
+    """The flowers' archive: classes of 8 or 4 photos, its licence, and the copies that the real one has."""
     sizes = {"daisy": 8, "dandelion": 8, "roses": 4, "sunflowers": 4, "tulips": 4}
     photos = [f"flower_photos/{label}/{i}.jpg" for label, size in sizes.items() for i in range(size)]
     files = {name: picture(seed) for seed, name in enumerate(photos)}
-    make_tar(folder / "flower_photos.tgz", {"flower_photos/LICENSE.txt": b"CC BY", **files})
+    files |= dict.fromkeys(flowers.KNOWN_FAULTS, picture(len(photos)))
+    copies = {"15066430311_fb57fa92b0_m": 0, "15072973261_73e2912ef2_n": 1}
+    for name, number in copies.items():
+        files[f"flower_photos/sunflowers/{name}.jpg"] = files[f"flower_photos/sunflowers/{number}.jpg"]
+    make_tar(folder / "flower_photos.tgz", {"flower_photos/LICENSE.txt": b"CC BY", **files}, "w:gz")
 
 
 def point_to(repo, module, folder, address):
@@ -57,7 +93,7 @@ def point_to(repo, module, folder, address):
 
 @contextmanager
 def serve_datasets(repo, published):
-    """Let a repository download tiny datasets, from a server; Kaggle's `write_kaggle` makes.
+    """Let a repository download tiny datasets, from a server.
 
     Args:
         repo: the sources of its datasets are changed, for good.
@@ -66,11 +102,12 @@ def serve_datasets(repo, published):
     write_fashion_mnist(published, arrays(100, (28, 28)), arrays(10, (28, 28)))
     write_cifar10(published, arrays(100, (32, 32, 3)), arrays(10, (32, 32, 3)))
     write_flowers(published)
+    write_microsoft(published)
     handler = functools.partial(SimpleHTTPRequestHandler, directory=published)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        for module in (flowers, fashion_mnist, cifar10):
+        for module in (cats_and_dogs, flowers, fashion_mnist, cifar10):
             point_to(repo, module, published, f"http://127.0.0.1:{server.server_port}")
         yield
         server.shutdown()

@@ -29,8 +29,9 @@ EXTRACTIONS = [stage for stage in STAGES if stage.startswith("extract_")]
 METHODS = [*registry.METHODS]
 AFTER_A_HEAD = ["train_two_stage", "evaluate@two_stage", "compare", "explain", "report"]
 SMALL = {
-    "demo": {"images_per_class": 12, "image_size": 48},
+    "split.max_per_class": 12,
     "backbone": "vgg16",
+    "weights": "random",
     "backbones.vgg16.layer": "block2_pool",
     "backbones.vgg16.image_size": 32,
     "features.views": 1,

@@ -40,10 +40,9 @@ SUBSTITUTES = {
     "/path/to/flowers": '"$PHOTOS"',
     "features gc  ": "features gc --yes  ",
     "weights=imagenet": "weights=random",
-    "weights=/path/to/weights.h5": "weights=random",
-    "image_size=180": "image_size=32",
-    "blocks=[block5]": "blocks=[block2]",
-    "backbone=mobilenet_v2": "backbone=mobilenet_v2 -S backbones.mobilenet_v2.image_size=32",
+    "backbone=vgg19": "backbone=vgg19 -S backbones.vgg19.image_size=32",
+    "image_size=224": "image_size=32",
+    "blocks=[block_16]": "blocks=[block2]",
     "=mobilenet_v3_small": "=mobilenet_v3_small -S backbones.mobilenet_v3_small.image_size=32",
     " -S dataset=cats_and_dogs": " -S dataset=cats_and_dogs -S source=$KAGGLE",
     " -S dataset=folder": " -S dataset=folder -S features.views=1 -S 'seeds=[0]' -S two_stage_views.epochs=1"

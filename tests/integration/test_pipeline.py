@@ -136,7 +136,7 @@ def test_a_teammate_who_adds_ten_images_embeds_only_those(repo, tmp_path):
     run(repo, "git", "commit", "--quiet", "--all", "--message", "remote")
     clone = tmp_path / "clone"
     run(tmp_path, "git", "clone", "--quiet", str(repo), str(clone))
-    edit(clone, {"demo.images_per_class": SMALL["demo"]["images_per_class"] + 2})
+    edit(clone, {"split.max_per_class": SMALL["split.max_per_class"] + 2})
     dvc(clone, "repro", *EXTRACTIONS)
     old, new = feature_rows(repo), feature_rows(clone)
     assert sum(view == 0 for _, view in new - old) == 10

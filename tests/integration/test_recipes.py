@@ -12,7 +12,7 @@ import yaml
 
 from graft.data.images import CHANNELS
 from graft.methods.params import parse_params
-from helpers.datasets import serve_datasets, write_kaggle
+from helpers.datasets import serve_datasets
 from helpers.repository import ROOT, commit, copy_project, dvc, environment, run
 
 SCRIPTS = {
@@ -61,7 +61,6 @@ def repo(tmp_path_factory):
     shutil.rmtree(repo / "metrics")
     (repo / "dvc.lock").unlink()
     run(repo, "git", "init", "--quiet")
-    write_kaggle(repo / "photos")
     with serve_datasets(repo, folder / "published"):
         commit(repo, "code")
         yield repo
@@ -141,8 +140,8 @@ def test_the_sweep_ends_in_a_table_of_its_trials(repo):
         1,
     )
     script.write_text(text.replace("0.2 0.5", "0.5").replace("0.001 0.0003", "0.001"))
-    values = ["demo.images_per_class=12", "demo.image_size=48", "features.views=0", "seeds=[0, 1]"]
-    values += ["backbone=vgg16", "backbones.vgg16.image_size=32", "two_stage.epochs=1"]
+    values = ["split.max_per_class=12", "features.views=0", "seeds=[0, 1]", "two_stage.epochs=1"]
+    values += ["backbone=vgg16", "weights=random", "backbones.vgg16.image_size=32"]
     output = run(repo, "sh", "experiments/sweep_head.sh", *(part for each in values for part in ("-S", each)))
     script.write_text(text)
     table = [[cell.strip() for cell in row.split("|")[1:-1]] for row in output.splitlines() if row[:1] == "|"]

@@ -74,7 +74,8 @@ def built(tmp_path_factory):
     """Ann's repository after her first `dvc repro` on 40 photos, and a branch `ann` with ten more."""
     repo = tmp_path_factory.mktemp("built") / "graft"
     copy_project(repo)
-    edit(repo, {**SMALL, "dataset": "folder", "source": "pets", "seeds": [0]})
+    theirs = {"dataset": "folder", "source": "pets", "split.max_per_class": None, "seeds": [0]}
+    edit(repo, SMALL | theirs)
     add_photos(repo / "pets", range(20))
     run(repo, "git", "init", "--quiet", "--initial-branch", "main")
     commit_photos(repo)

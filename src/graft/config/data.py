@@ -1,4 +1,4 @@
-"""The data in params.yaml: `demo`, `prepare`, `split`."""
+"""The data in params.yaml: `prepare`, `split`."""
 
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -6,11 +6,6 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from graft.config.types import SPLITS, Block, Count, Fraction, Natural, ProperFraction, Split, unique
-
-
-class Demo(Block):
-    images_per_class: Count
-    image_size: Annotated[int, Field(ge=32, le=512, strict=True)]
 
 
 class Prepare(Block):

@@ -8,7 +8,8 @@ from pydantic import Field
 from graft.config.types import Below1, Block, Count, Fraction, Natural, Positive
 
 Precision = Literal["float32", "bfloat16"]
-RANDOM, IMAGENET = "random", "imagenet"
+RANDOM, BUNDLED, IMAGENET = "random", "bundled", "imagenet"
+HAVE_BUNDLED = {"mobilenet_v2": "MobileNetV2"}  # backbone -> application
 
 
 class BackboneRow(Block):
@@ -44,13 +45,27 @@ class Augmentation(Block):
 GEOMETRIC = {"flip": "none", "rotation": 0, "zoom": 0, "translation": 0, "crop": 0}
 
 
+def check_weights(weights: str, application: str) -> None:
+    """Check that graft comes with an application's weights, where `weights` asks for those.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    if weights == BUNDLED and application not in HAVE_BUNDLED.values():
+        raise ValueError(
+            f"weights=bundled: graft comes with weights of the backbones {', '.join(HAVE_BUNDLED)}, received "
+            f"one with application={application!r}; set backbone to one of those, or weights to imagenet "
+            "(downloads), random, or the path of a weights file"
+        )
+
+
 def weights_name(weights: str) -> str:
-    """Name the weights for results: ``random``, ``imagenet`` or a file's name.
+    """Name the weights for results: ``random``, ``bundled``, ``imagenet`` or a file's name.
 
     >>> weights_name("/home/me/vgg16.h5")
     'vgg16.h5'
     """
-    return weights if weights in (RANDOM, IMAGENET) else Path(weights).name
+    return weights if weights in (RANDOM, BUNDLED, IMAGENET) else Path(weights).name
 
 
 def backbone_facts(backbone: str, weights: str) -> dict[str, str | bool]:

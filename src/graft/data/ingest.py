@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ SCHEMA = pa.schema(
     + [("image", pa.binary()), ("height", pa.int32()), ("width", pa.int32())]
 )
 ROW_GROUP = 64
+NO_FAULTS: Mapping[str, str] = MappingProxyType({})
 LISTED = 5  # how many offenders an error lists
 
 
@@ -43,13 +45,21 @@ class Row(NamedTuple):
 Read = Callable[[str], bytes]
 
 
-def prepare(images: Iterable[RawImage], limits: Prepare, folder: Path) -> dict[str, Any]:
+def prepare(
+    images: Iterable[RawImage], limits: Prepare, folder: Path, known_faults: Mapping[str, str] = NO_FAULTS
+) -> dict[str, Any]:
     """Decode every image and write those that do to Parquet shards in `folder`, replaced once all is well.
 
     An image that does not decode is rejected. Of exact duplicates the one with the smallest path
     is kept; where the splits are given, ``test/...`` < ``train/...`` < ``validation/...``, so an
     image in test and in train leaves train. The order of the images does not change a byte. They are
     streamed: memory holds a few images and one shard.
+
+    Args:
+        images: in any order.
+        limits: what is rejected, and how much of it is too much.
+        folder: of the shards.
+        known_faults: path of an image -> why it is rejected. These do not count towards the limit.
 
     Returns:
         The content of `metrics/data.json`, keys sorted: counts, duplicates, rejects and the reasons.
@@ -63,17 +73,21 @@ def prepare(images: Iterable[RawImage], limits: Prepare, folder: Path) -> dict[s
     (partial / "images").mkdir(parents=True)
     try:
         with (partial / "spool").open("w+b") as spool:
-            rows, rejects, read = _sift(track(images, "prepare"), limits.max_pixels, spool)
+            tracked = track(images, "prepare")
+            rows, rejects, read = _sift(tracked, limits.max_pixels, known_faults, spool)
             _check_paths([row.path for row in rows] + [path for path, _ in rejects])
             groups = _group(rows)
             if limits.label_conflicts == "reject":
                 rejects += _reject_conflicts(groups)
             report = _report(groups, rejects)
-            _check_rejects(rejects, report["n_read"], limits.max_rejected)
+            unexpected = [reject for reject in rejects if reject[0] not in known_faults]
+            _check_rejects(unexpected, report["n_read"], limits.max_rejected)
             _check_labels(groups)
             _check_classes(list(report["classes"]), len(rejects))
             kept = [groups[key][0] for key in sorted(groups)]
             report |= _write_shards(kept, read, partial / "images")
+        if n_known := len(rejects) - len(unexpected):
+            print(f"prepare: known faults of the dataset, rejected: {n_known} (metrics/data.json names them)")
         shutil.rmtree(folder, ignore_errors=True)
         (partial / "images").rename(folder)
     finally:
@@ -98,15 +112,15 @@ def _report(groups: Mapping[str, Sequence[Row]], rejects: Sequence[tuple[str, st
 
 
 def _sift(
-    images: Iterable[RawImage], max_pixels: int, spool: BinaryIO
+    images: Iterable[RawImage], max_pixels: int, known_faults: Mapping[str, str], spool: BinaryIO
 ) -> tuple[list[Row], list[tuple[str, str]], Read]:
     """Return the accepted rows, the rejected paths with reasons, and a reader of accepted images by key."""
     rows: list[Row] = []
     rejects: list[tuple[str, str]] = []
     places: dict[str, tuple[int, int]] = {}
     for image, found in _checked(images, max_pixels):
-        if isinstance(found, ImageError):
-            rejects.append((image.path, str(found)))
+        if isinstance(found, ImageError) or image.path in known_faults:
+            rejects.append((image.path, known_faults.get(image.path, str(found))))
             continue
         if found.key not in places:
             places[found.key] = (spool.tell(), spool.write(image.data))
@@ -196,8 +210,8 @@ def _check_labels(groups: Mapping[str, Sequence[Row]]) -> None:
     if lines:
         raise ValueError(
             f"expected one label per image, received several for {len(lines)} of {len(groups)}; "
-            "remove each from the wrong class, or reject such images with "
-            f"-S prepare.label_conflicts=reject:\n{_first(lines)}"
+            "remove each from the wrong class, or reject all their copies with "
+            f"`dvc exp run -S prepare.label_conflicts=reject`:\n{_first(lines)}"
         )
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError, create_model, model_validator
 
-from graft.config.data import Demo, Prepare, SplitParams
+from graft.config.data import Prepare, SplitParams
 from graft.config.evaluation import Metrics
-from graft.config.features import Augmentation, BackboneRow, Features
+from graft.config.features import Augmentation, BackboneRow, Features, check_weights
 from graft.config.load import ParamsError, explain_errors
 from graft.config.report import Explain
 from graft.config.training import CachedMethod, check_moves
@@ -20,7 +20,6 @@ class _Areas(Block):
     seed: Seed
     dataset: str
     source: str
-    demo: Demo
     prepare: Prepare
     split: SplitParams
     backbone: str
@@ -37,6 +36,11 @@ class _Areas(Block):
         for key, legal in (("dataset", list_datasets()), ("backbone", sorted(self.backbones))):
             if getattr(self, key) not in legal:
                 raise ValueError(f"{key} must be one of {', '.join(legal)}, not {getattr(self, key)!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_of_the_backbone(self) -> "_Areas":
+        check_weights(self.weights, self.backbones[self.backbone].application)
         return self
 
     @model_validator(mode="after")

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from graft.config.features import IMAGENET, RANDOM, BackboneRow, Precision
+from graft.config.features import BUNDLED, IMAGENET, RANDOM, BackboneRow, Precision, check_weights
+from graft.models.bundled import load_bundled
 from graft.models.dtype_policy import computing_in
 from graft.models.isolation import build_isolated
 
@@ -32,8 +33,9 @@ class Backbone:
     Attributes:
         row: application, preprocessing, layer, pooling, image size, batch size.
         weights: ``random`` (He-normal, He et al. 2015, arXiv 1502.01852; nothing is pre-trained),
-            ``imagenet`` (Keras's file, downloaded once to Keras's own cache) or the path of a
-            weights file for the application without its top.
+            ``bundled`` (ImageNet weights that come with graft, of `HAVE_BUNDLED`), ``imagenet`` (Keras's
+            file, downloaded once to Keras's own cache) or the path of a weights file for the application
+            without its top.
         seed: of ``random``.
     """
 
@@ -56,7 +58,9 @@ class Backbone:
         Raises:
             BackboneError: if the application, preprocessing or layer does not exist, the images are
                 too small, or the weights cannot be had or do not fit.
+            ValueError: if graft comes with no weights of the application, though it is to have them.
         """
+        check_weights(self.weights, self.row.application)
         if self.weights == IMAGENET:
             outline(self.row)  # whose errors come before any download
             _fetch_imagenet(self.row)
@@ -67,6 +71,8 @@ class Backbone:
         if self.weights == RANDOM:
             print(f"backbone {self.row.application}: weights=random, nothing is pre-trained")
             _draw_weights(base, features, self.seed)
+        elif self.weights == BUNDLED:
+            load_bundled(base)
         elif self.weights != IMAGENET:
             _load_weights(base, self.row, self.weights)
         backbone = build_isolated(lambda: from_pixels(features, self.row))
@@ -165,7 +171,7 @@ def _load_weights(base: keras.Model, row: BackboneRow, weights: str) -> None:
         )
     if not Path(weights).is_file():
         raise BackboneError(
-            f"weights={weights} is no file; expected random, imagenet or the path of a weights file"
+            f"weights={weights} is no file; expected bundled, imagenet, random or the path of a weights file"
         )
     try:
         with warnings.catch_warnings(action="ignore"):  # of layers left as they were: refused below

@@ -82,8 +82,8 @@ def test_params_says_what_is_wrong(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("blocks: []", "blocks: [block9]", "fine_tune.blocks='block9' has no layer to train in vgg19"),
-        ("layer: block5_pool", "layer: block6_pool", "layer='block6_pool' is not in VGG19; its layers are "),
+        ("blocks: []", "blocks: [block9]", "fine_tune.blocks='block9' has no layer to train in mobilenetv2"),
+        ("layer: out_relu", "layer: out_lu", "layer='out_lu' is not in MobileNetV2; its layers are "),
         (
             "Flatten: {}",
             "Flaten: {}",

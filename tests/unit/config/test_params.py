@@ -53,7 +53,6 @@ def test_the_defaults_are_valid() -> None:
 
 BLOCKS = [
     "",
-    "demo.",
     "prepare.",
     "split.",
     "backbones.vgg19.",
@@ -106,7 +105,6 @@ def test_no_key_may_be_missing(path: tuple[Any, ...]) -> None:
         ("dataset", "flower", "dataset must be one of .*demo.*, not 'flower'"),
         ("backbone", "vgg", "backbone must be one of .*vgg16.*, not 'vgg'"),
         ("weights", "", "weights: string should have at least 1 character, received ''"),
-        ("demo.image_size", 8, "demo.image_size: .* greater than or equal to 32, received 8"),
         ("prepare.max_rejected", 1.5, "prepare.max_rejected: .* less than or equal to 1, received 1.5"),
         ("prepare.max_rejected", "few", "prepare.max_rejected: .* valid number.*, received 'few'"),
         ("prepare.max_pixels", 0, "prepare.max_pixels: .* greater than or equal to 1, received 0"),
@@ -167,11 +165,11 @@ def test_a_wrong_value_is_named_with_what_was_expected_and_received(
 
 
 def test_every_fault_is_listed_at_once() -> None:
-    values = changed("seed", -1) | {"demo": {"image_size": 1}, "colour": "red"}
+    values = changed("seed", -1) | {"metrics": {"confidence": 7}, "colour": "red"}
     with pytest.raises(ParamsError) as error:
         parse_params(values)
     found = re.findall(r"^  ([\w.]+):", str(error.value), re.MULTILINE)
-    assert sorted(found) == ["colour", "demo.image_size", "demo.images_per_class", "seed"]
+    assert sorted(found) == ["colour", "metrics.calibration_bins", "metrics.confidence", "seed"]
 
 
 # --- the file ------------------------------------------------------------------------------------
@@ -363,12 +361,17 @@ def test_every_hyper_parameter_is_explained() -> None:
             r"inline.fine_tune: blocks=\['block5'\] and layers=3 exclude each other; set blocks to \[\] or",
         ),
         (
-            {"backbones.vgg19.pooling": "avg", "two_stage.feature_augmentation.zoom": 0.1},
+            {"backbones.mobilenet_v2.pooling": "avg", "two_stage.feature_augmentation.zoom": 0.1},
             r"two_stage.feature_augmentation.zoom=0.1 .* backbone's pooling=avg makes vectors; set pooling",
         ),
         (
-            {"backbones.vgg19.pooling": "max", "two_stage_views.mix": "cutmix"},
+            {"backbones.mobilenet_v2.pooling": "max", "two_stage_views.mix": "cutmix"},
             "two_stage_views.mix=cutmix .* backbone's pooling=max makes vectors; set pooling to none",
+        ),
+        (
+            {"backbone": "vgg19"},
+            "weights=bundled: graft comes with weights of the backbones mobilenet_v2, received one with "
+            "application='VGG19'; set backbone to one of those, or weights to imagenet",
         ),
     ],
 )

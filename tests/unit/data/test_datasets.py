@@ -1,19 +1,26 @@
 """datasets: what each module's fetch puts into data/raw, and what its read yields from there."""
 
+import csv
 import io
+from collections import Counter
+from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
+from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from graft.config.data import Prepare
 from graft.data.datasets import cats_and_dogs, demo, flowers, folder, load_dataset
 from graft.data.download import DownloadError, Source
+from graft.data.ingest import prepare
 from graft.data.raw import RawImage, is_image
 from helpers.archives import MAKERS, each_archive, each_kind, make_folder, make_tar, make_zip
+from helpers.datasets import write_flowers, write_microsoft
 from helpers.servers import published, send, serve
 
 JUNK = {
@@ -25,14 +32,8 @@ JUNK = {
 }
 
 
-def draw(tmp_path: Path, name: str, seed: int = 0, count: int = 2, size: int = 48) -> Path:
-    params = SimpleNamespace(seed=seed, demo=SimpleNamespace(images_per_class=count, image_size=size))
-    demo.fetch(tmp_path / name, Path("photos"), tmp_path / "cache", params)
-    return tmp_path / name
-
-
 def fetch_folder(source: Path, raw: Path) -> list[RawImage]:
-    folder.fetch(raw, source, raw.parent / "cache", SimpleNamespace())
+    folder.fetch(raw, source, raw.parent / "cache")
     return sorted(folder.read(raw))
 
 
@@ -64,30 +65,30 @@ def test_what_is_an_image() -> None:
 # --- demo --------------------------------------------------------------------------------------
 
 
-def test_demo_is_the_same_on_every_run_and_another_with_another_seed(tmp_path: Path) -> None:
-    first, again, other = (
-        (draw(tmp_path, name, seed) / "demo.zip").read_bytes()
-        for name, seed in [("a", 0), ("b", 0), ("c", 1)]
+@pytest.fixture
+def demo_images(tmp_path: Path) -> list[RawImage]:
+    demo.fetch(tmp_path / "raw", Path("photos"), tmp_path / "cache")
+    return list(demo.read(tmp_path / "raw"))
+
+
+def test_demo_is_80_images_of_each_of_five_classes(demo_images: list[RawImage]) -> None:
+    labels = Counter(image.label for image in demo_images)
+    assert labels == dict.fromkeys(["daisy", "dandelion", "rose", "sunflower", "tulip"], 80)
+    assert len({image.data for image in demo_images}) == 400
+    for opened in (Image.open(io.BytesIO(image.data)) for image in demo_images):
+        assert (opened.format, opened.mode, opened.size) == ("JPEG", "RGB", (128, 128))
+
+
+def test_demo_credits_each_image(demo_images: list[RawImage]) -> None:
+    text = (files("graft") / "bundled/CREDITS.csv").read_text(encoding="utf-8")
+    credited = {row.pop("file"): row for row in csv.DictReader(io.StringIO(text))}
+    assert credited.keys() == {image.path for image in demo_images}
+    for path, credit in credited.items():
+        page = f"https://www.flickr.com/photo.gne?id={Path(path).stem}"
+        assert credit == {"source": page, "licence": "CC BY 2.0"}
+    assert all(
+        word in demo.NOTICE for word in ("photographers", "CREDITS.csv", "CC BY 2.0", "cropped", "scaled")
     )
-    assert first == again
-    assert first != other
-
-
-def test_demo_has_what_was_asked_for(tmp_path: Path) -> None:
-    images = list(demo.read(draw(tmp_path, "a", count=3)))
-    labels = [image.label for image in images]
-    assert sorted(set(labels)) == ["daisy", "dandelion", "rose", "sunflower", "tulip"]
-    assert all(labels.count(label) == 3 for label in labels)
-    assert images[0].path == "daisy/daisy_000.jpg"
-    assert len({image.data for image in images}) == 15
-    for opened in (Image.open(io.BytesIO(image.data)) for image in images):
-        assert (opened.format, opened.mode, opened.size) == ("JPEG", "RGB", (48, 48))
-        assert np.asarray(opened).std() > 10
-
-
-def test_more_demo_images_leave_the_first_ones_as_they_are(tmp_path: Path) -> None:
-    few, many = (set(demo.read(draw(tmp_path, str(count), count=count))) for count in (2, 3))
-    assert few < many
 
 
 # --- folder ------------------------------------------------------------------------------------
@@ -210,7 +211,8 @@ PETS = {
     "PetImages/Cat/0.jpg": b"c0",
     "PetImages/Dog/12.jpg": b"d12",
     "PetImages/Dog/Thumbs.db": b"",
-    "MSR-LA - 3467.docx": b"",
+    "CDLA-Permissive-2.0.pdf": b"",
+    "readme[1].txt": b"",
 }
 KAGGLE = {"train/cat.0.jpg": b"c0", "train/dog.12.jpg": b"d12"}
 FLOWERS = {
@@ -244,9 +246,7 @@ def test_a_published_set_is_downloaded_and_read(
     body = archive_bytes(tmp_path, files)
     with serve(send(body)) as (url, requests):
         for raw in (tmp_path / "raw1", tmp_path / "raw2"):
-            dataset.fetch(
-                raw, tmp_path / "photos", tmp_path / "cache", SimpleNamespace(), published(url, body)
-            )
+            dataset.fetch(raw, tmp_path / "photos", tmp_path / "cache", published(url, body))
             assert sorted(dataset.read(raw)) == expected
     assert len(requests) == 1
 
@@ -254,7 +254,7 @@ def test_a_published_set_is_downloaded_and_read(
 @pytest.mark.parametrize("dataset", [cats_and_dogs, flowers])
 def test_a_published_set_that_is_not_to_be_had(tmp_path: Path, dataset: ModuleType) -> None:
     with serve(send(b"", status=404)) as (url, _), pytest.raises(DownloadError) as caught:
-        dataset.fetch(tmp_path / "raw", tmp_path, tmp_path / "cache", SimpleNamespace(), published(url))
+        dataset.fetch(tmp_path / "raw", tmp_path, tmp_path / "cache", published(url))
     caught.match(rf"put the file by hand at {tmp_path / 'cache' / 'photos.zip'}")
     if dataset is cats_and_dogs:
         caught.match(rf"or put Kaggle's train.zip at {tmp_path / 'train.zip'}")
@@ -265,9 +265,7 @@ def test_a_published_set_that_is_not_to_be_had(tmp_path: Path, dataset: ModuleTy
 def test_kaggles_archive_needs_no_download(tmp_path: Path, given_as: str) -> None:
     archive = make_zip(tmp_path / "train.zip", KAGGLE)
     source = tmp_path if given_as == "folder" else archive
-    cats_and_dogs.fetch(
-        tmp_path / "raw", source, tmp_path / "cache", SimpleNamespace(), published("http://127.0.0.1:1/x")
-    )
+    cats_and_dogs.fetch(tmp_path / "raw", source, tmp_path / "cache", published("http://127.0.0.1:1/x"))
     assert sorted(cats_and_dogs.read(tmp_path / "raw")) == [
         ("train/cat.0.jpg", "cat", None, b"c0"),
         ("train/dog.12.jpg", "dog", None, b"d12"),
@@ -279,7 +277,7 @@ def test_an_archive_that_is_not_kaggles(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"holds no photo of cats_and_dogs: expected train/cat.0.jpg as in Kaggle's"
     ):
-        cats_and_dogs.fetch(tmp_path / "raw", source, tmp_path / "cache", SimpleNamespace())
+        cats_and_dogs.fetch(tmp_path / "raw", source, tmp_path / "cache")
     assert not (tmp_path / "raw").exists()
 
 
@@ -292,3 +290,52 @@ def test_the_published_facts() -> None:
         assert source.licence
         assert source.citation
         assert source.homepage.startswith("https://")
+
+
+# --- the real archives' dirt ---------------------------------------------------------------------
+
+LIMITS = Prepare(max_rejected=0.02, max_pixels=100_000_000, label_conflicts="refuse")
+
+
+def prepared(
+    tmp_path: Path, dataset: ModuleType, write: Callable[[Path], None], known_faults: dict[str, str]
+) -> dict[str, Any]:
+    """Write a dataset's archive and prepare it; the content of `metrics/data.json`."""
+    (tmp_path / "raw").mkdir()
+    write(tmp_path / "raw")
+    return prepare(dataset.read(tmp_path / "raw"), LIMITS, tmp_path / "images", known_faults)
+
+
+def test_the_flower_under_two_labels_is_rejected_and_copies_are_folded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = prepared(tmp_path, flowers, write_flowers, flowers.KNOWN_FAULTS)
+    names = [f"flower_photos/{label}/15922772266_1167a06620.jpg" for label in ("roses", "tulips")]
+    assert [reject["path"] for reject in report["rejects"]] == names
+    assert all("same photo is among the roses and the tulips" in one["reason"] for one in report["rejects"])
+    assert report["classes"] == {"daisy": 8, "dandelion": 8, "roses": 4, "sunflowers": 4, "tulips": 4}
+    assert {one["dropped"].split("/")[1] for one in report["duplicate_paths"]} == {"sunflowers"}
+    assert report["duplicates"] == 2
+    said = "prepare: known faults of the dataset, rejected: 2 (metrics/data.json names them)"
+    assert said in capsys.readouterr().out.splitlines()
+
+
+def test_a_label_conflict_that_is_not_known_stops(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"several for 1 of 29; .*`dvc exp run -S prepare\.label_conflicts=reject`"
+    ):
+        prepared(tmp_path, flowers, write_flowers, {})
+
+
+def test_microsofts_empty_files_are_known_and_others_are_read_by_their_content(tmp_path: Path) -> None:
+    report = prepared(tmp_path, cats_and_dogs, write_microsoft, cats_and_dogs.KNOWN_FAULTS)
+    reasons = {reject["path"]: reject["reason"] for reject in report["rejects"]}
+    assert reasons.pop("PetImages/Dog/2001.jpg") == "truncated"
+    assert reasons == cats_and_dogs.KNOWN_FAULTS
+    assert report["classes"] == {"cat": 48, "dog": 47}
+    assert report["n_read"] == 98
+
+
+def test_the_known_faults_are_of_the_archives_as_they_are_read() -> None:
+    assert all(cats_and_dogs._NAME.fullmatch(path) for path in cats_and_dogs.KNOWN_FAULTS)
+    assert all(is_image(path) for path in flowers.KNOWN_FAULTS)

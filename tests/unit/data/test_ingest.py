@@ -34,8 +34,11 @@ def prepare(
     images: Iterable[RawImage], max_rejected: float, max_pixels: int, folder: Path, conflicts: Any = "refuse"
 ) -> dict[str, Any]:
     """Prepare the images within these limits."""
-    limits = Prepare(max_rejected=max_rejected, max_pixels=max_pixels, label_conflicts=conflicts)
-    return ingest.prepare(images, limits, folder)
+    return ingest.prepare(images, limits(max_rejected, max_pixels, conflicts), folder)
+
+
+def limits(max_rejected: float, max_pixels: int = LIMIT, conflicts: Any = "refuse") -> Prepare:
+    return Prepare(max_rejected=max_rejected, max_pixels=max_pixels, label_conflicts=conflicts)
 
 
 def raw(label: str, numbers: range, split: str | None = None) -> list[RawImage]:
@@ -187,6 +190,27 @@ def test_all_copies_of_an_image_under_several_labels_can_be_rejected(folder: Pat
     assert {row["path"] for row in rows(folder)} == {image.path for image in GOOD[1:]}
 
 
+KNOWN = {"cat/0.png": "known", "z.png": "known", "cat/zero.jpg": "known, too", "cat/absent.png": "not there"}
+
+
+def test_known_faults_are_rejected_with_their_reason_beyond_the_limit(folder: Path) -> None:
+    images = [*GOOD, COPIES[1], RawImage("cat/zero.jpg", "cat", None, b"")]
+    report = ingest.prepare(images, limits(0.0), folder, KNOWN)
+    assert {one["path"]: one["reason"] for one in report["rejects"]} == {
+        path: KNOWN[path] for path in ("cat/0.png", "z.png", "cat/zero.jpg")
+    }
+    assert (report["n_read"], report["n_images"], report["n_rejected"]) == (12, 9, 3)
+    assert {row["path"] for row in rows(folder)} == {image.path for image in GOOD[1:]}
+
+
+def test_a_fault_that_is_not_known_is_refused_beside_known_ones(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected one label per image, received several for 1 of 10"):
+        ingest.prepare(CONFLICT, limits(0.0), folder, {"z.png": "known"})
+    broken = [*GOOD, RawImage("cat/cut.jpg", "cat", None, b""), RawImage("cat/zero.jpg", "cat", None, b"")]
+    with pytest.raises(ValueError, match=r"^1 of 12 images rejected .*\n  cat/cut.jpg: empty file$"):
+        ingest.prepare(broken, limits(0.02), folder, KNOWN)
+
+
 def test_too_many_label_conflicts_are_too_many_rejects(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"3 of 12 images rejected .*\n  cat/0.png: the same image"):
         prepare(CONFLICT, 0.2, LIMIT, folder, "reject")
@@ -223,7 +247,7 @@ BAD = {
     ),
     "two labels": (
         [*GOOD, RawImage("dog/x y.png", "dog", None, GOOD[0].data)],
-        r"expected one label per image, received several for 1 of 10; .* prepare.label_conflicts=reject:\n"
+        r"expected one label per image, received several for 1 of 10; .* prepare.label_conflicts=reject`:\n"
         r"  'cat/0.png' \(label='cat'\), 'dog/x y.png' \(label='dog'\)$",
     ),
     "one path twice": (

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -198,7 +197,7 @@ def test_fashion_mnist_is_downloaded_and_read(tmp_path: Path, fashion: Path) -> 
     with serve(*map(send, files.values())) as (url, requests):
         for raw in (tmp_path / "raw1", tmp_path / "raw2"):
             sources = served(url, files)
-            fashion_mnist.fetch(raw, tmp_path, tmp_path / "cache", SimpleNamespace(), sources)
+            fashion_mnist.fetch(raw, tmp_path, tmp_path / "cache", sources)
             assert list(fashion_mnist.read(raw)) == list(fashion_mnist.read(fashion))
     assert requests == [f"/files/{name}" for name in files]
 
@@ -208,7 +207,7 @@ def test_cifar10_is_downloaded_and_read(tmp_path: Path) -> None:
     files = {archive.name: archive.read_bytes() for archive in made.iterdir()}
     with serve(*map(send, files.values())) as (url, _):
         (source,) = served(url, files)
-        cifar10.fetch(tmp_path / "raw", tmp_path, tmp_path / "cache", SimpleNamespace(), source)
+        cifar10.fetch(tmp_path / "raw", tmp_path, tmp_path / "cache", source)
     assert list(cifar10.read(tmp_path / "raw")) == list(cifar10.read(made))
 
 
@@ -216,7 +215,7 @@ def test_another_file_of_the_same_length_is_refused_by_its_md5(tmp_path: Path) -
     with serve(send(b"MNIST")) as (url, _):
         sources = served(url, {"train-images-idx3-ubyte.gz": b"mnist"})
         with pytest.raises(DownloadError, match=r"5 bytes with md5=\w{32}, received md5=\w{32} \(corrupt"):
-            fashion_mnist.fetch(tmp_path / "raw", tmp_path, tmp_path, SimpleNamespace(), sources)
+            fashion_mnist.fetch(tmp_path / "raw", tmp_path, tmp_path, sources)
 
 
 def test_the_published_checksums() -> None:
@@ -276,7 +275,7 @@ def test_an_image_in_train_and_test_stays_in_test_only(tmp_path: Path) -> None:
 def test_an_image_under_two_labels_is_refused_or_rejected_from_both_splits(tmp_path: Path) -> None:
     arrays = TRAIN[0].copy()
     arrays[41] = TEST[0][2]
-    with pytest.raises(ValueError, match=r"several for 1 of 79; .* prepare.label_conflicts=reject:\n"):
+    with pytest.raises(ValueError, match=r"several for 1 of 79; .* prepare.label_conflicts=reject`:\n"):
         prepared(tmp_path, (arrays, TWO_CLASSES), TEST)
     report, images = prepared(tmp_path, (arrays, TWO_CLASSES), TEST, label_conflicts="reject")
     reason = "the same image is labelled 'T-shirt/top' and 'Trouser'"

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from keras.src.applications import efficientnet, mobilenet_v3
 from keras.src.legacy.saving import legacy_h5_format
 
-from graft.config.features import BackboneRow, backbone_facts, weights_name
+from graft.config.features import HAVE_BUNDLED, BackboneRow, Precision, backbone_facts, weights_name
+from graft.config.load import read_params
 from graft.config.training import Head
 from graft.models.backbones import (
     Backbone,
@@ -31,6 +32,7 @@ from graft.models.backbones import (
 )
 from graft.models.heads import build_head
 from graft.models.serialization import count_parameters, deployable
+from helpers.repository import ROOT
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3)).astype(np.float32)
 NEVER = "http://127.0.0.1:9/"  # the discard port: nobody listens
@@ -266,9 +268,58 @@ class TestWeightsFile:
             Backbone(make_row("MobileNetV2"), str(tmp_path / "old.h5"), 0).build()
 
     def test_that_does_not_exist(self, tmp_path: Path) -> None:
-        message = r"weights=.*nowhere\.h5 is no file; expected random, imagenet or the path of a weights file"
+        message = (
+            r"weights=.*nowhere\.h5 is no file; expected bundled, imagenet, random or the path of a .*file"
+        )
         with pytest.raises(BackboneError, match=message):
             Backbone(make_row(), str(tmp_path / "nowhere.h5"), 0).build()
+
+
+class TestBundledWeights:
+    ROW = make_row("MobileNetV2", layer="out_relu", pooling="avg")
+    # Of keras.applications.MobileNetV2 with the same release's weights, read without graft.
+    SHA256 = "bd55be3761d5ca09ba9a39faa2fc16fa3d5814f98fa27212ba8009e88db315d5"
+
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    @pytest.mark.parametrize("image_size", [32, 128])
+    def test_they_are_the_same_to_the_bit(self, precision: Precision, image_size: int) -> None:
+        row = self.ROW.model_copy(update={"image_size": image_size})
+        assert weights_sha256(Backbone(row, "bundled", 0).build(precision)) == self.SHA256
+
+    def test_a_model_that_ends_earlier_has_the_same_ones(self) -> None:
+        short, long = (
+            Backbone(self.ROW.model_copy(update={"layer": layer}), "bundled", 0).build()
+            for layer in ("block_3_expand_relu", "out_relu")
+        )
+        for a, b in zip(short.weights, long.weights, strict=False):
+            np.testing.assert_array_equal(a, b)
+
+    def test_batch_normalisation_adds_its_bias_and_nothing_else(self) -> None:
+        (application,) = (
+            layer
+            for layer in Backbone(self.ROW, "bundled", 0).build().layers
+            if isinstance(layer, keras.Model)
+        )
+        layers = [layer for layer in application.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        assert len(layers) == 52
+        for layer in layers:
+            x = np.linspace(-3, 3, 5 * layer.beta.shape[0], dtype=np.float32).reshape(5, 1, 1, -1)
+            np.testing.assert_allclose(layer(x, training=False), x + layer.beta.numpy(), rtol=1e-6, atol=1e-6)
+
+    def test_they_are_pre_trained(self) -> None:
+        expected = {"backbone": "mobilenet_v2", "weights": "bundled", "pretrained": True}
+        assert backbone_facts("mobilenet_v2", "bundled") == expected
+
+    def test_another_application_has_none_and_is_refused_before_it_is_built(self) -> None:
+        row = make_row("VGG19", layer="nowhere")
+        with pytest.raises(
+            ValueError, match=r"of the backbones mobilenet_v2, received one with application='VGG19'; set "
+        ):
+            Backbone(row, "bundled", 0).build()
+
+    def test_the_backbones_that_are_said_to_have_them_do(self) -> None:
+        rows = read_params(ROOT / "params.yaml")["backbones"]
+        assert {name: rows[name]["application"] for name in HAVE_BUNDLED} == HAVE_BUNDLED
 
 
 class TestImagenet:

@@ -122,6 +122,7 @@ def test_what_the_numbers_say_is_said(page):
     )
     assert re.search(r"two_stage: [\d.]+ ± [\d.]+ % \(2 seeds", words)
     assert "rose/<i>bad</i>.jpg truncated" in words
+    assert "By <the> photographers, CC BY 2.0." in words
     assert "1 of them in another split" in words
     left_out = ", ".join(method for method in METHODS if method in WITHOUT_EPOCHS)
     assert f"Trained without epochs, so left out: {left_out}." in words

@@ -3,11 +3,15 @@
 A dataset module has
 
 - ``SOURCE``: the `graft.data.download.Source` that it downloads, a tuple of them, or None;
-- ``fetch(raw, source, cache, params)``: fills the folder ``raw`` (``data/raw``). ``source`` is the path that
-  params.yaml names, ``cache`` the folder that keeps downloads, ``params`` has ``seed`` and ``demo`` of
-  params.yaml. A module that downloads takes its ``SOURCE`` as a fifth argument, for tests, and raises
-  `graft.data.download.DownloadError`;
+- ``fetch(raw, source, cache)``: fills the folder ``raw`` (``data/raw``). ``source`` is the path that
+  params.yaml names, ``cache`` the folder that keeps downloads. A module that downloads takes its ``SOURCE``
+  as a fourth argument, for tests, and raises `graft.data.download.DownloadError`;
 - ``read(raw)``: yields its images, in any order, straight from the files that ``fetch`` put there.
+
+It may have
+
+- ``KNOWN_FAULTS``: path of an image, as ``read`` yields it -> why it is rejected;
+- ``NOTICE``: what who shows the images owes to their authors.
 """
 
 import importlib

@@ -4,7 +4,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from graft.data.archives import list_members, read_members
 from graft.data.download import DownloadError, Source, download
@@ -15,10 +14,13 @@ SOURCE = Source(
     "kagglecatsanddogs_5340.zip",
     checksum="sha256:b7974bd00a84a99921f36ee4403f089853777b5ae8d151c76a86e64900334af9",
     size=824_887_076,
-    licence="Microsoft Research data licence: see the document inside the archive",
+    licence="Community Data License Agreement, Permissive 2.0: CDLA-Permissive-2.0.pdf in the archive",
     citation="Elson, Douceur, Howell, Saul: Asirra: a CAPTCHA that exploits interest-aligned manual image "
     "categorization. ACM CCS 2007",
     homepage="https://www.microsoft.com/en-us/download/details.aspx?id=54765",
+)
+KNOWN_FAULTS = dict.fromkeys(
+    ("PetImages/Cat/666.jpg", "PetImages/Dog/11702.jpg"), "a known fault of the archive: the file is empty"
 )
 KAGGLE = "train.zip"  # of https://www.kaggle.com/c/dogs-vs-cats/data, which asks for an account
 
@@ -26,7 +28,7 @@ KAGGLE = "train.zip"  # of https://www.kaggle.com/c/dogs-vs-cats/data, which ask
 _NAME = re.compile(r"(?:PetImages/(Cat|Dog)/|train/(cat|dog)\.)\d+\.jpg")
 
 
-def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = SOURCE) -> None:  # noqa: ARG001
+def fetch(raw: Path, source: Path, cache: Path, archive: Source = SOURCE) -> None:
     """Put the archive into ``raw``: Kaggle's, where ``source`` has it, else Microsoft's, downloaded.
 
     Args:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ SIZE = 32
 RECORD = 1 + 3 * SIZE * SIZE  # a label, then the red, the green and the blue plane, row by row
 
 
-def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = SOURCE) -> None:  # noqa: ARG001
+def fetch(raw: Path, source: Path, cache: Path, archive: Source = SOURCE) -> None:  # noqa: ARG001
     """Download the archive to ``raw``."""
     download(archive, raw, cache)
 

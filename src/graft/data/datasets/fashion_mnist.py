@@ -8,7 +8,6 @@ import gzip
 from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +44,7 @@ SPLITS = {"train": "train", "test": "t10k"}
 SIZE = 28
 
 
-def fetch(raw: Path, source: Path, cache: Path, params: Any, archives: Sequence[Source] = SOURCE) -> None:  # noqa: ARG001
+def fetch(raw: Path, source: Path, cache: Path, archives: Sequence[Source] = SOURCE) -> None:  # noqa: ARG001
     """Download the four files to ``raw``."""
     for archive in archives:
         download(archive, raw, cache / "fashion_mnist")  # the files of MNIST have the same names

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from graft.data.archives import read_members
 from graft.data.download import Source, download
@@ -16,9 +15,17 @@ SOURCE = Source(
     citation="The TensorFlow Team: Flowers (January 2019)",
     homepage="https://www.tensorflow.org/datasets/catalog/tf_flowers",
 )
+NOTICE = (
+    "The photos are TensorFlow's flower_photos, by the photographers that LICENSE.txt in its archive names; "
+    "CC BY 2.0, https://creativecommons.org/licenses/by/2.0/."
+)
+KNOWN_FAULTS = dict.fromkeys(
+    (f"flower_photos/{label}/15922772266_1167a06620.jpg" for label in ("roses", "tulips")),
+    "a known fault of the archive: the same photo is among the roses and the tulips",
+)
 
 
-def fetch(raw: Path, source: Path, cache: Path, params: Any, archive: Source = SOURCE) -> None:  # noqa: ARG001
+def fetch(raw: Path, source: Path, cache: Path, archive: Source = SOURCE) -> None:  # noqa: ARG001
     """Download the archive to ``raw``."""
     download(archive, raw, cache)
 

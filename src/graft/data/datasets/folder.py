@@ -4,7 +4,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from graft.config.types import SPLITS
 from graft.data.archives import list_members, read_members
@@ -14,7 +13,7 @@ SOURCE = None
 LOOKALIKES = {"val", "valid", "dev", "training", "testing"}  # that would pass for classes
 
 
-def fetch(raw: Path, source: Path, cache: Path, params: Any) -> None:  # noqa: ARG001
+def fetch(raw: Path, source: Path, cache: Path) -> None:  # noqa: ARG001
     """Copy the images of the folder ``source``, or the archive as it is, to ``raw``, once all is checked.
 
     Raises:
