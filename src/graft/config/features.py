@@ -53,9 +53,9 @@ def check_weights(weights: str, application: str) -> None:
     """
     if weights == BUNDLED and application not in HAVE_BUNDLED.values():
         raise ValueError(
-            f"weights=bundled: graft comes with weights of the backbones {', '.join(HAVE_BUNDLED)}, received "
-            f"one with application={application!r}; set backbone to one of those, or weights to imagenet "
-            "(downloads), random, or the path of a weights file"
+            f"weights=bundled: expected a backbone that has bundled weights ({', '.join(HAVE_BUNDLED)}), "
+            f"received application={application!r}; set backbone to such a one, or weights to imagenet (downloads), "
+            "random, or the path of a weights file"
         )
 
 

@@ -370,8 +370,8 @@ def test_every_hyper_parameter_is_explained() -> None:
         ),
         (
             {"backbone": "vgg19"},
-            "weights=bundled: graft comes with weights of the backbones mobilenet_v2, received one with "
-            "application='VGG19'; set backbone to one of those, or weights to imagenet",
+            r"weights=bundled: expected a backbone that has bundled weights \(mobilenet_v2\), received "
+            "application='VGG19'; set backbone to such a one, or weights to imagenet",
         ),
     ],
 )

@@ -313,7 +313,7 @@ class TestBundledWeights:
     def test_another_application_has_none_and_is_refused_before_it_is_built(self) -> None:
         row = make_row("VGG19", layer="nowhere")
         with pytest.raises(
-            ValueError, match=r"of the backbones mobilenet_v2, received one with application='VGG19'; set "
+            ValueError, match=r"bundled weights \(mobilenet_v2\), received application='VGG19'; set backbone"
         ):
             Backbone(row, "bundled", 0).build()
 
