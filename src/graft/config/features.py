@@ -54,8 +54,8 @@ def check_weights(weights: str, application: str) -> None:
     if weights == BUNDLED and application not in HAVE_BUNDLED.values():
         raise ValueError(
             f"weights=bundled: expected a backbone that has bundled weights ({', '.join(HAVE_BUNDLED)}), "
-            f"received application={application!r}; set backbone to such a one, or weights to imagenet (downloads), "
-            "random, or the path of a weights file"
+            f"received application={application!r}; set backbone to such a one, or weights to imagenet "
+            "(downloads), random, or the path of a weights file"
         )
 
 
