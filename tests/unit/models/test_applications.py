@@ -4,7 +4,6 @@ import gc
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import keras
 import numpy as np
@@ -18,6 +17,7 @@ from graft.models.backbones import Backbone, BackboneError, from_pixels, make_em
 from graft.models.freezing import STATISTICS, unfreeze
 from graft.models.serialization import count_parameters, deployable, load_frozen, save_model
 from helpers.repository import ROOT
+from helpers.tiers import long_but_for
 
 VALUES = read_params(ROOT / "params.yaml")["backbones"]
 # A second row of an application, as anybody may add one; reversed, it comes before the first.
@@ -50,13 +50,8 @@ def module_of(application: str) -> str:
 # Of the applications of a module, which differ in size alone, the smallest stands for all.
 SMALLEST = list({module_of(application): application for application in reversed(CHANNELS)}.values())
 OTHERS = [application for application in CHANNELS if application not in SMALLEST]
-# One of each kind of preprocessing, before the application and in it, and one with layers of its own.
-QUICK = ("VGG16", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny")
-
-
-def long_but_for_quick(applications: list[str]) -> list[Any]:
-    marks = {True: (), False: pytest.mark.long}
-    return [pytest.param(name, marks=marks[name in QUICK]) for name in applications]
+# One of each kind of preprocessing: before the application and in it.
+QUICK = ("VGG16", "MobileNetV2", "MobileNetV3Small")
 
 
 def rows_of(application: str) -> list[BackboneRow]:
@@ -111,7 +106,7 @@ def prepare(row: BackboneRow, pixels: np.ndarray) -> np.ndarray:
     return getattr(keras.applications, row.preprocessing).preprocess_input(pixels.copy())
 
 
-@pytest.fixture(scope="module", params=CHANNELS)
+@pytest.fixture(scope="module", params=long_but_for(SMALLEST, [*CHANNELS]))
 def outlined(request: pytest.FixtureRequest) -> SimpleNamespace:
     row = row_of(request.param)
     application = outline(row)
@@ -119,7 +114,7 @@ def outlined(request: pytest.FixtureRequest) -> SimpleNamespace:
 
 
 class TestOutline:
-    """Every application, as a model without values."""
+    """Every application, as a model without values; in `make test`, one of a family."""
 
     def test_shape(self, outlined: SimpleNamespace) -> None:
         row = outlined.row
@@ -148,7 +143,7 @@ class TestOutline:
         assert not any(layer.trainable for layer in nested)
 
 
-@pytest.fixture(scope="module", params=long_but_for_quick([*SMALLEST, *OTHERS]))
+@pytest.fixture(scope="module", params=long_but_for(QUICK, [*SMALLEST, *OTHERS]))
 def built(request: pytest.FixtureRequest) -> SimpleNamespace:
     """A backbone, the application in it, and what it makes of two images, there and back.
 
@@ -193,7 +188,7 @@ class TestWithWeights:
         assert pooled.layers[-2] is built.application
         np.testing.assert_array_equal(pooled.layers[-1](built.maps), built.maps.max((1, 2)))
 
-    @pytest.mark.parametrize("built", long_but_for_quick(SMALLEST), indirect=True)
+    @pytest.mark.parametrize("built", long_but_for(QUICK, SMALLEST), indirect=True)
     def test_it_survives_its_file(self, built: SimpleNamespace, tmp_path: Path) -> None:
         for name in ("backbone", "again"):
             model = built.backbone if name == "backbone" else load_frozen(tmp_path / "backbone.keras")
