@@ -50,6 +50,8 @@ SMALLER = {
 
 
 RECIPES = sorted(EXPECTED, key=lambda name: (SCRIPTS.get(name, ""), name))
+# Recipes of one dataset and one method differ in values that are counted above; one of them is run.
+OF_A_KIND = {(name.split("-")[0], EXPECTED[name][0]): name for name in reversed(RECIPES)}.values()
 QUICK = ("cats-two-stage", "cifar10-cnn")  # whose parameters `make test` looks at
 
 
@@ -110,7 +112,7 @@ def count_parameters(params, method):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", OF_A_KIND)
 def test_a_recipe(repo, name):
     method, trainable, total, seen = EXPECTED[name]
     recipe(repo, name, *SMALLER[method])
