@@ -166,7 +166,7 @@ def mia(team):
     """Mia's clone after her experiment, which she has pushed, and what her commands printed."""
     (commands,) = section(2)
     (team.folder / "mia").mkdir()
-    output = tell(team.folder / "mia", commands, {CLONE: cloning(team)})
+    output = tell(team.folder / "mia", commands, {CLONE: cloning(team), "make setup": ""})
     return SimpleNamespace(repo=team.folder / "mia/graft", output=output)
 
 
