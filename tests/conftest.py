@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from graft.config.load import read_params
 from graft.config.training import HeadMethod
@@ -36,6 +37,10 @@ pytest_plugins = [
 Once = Callable[[str, Callable[[Path], object]], Path]
 
 
+settings.register_profile("graft", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("graft")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Keras 3.15 saves a variable through an `__array__` that NumPy 2 calls outdated."""
     config.addinivalue_line(
@@ -56,20 +61,22 @@ def params() -> Params:
         "dropout": 0.2,
         "l2": 0.0,
     }
-    training = {"optimizer": "adam", "learning_rate": 0.01, "epochs": VIEWS, "batch_size": 8, "head": head}
+    # Batches of one length: each other length is traced once more, in every training run of a test.
+    training = {"optimizer": "adam", "learning_rate": 0.01, "epochs": VIEWS, "batch_size": 10, "head": head}
     values |= {"backbone": "vgg16", "weights": "random"}
     values["backbones"]["vgg16"] |= row
     values["features"]["views"] = VIEWS
     for name, method in METHODS.items():
         if issubclass(method.load_schema(), HeadMethod):
             values[name] |= training
+    values["inline"]["batch_size"] = 8  # one that leaves a shorter batch
     layers = [
         {"Rescaling": {"scale": 1 / 255}},
         {"Conv2D": {"filters": 4, "kernel_size": 3, "activation": "relu"}},
         {"Flatten": {}},
         {"Dropout": {"rate": 0.2}},
     ]
-    values["scratch"] |= {"image_size": 16, "layers": layers, "epochs": VIEWS, "batch_size": 8}
+    values["scratch"] |= {"image_size": 16, "layers": layers, "epochs": VIEWS, "batch_size": 10}
     return parse_params(values)
 
 

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from helpers.repository import commit, dvc, executed, run
+from helpers.tiers import long_but_for
 from helpers.two_stages import COUNT, build_two_stages
 
 
@@ -68,15 +69,18 @@ def hide_a_change_from_git(repo):
 
 @pytest.mark.parametrize(
     "leave",
-    [
-        run_an_experiment,
-        run_a_failing_experiment,
-        run_without_committing,
-        stage_everything,
-        delete_everything,
-        interrupt_a_stage,
-        hide_a_change_from_git,
-    ],
+    long_but_for(
+        [run_an_experiment, delete_everything],
+        [
+            run_an_experiment,
+            run_a_failing_experiment,
+            run_without_committing,
+            stage_everything,
+            delete_everything,
+            interrupt_a_stage,
+            hide_a_change_from_git,
+        ],
+    ),
 )
 def test_from_whatever_a_run_left_it_returns_to_head(repo, leave):
     before = state(repo)

@@ -34,13 +34,8 @@ def test_a_page_without_marks_is_refused(bench: SimpleNamespace) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")  # `model.fit` says so of its own default
-@pytest.mark.parametrize(
-    ("groups", "n_rows"),
-    [pytest.param(None, 8, marks=pytest.mark.long), (["second_training", "increment"], 2)],
-)
-def test_every_row_runs(
-    bench: SimpleNamespace, tmp_path: Path, groups: list[str] | None, n_rows: int
-) -> None:
+@pytest.mark.long
+def test_every_row_runs(bench: SimpleNamespace, tmp_path: Path) -> None:
     import keras
 
     def measure(name: str, arguments: dict[str, Any]) -> dict[str, float]:
@@ -50,10 +45,9 @@ def test_every_row_runs(
     photos, weights = tmp_path / "photos", tmp_path / "mobilenet_v2.weights.h5"
     bench.pictures.make_pictures(photos, 8, [])
     keras.applications.MobileNetV2(include_top=False, weights=None).save_weights(weights)
-    groups = groups or list(bench.rows.GROUPS)
-    results = bench.run.benchmark(groups, 1, 8, 32, photos, weights, measure, matrix=64)
+    results = bench.run.benchmark(list(bench.rows.GROUPS), 1, 8, 32, photos, weights, measure, matrix=64)
     text = json.dumps(results)
-    assert len(results["rows"]) == n_rows
+    assert len(results["rows"]) == 8
     for row in results["rows"].values():
         assert row.get("not_run") == bench.rows.NO_BFLOAT16 or row["ratio"]["median"] > 0
     for private in (str(tmp_path), str(ROOT), str(Path.home()), socket.gethostname()):
@@ -77,6 +71,7 @@ def test_bytes_need_photos_and_weights(bench: SimpleNamespace) -> None:
     assert bench.rows.size_on_disk(without)["size"]["not_run"] == expected
 
 
+@pytest.mark.long
 def test_a_measurement_runs_in_a_process_of_its_own(bench: SimpleNamespace) -> None:
     measured = bench.run.apart("machine.matmul", {"size": 64, "dtype": "float32", "repeats": 1})
     assert measured["gflop"] == pytest.approx(2 * 64**3 / 1e9)

@@ -18,6 +18,7 @@ from helpers.browser import (
 )
 from helpers.pages import build
 from helpers.repository import picture
+from helpers.tiers import long_but_for
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 GOOD = f"""<!doctype html><html lang="en"><title>t</title><main><h1>One</h1><h2>Two</h2>
@@ -79,7 +80,7 @@ def test_a_fault_is_seen(of_text, name):
     assert check(of_text(GOOD.replace(before, after)))
 
 
-@pytest.fixture(params=["page", "many", "least", "built"])
+@pytest.fixture(params=long_but_for(["page", "built"], ["page", "many", "least", "built"]))
 def opened(request, open_page, tmp_path):
     """Three pages of random predictions and one of what `dvc repro` wrote, with all unfolded that unfolds."""
     made = request.getfixturevalue(request.param)

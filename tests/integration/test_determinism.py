@@ -28,7 +28,7 @@ N_IMAGES = 20
     scope="module",
     params=[
         ("tiny", "bfloat16"),
-        ("vgg19", "float32"),
+        pytest.param(("vgg19", "float32"), marks=pytest.mark.long),
         pytest.param(("vgg19", "bfloat16"), marks=pytest.mark.long),
     ],
     ids=" ".join,

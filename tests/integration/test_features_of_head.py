@@ -16,6 +16,7 @@ from graft.config.features import Augmentation, BackboneRow
 from graft.features.format import read_features, read_metadata, write_features
 from graft.methods.params import Params
 from helpers.repository import VIEWS
+from helpers.tiers import long_but_for
 
 N_IMAGES, N_VIEWS = 40, 60
 FOLDERS = ("data/features", "data/views")
@@ -194,7 +195,9 @@ def no_remote(repo: Path, clone: Path) -> None:
     clone.rename(repo)
 
 
-@pytest.mark.parametrize("make", [no_repository, no_commit, no_features, no_remote])
+@pytest.mark.parametrize(
+    "make", long_but_for([no_commit, no_remote], [no_repository, no_commit, no_features, no_remote])
+)
 def test_without_features_of_head_everything_is_embedded(
     extract: Any, clone: Path, tmp_path: Path, make: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:

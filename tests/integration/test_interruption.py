@@ -24,6 +24,7 @@ from graft.features.format import read_rows
 from graft.features.store import fingerprint_id
 from graft.methods.params import Params
 from helpers.extraction import CONTEXT, FILES, Job, Moment, Run, extract
+from helpers.tiers import long_but_for
 
 KILLS = int(os.environ.get("GRAFT_KILLS", "20"))  # more by hand: GRAFT_KILLS=200
 PAIRS = KILLS // 5  # of extractions at once
@@ -81,8 +82,7 @@ def moment(number: int, whole: SimpleNamespace) -> Moment:
 
 def numbered(n: int, short: Collection[int]) -> Any:
     """Parametrize with 0..n-1, of which only `short` belong to the short tests."""
-    marked = [pytest.param(i, marks=() if i in short else pytest.mark.long) for i in range(n)]
-    return pytest.mark.parametrize("number", marked)
+    return pytest.mark.parametrize("number", long_but_for(short, range(n)))
 
 
 @numbered(KILLS, SHORT["kills"])

@@ -174,6 +174,7 @@ def test_an_experiment_trains_one_head_shows_and_is_taken_back_without_training(
     assert hashes(repo) == before
 
 
+@pytest.mark.long
 def test_an_experiment_changes_one_value_of_params_and_no_comment(tmp_path):
     repo = tmp_path / "repo"
     repo.mkdir()
@@ -194,6 +195,7 @@ def test_an_experiment_changes_one_value_of_params_and_no_comment(tmp_path):
     assert comments[0] == comments[1]
 
 
+@pytest.mark.long
 def test_an_experiment_elsewhere_runs_the_code_of_its_own_checkout(repo):
     with (repo / "src/graft/data/split.py").open("a") as file:
         file.write('\nprint("split by", __file__)\n')
@@ -232,6 +234,7 @@ class TestStatus:
         expected = {"split": "src/graft/data/split.py modified", "train_scratch": "scratch modified"}
         assert self.status(clone)[0] == expected
 
+    @pytest.mark.long
     def test_metrics_of_another_run_make_it_stale(self, clone):
         (clone / "metrics/inline.json").write_text("{}")
         stale = self.status(clone)[0]
@@ -311,8 +314,18 @@ def text_as_image(tmp_path):
     ("source", "stage", "message"),
     [
         (empty, "download", r"photos holds no image: expected files ending in .*jpg"),
-        (one_class, "download", r"photos has one class only: expected .*, received 'tulip'"),
-        (climbing_archive, "download", r"unsafe member name '\.\./rose/2\.jpg'"),
+        pytest.param(
+            one_class,
+            "download",
+            r"photos has one class only: expected .*, received 'tulip'",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            climbing_archive,
+            "download",
+            r"unsafe member name '\.\./rose/2\.jpg'",
+            marks=pytest.mark.long,
+        ),
         (text_as_image, "prepare", r"1 of 9 images rejected \(11\.11%\), .*max_rejected=0\.02"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from helpers.remotes import Local
 from helpers.repository import ROOT, commit, dvc, executed, run
+from helpers.tiers import long_but_for
 from helpers.two_stages import COUNT, DVC_YAML, SIZE, N
 
 
@@ -112,6 +113,7 @@ def test_a_damaged_object_is_named_kept_out_and_mended(repo, remote, damage):
     assert executed(dvc(mate, "repro")) == []
 
 
+@pytest.mark.long
 def test_a_remote_that_goes_half_way(repo, remote):
     remote.configure(repo)
     before = state(repo)
@@ -145,6 +147,7 @@ def test_a_remote_that_is_not_there(repo, remote):
     complete(repo)
 
 
+@pytest.mark.long
 def test_no_permission_to_write(repo, remote):
     remote.configure(repo)
     before = state(repo)
@@ -283,7 +286,7 @@ def test_a_damaged_cache_damages_no_remote(repo, tmp_path):
     assert remote.read_object(md5) == data
 
 
-@pytest.mark.parametrize("path", ["params.yaml", "many/0"])
+@pytest.mark.parametrize("path", long_but_for(["many/0"], ["params.yaml", "many/0"]))
 def test_a_lock_that_a_clone_would_run_again_is_no_proof(repo, tmp_path, path):
     """A parameter that is gone; a part of a directory that was comes from a different run."""
     if path == "many/0":
@@ -320,6 +323,7 @@ def test_a_hook_keeps_its_index(repo, tmp_path):
     assert "new" in run(tmp_path / "tree", "git", "show", "--stat", "HEAD")
 
 
+@pytest.mark.long
 def test_an_address_that_is_not_committed(repo, tmp_path):
     Local(tmp_path / "remote").configure(repo)
     dvc(repo, "remote", "modify", "team", "url", str(tmp_path / "other"))

@@ -42,7 +42,7 @@ class Embedding:
     Attributes:
         model: from float32 pixels in [0, 255] to features.
         row: the backbone's row of params.yaml.
-        weights: ``random``, ``imagenet`` or a path, of which the name is kept.
+        weights: ``random``, ``bundled``, ``imagenet`` or a path, of which the name is kept.
         precision: what the model computes in.
     """
 

@@ -288,6 +288,7 @@ def test_an_image_under_two_labels_is_refused_or_rejected_from_both_splits(tmp_p
 # --- through the stages --------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("write", "shape", "changes"),
     [

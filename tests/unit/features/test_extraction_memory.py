@@ -45,6 +45,7 @@ def peak_rss(n: int, folder: Path, params: Params) -> int:
     return report.last["maxrss"]
 
 
+@pytest.mark.long
 def test_peak_memory_does_not_grow_with_the_number_of_images(params: Params, tmp_path: Path) -> None:
     try:
         few, many = (peak_rss(n, tmp_path / str(n), params) for n in (1_000, 10_000))

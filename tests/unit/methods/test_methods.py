@@ -23,9 +23,11 @@ from graft.models.backbones import Backbone, make_embedder
 from graft.models.serialization import save_model
 from graft.training.fit import best_epoch
 from helpers.outcomes import write_outcome
+from helpers.tiers import long_but_for
 from helpers.training import KERAS_METHODS, TUNED
 
-N_TRAIN, N_IMAGES, EPOCHS, STEPS = 20, 40, 3, 3
+N_TRAIN, N_IMAGES, EPOCHS = 20, 40, 3
+STEPS = {"two_stage_views": 2, "inline": 3}
 
 
 def embedded(method: str) -> int:
@@ -98,7 +100,7 @@ def test_one_memory_limit_holds_for_all_arrays(
     assert [file.name for file in tmp_path.iterdir()] == ["features.npy"]
 
 
-@pytest.mark.parametrize("method", ["two_stage", "scratch"])
+@pytest.mark.parametrize("method", long_but_for(["two_stage"], ["two_stage", "scratch"]))
 def test_another_seed_gives_others(trained: Any, train: Any, method: str) -> None:
     assert trained[method].outcome.scores.tobytes() != train(method, seeds=(1,), epochs=1).scores.tobytes()
 
@@ -121,7 +123,8 @@ class TestIdentity:
 
     @pytest.mark.filterwarnings("ignore:precision=bfloat16")  # slow without the instructions, but right
     @pytest.mark.parametrize(
-        ("standardise", "precision"), [(True, "float32"), (False, "float32"), (True, "bfloat16")]
+        ("standardise", "precision"),
+        long_but_for([(True, "float32")], [(True, "float32"), (False, "float32"), (True, "bfloat16")]),
     )
     def test_inline_is_two_stage_with_as_many_views_as_epochs(
         self,
@@ -144,12 +147,11 @@ class TestIdentity:
         head = {**params.inline.head.model_dump(), "standardise": standardise}
 
         inline = train("inline", embed=make_embedder(backbone, row.batch_size), head=head)
-        cached = train("two_stage_views", features=features, views=views, head=head)
+        cached = train("two_stage_views", features=features, views=views, head=head, batch_size=8)
 
-        assert len(steps) == 2 * EPOCHS * STEPS
-        for (x, y), (x_cached, y_cached) in zip(
-            steps[: EPOCHS * STEPS], steps[EPOCHS * STEPS :], strict=True
-        ):
+        half = EPOCHS * STEPS["inline"]
+        assert len(steps) == 2 * half
+        for (x, y), (x_cached, y_cached) in zip(steps[:half], steps[half:], strict=True):
             assert (x.astype(np.float16) == x_cached).all()
             assert (y == y_cached).all()
         # The cache rounds a feature to 11 significant bits, so to 2**-11 of itself, up or down. A head
@@ -159,7 +161,7 @@ class TestIdentity:
         np.testing.assert_allclose(inline.scores, cached.scores, **tolerance)
         assert list(inline.rows["key"]) == list(cached.rows["key"])
 
-    @pytest.mark.parametrize("standardise", [True, False])
+    @pytest.mark.parametrize("standardise", long_but_for([True], [True, False]))
     def test_an_inline_epoch_embeds_the_views_of_its_training_images_and_nothing_else(
         self,
         train: Any,
@@ -185,7 +187,8 @@ class TestIdentity:
             order = np.random.default_rng((0, epoch)).permutation(N_TRAIN)
             chosen = [keys["train"][i] for i in order]
             expected.append(augment(plain[order], chosen, [epoch + 1] * N_TRAIN, params.augmentation))
-        epochs = np.reshape([len(batch) for batch in seen[-EPOCHS * STEPS :]], (EPOCHS, STEPS))
+        steps = STEPS["inline"]
+        epochs = np.reshape([len(batch) for batch in seen[-EPOCHS * steps :]], (EPOCHS, steps))
         assert (epochs.sum(axis=1) == N_TRAIN).all()
         np.testing.assert_array_equal(np.concatenate(seen), np.concatenate(expected))
 
@@ -221,9 +224,9 @@ def pixels_of(outcome: Outcome, images: Path, size: int) -> np.ndarray:
     ("method", "size", "changes"),
     [
         ("two_stage", 32, {}),
-        ("inline", 32, {}),
+        pytest.param("inline", 32, {}, marks=pytest.mark.long),
         pytest.param("inline", 32, {"epochs": 1, "fine_tune": TUNED}, marks=pytest.mark.long),
-        ("scratch", 16, {}),
+        pytest.param("scratch", 16, {}, marks=pytest.mark.long),
     ],
     ids=["two_stage", "inline", "fine-tuned", "scratch"],
 )
@@ -240,7 +243,7 @@ def test_each_seed_is_a_training_run_of_its_own_and_the_model_is_of_the_first(
     np.testing.assert_allclose(both.model(pixels_of(both, images, size)), part(both, 3), atol=1e-4)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", long_but_for(["linear", "two_stage"], [*METHODS]))
 def test_the_file_does_not_depend_on_what_the_process_built_before(
     trained: Any, train: Any, method: str, tmp_path: Path
 ) -> None:
@@ -293,7 +296,7 @@ class TestFineTuning:
 
         monkeypatch.setattr("graft.methods.inline.augment", record)
         train("inline", epochs=1, fine_tune=TUNED)
-        assert views == [{1}] * STEPS + [{2}] * STEPS + [{3}] * STEPS
+        assert views == [{view} for view in (1, 2, 3) for _ in range(STEPS["inline"])]
 
     def test_its_draws_are_not_those_of_the_head_again(
         self, train: Any, monkeypatch: pytest.MonkeyPatch
@@ -314,7 +317,7 @@ class TestFineTuning:
         assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("method", ["two_stage", "two_stage_views"])
+@pytest.mark.parametrize("method", long_but_for(["two_stage_views"], ["two_stage", "two_stage_views"]))
 def test_feature_augmentation_changes_what_is_trained_on_and_not_what_is_scored(
     train: Any, trained: Any, params: Any, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,7 +330,7 @@ def test_feature_augmentation_changes_what_is_trained_on_and_not_what_is_scored(
     monkeypatch.setattr("graft.methods.cached.augment_features", record)
     operations = {**getattr(params, method).feature_augmentation.model_dump(), "brightness": 0.5}
     outcome = train(method, feature_augmentation=operations)
-    assert seen == [{1}] * STEPS + [{2}] * STEPS + [{3}] * STEPS
+    assert seen == [{view} for view in (1, 2, 3) for _ in range(STEPS["two_stage_views"])]
     plain = trained[method].outcome
     assert np.abs(outcome.history["loss"] - plain.history["loss"]).max() > 1e-4
     assert outcome.facts["images_embedded"] == plain.facts["images_embedded"]
@@ -341,9 +344,9 @@ def test_inline_mixes_pixels_and_two_stage_features(train: Any, row: Any, backbo
         return embed(pixels)
 
     train("inline", embed=recording, epochs=1)
-    plain, seen = seen[-STEPS:], []
+    plain, seen = seen[-STEPS["inline"] :], []
     mixed = train("inline", embed=recording, epochs=1, mix="mixup", mix_alpha=1.0)
-    assert all(len(a) == len(b) and (a != b).any() for a, b in zip(plain, seen[-STEPS:], strict=True))
+    assert all(len(a) == len(b) and (a != b).any() for a, b in zip(plain, seen[-len(plain) :], strict=True))
     assert mixed.facts["images_embedded"] == N_IMAGES + N_TRAIN
     assert train("two_stage", mix="cutmix", epochs=1).history["loss"].notna().all()
 
@@ -423,7 +426,7 @@ class TestScratch:
         assert network.input_shape == (None, size, size, channels)
         assert network.count_params() == parameters
 
-    @pytest.mark.parametrize("size", [8, 28])
+    @pytest.mark.parametrize("size", long_but_for([8], [8, 28]))
     def test_gray_images_stay_one_channel_from_the_pixels_to_the_model_file(
         self, train: Any, images: Any, tmp_path: Path, size: int
     ) -> None:

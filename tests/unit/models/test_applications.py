@@ -4,12 +4,10 @@ import gc
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras.src.applications import imagenet_utils
 
 from graft.config.features import BackboneRow
@@ -18,6 +16,7 @@ from graft.models.backbones import Backbone, BackboneError, from_pixels, make_em
 from graft.models.freezing import STATISTICS, unfreeze
 from graft.models.serialization import count_parameters, deployable, load_frozen, save_model
 from helpers.repository import ROOT
+from helpers.tiers import long_but_for
 
 VALUES = read_params(ROOT / "params.yaml")["backbones"]
 # A second row of an application, as anybody may add one; reversed, it comes before the first.
@@ -49,14 +48,8 @@ def module_of(application: str) -> str:
 
 # Of the applications of a module, which differ in size alone, the smallest stands for all.
 SMALLEST = list({module_of(application): application for application in reversed(CHANNELS)}.values())
-OTHERS = [application for application in CHANNELS if application not in SMALLEST]
-# One of each kind of preprocessing, before the application and in it, and one with layers of its own.
-QUICK = ("VGG16", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny")
-
-
-def long_but_for_quick(applications: list[str]) -> list[Any]:
-    marks = {True: (), False: pytest.mark.long}
-    return [pytest.param(name, marks=marks[name in QUICK]) for name in applications]
+# One of each kind of preprocessing: before the application and in it.
+QUICK = ("VGG16", "MobileNetV2", "MobileNetV3Small")
 
 
 def rows_of(application: str) -> list[BackboneRow]:
@@ -111,7 +104,7 @@ def prepare(row: BackboneRow, pixels: np.ndarray) -> np.ndarray:
     return getattr(keras.applications, row.preprocessing).preprocess_input(pixels.copy())
 
 
-@pytest.fixture(scope="module", params=CHANNELS)
+@pytest.fixture(scope="module", params=long_but_for(SMALLEST, [*CHANNELS]))
 def outlined(request: pytest.FixtureRequest) -> SimpleNamespace:
     row = row_of(request.param)
     application = outline(row)
@@ -119,7 +112,7 @@ def outlined(request: pytest.FixtureRequest) -> SimpleNamespace:
 
 
 class TestOutline:
-    """Every application, as a model without values."""
+    """Every application, as a model without values; in `make test`, one of a family."""
 
     def test_shape(self, outlined: SimpleNamespace) -> None:
         row = outlined.row
@@ -148,20 +141,15 @@ class TestOutline:
         assert not any(layer.trainable for layer in nested)
 
 
-@pytest.fixture(scope="module", params=long_but_for_quick([*SMALLEST, *OTHERS]))
+@pytest.fixture(scope="module", params=long_but_for(QUICK, SMALLEST))
 def built(request: pytest.FixtureRequest) -> SimpleNamespace:
-    """A backbone, the application in it, and what it makes of two images, there and back.
-
-    To compile takes longer than all else, so only the smallest are compiled; the others run eagerly.
-    """
+    """A backbone, the application in it, and what it makes of two images, there and back."""
     gc.collect()  # the one before
     row = row_of(request.param)
     backbone = Backbone(row, "random", 0).build()
     application = backbone.get_layer(row.application.lower())
     pixels = random_pixels(row)
-    tf.config.run_functions_eagerly(request.param not in SMALLEST)
     features = make_embedder(backbone, 2)(pixels[[0, 1, 1, 0]])
-    tf.config.run_functions_eagerly(False)
     maps = np.asarray(application(prepare(row, pixels), training=False))
     return SimpleNamespace(
         row=row, backbone=backbone, application=application, pixels=pixels, maps=maps, features=features
@@ -169,7 +157,7 @@ def built(request: pytest.FixtureRequest) -> SimpleNamespace:
 
 
 class TestWithWeights:
-    """The few of `QUICK`, and all others where all tests are run."""
+    """One application of each family; in `make test`, a few."""
 
     def test_features_are_finite_and_differ(self, built: SimpleNamespace) -> None:
         assert np.isfinite(built.features).all()
@@ -193,7 +181,6 @@ class TestWithWeights:
         assert pooled.layers[-2] is built.application
         np.testing.assert_array_equal(pooled.layers[-1](built.maps), built.maps.max((1, 2)))
 
-    @pytest.mark.parametrize("built", long_but_for_quick(SMALLEST), indirect=True)
     def test_it_survives_its_file(self, built: SimpleNamespace, tmp_path: Path) -> None:
         for name in ("backbone", "again"):
             model = built.backbone if name == "backbone" else load_frozen(tmp_path / "backbone.keras")

@@ -44,10 +44,10 @@ def learn(row: BackboneRow, blocks: list[str], layers: int) -> tuple[list[str], 
 @pytest.mark.parametrize(
     ("blocks", "layers", "expected"),
     [
-        ([], 0, []),
+        pytest.param([], 0, [], marks=pytest.mark.long),
         (["block5"], 0, ["block5_conv1", "block5_conv2", "block5_conv3"]),
         (["block5_conv3", "block1"], 0, ["block1_conv1", "block1_conv2", "block5_conv3"]),
-        ([], 2, ["block5_conv2", "block5_conv3"]),
+        pytest.param([], 2, ["block5_conv2", "block5_conv3"], marks=pytest.mark.long),
     ],
 )
 def test_the_named_layers_learn_and_no_other(blocks: list[str], layers: int, expected: list[str]) -> None:

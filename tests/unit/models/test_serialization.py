@@ -94,6 +94,7 @@ def test_saved_again_it_is_the_same_bytes(trained: Any, tmp_path: Path, method: 
     assert {file.name for file in tmp_path.iterdir()} == {"again.keras", "loaded.keras"}
 
 
+@pytest.mark.long
 def test_two_processes_write_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(BUILD, tmp_path / "a.keras")
     keras.utils.clear_session()
