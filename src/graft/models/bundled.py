@@ -30,7 +30,7 @@ def _weights(layer: keras.layers.Layer, arrays: Any) -> list[np.ndarray]:
         bias = arrays[f"{layer.name}/bias"]
         one = np.ones_like(bias)
         return [one, bias, 0 * one, one * (1 - layer.epsilon)]
-    kernel, scale = arrays[f"{layer.name}/kernel"], arrays[f"{layer.name}/scale"].astype(np.float64)
+    kernel, scale = arrays[f"{layer.name}/kernel"], arrays[f"{layer.name}/scale"]
     if isinstance(layer, keras.layers.DepthwiseConv2D):  # (h, w, channels, 1)
         scale = scale[:, np.newaxis]
-    return [(kernel * scale).astype(np.float32)]
+    return [kernel * scale]  # float32
