@@ -10,7 +10,7 @@ cats-two-stage)
         -S backbone=vgg19 -S weights=imagenet -S backbones.vgg19.image_size=180 \
         -S features.views=0 \
         -S 'two_stage.head.dense=[256, 128]' -S two_stage.head.dropout=0.5 \
-        -S two_stage.head.standardise=false \
+        -S two_stage.head.normalise=none \
         -S two_stage.feature_augmentation.flip=horizontal \
         -S two_stage.feature_augmentation.rotation=0.1 \
         -S two_stage.feature_augmentation.zoom=0.1 \
@@ -24,7 +24,7 @@ cats-inline)
         -S backbone=vgg19 -S weights=imagenet -S backbones.vgg19.image_size=180 \
         -S augmentation.flip=horizontal -S augmentation.rotation=0.2 -S augmentation.zoom=0.4 \
         -S 'inline.head.dense=[256, 128, 64]' -S inline.head.dropout=0 \
-        -S inline.head.standardise=false \
+        -S inline.head.normalise=none \
         -S inline.optimizer=rmsprop -S inline.learning_rate=0.001 \
         -S inline.epochs=10 -S inline.batch_size=16 \
         "$@" evaluate@inline
@@ -35,7 +35,7 @@ cats-finetune)
         -S backbone=vgg19 -S weights=imagenet -S backbones.vgg19.image_size=180 \
         -S augmentation.flip=horizontal -S augmentation.rotation=0.2 -S augmentation.zoom=0.4 \
         -S 'inline.head.dense=[256, 128, 64]' -S inline.head.dropout=0 \
-        -S inline.head.standardise=false \
+        -S inline.head.normalise=none \
         -S inline.optimizer=rmsprop -S inline.learning_rate=0.001 \
         -S inline.epochs=10 -S inline.batch_size=16 \
         -S 'inline.fine_tune.blocks=[block4, block5]' -S inline.fine_tune.epochs=10 \
@@ -49,7 +49,7 @@ cats-vgg16-small)
         -S backbones.vgg16.preprocessing=rescale \
         -S features.views=0 \
         -S 'two_stage.head.dense=[256]' -S two_stage.head.dropout=0.5 \
-        -S two_stage.head.standardise=false \
+        -S two_stage.head.normalise=none \
         -S two_stage.optimizer=rmsprop -S two_stage.learning_rate=2e-05 \
         -S two_stage.epochs=30 -S two_stage.batch_size=20 \
         "$@" evaluate@two_stage

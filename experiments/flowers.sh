@@ -11,7 +11,7 @@ flowers-inline)
         -S backbone=vgg19 -S weights=imagenet -S backbones.vgg19.image_size=180 \
         -S augmentation.flip=horizontal -S augmentation.rotation=0.2 -S augmentation.zoom=0.4 \
         -S 'inline.head.dense=[256, 128, 64]' -S inline.head.dropout=0 \
-        -S inline.head.standardise=false \
+        -S inline.head.normalise=none \
         -S inline.optimizer=adam -S inline.learning_rate=0.001 \
         -S inline.epochs=10 -S inline.batch_size=16 \
         "$@" evaluate@inline
@@ -23,7 +23,7 @@ flowers-two-stage)
         -S backbone=vgg19 -S weights=imagenet -S backbones.vgg19.image_size=180 \
         -S features.views=0 \
         -S 'two_stage.head.dense=[256, 128]' -S two_stage.head.dropout=0.5 \
-        -S two_stage.head.standardise=false \
+        -S two_stage.head.normalise=none \
         -S two_stage.optimizer=rmsprop -S two_stage.learning_rate=0.001 \
         -S two_stage.epochs=20 -S two_stage.batch_size=32 \
         "$@" evaluate@two_stage
@@ -36,7 +36,7 @@ flowers-views)
         -S augmentation.flip=horizontal -S augmentation.rotation=0.2 -S augmentation.zoom=0.4 \
         -S features.views=8 \
         -S 'two_stage_views.head.dense=[256, 128]' -S two_stage_views.head.dropout=0.5 \
-        -S two_stage_views.head.standardise=false \
+        -S two_stage_views.head.normalise=none \
         -S two_stage_views.optimizer=rmsprop -S two_stage_views.learning_rate=0.001 \
         -S two_stage_views.epochs=20 -S two_stage_views.batch_size=32 \
         "$@" evaluate@two_stage_views
@@ -48,7 +48,7 @@ flowers-finetune)
         -S backbone=vgg19 -S weights=imagenet -S backbones.vgg19.image_size=180 \
         -S augmentation.flip=horizontal -S augmentation.rotation=0.2 -S augmentation.zoom=0.4 \
         -S 'inline.head.dense=[256, 128, 64]' -S inline.head.dropout=0 \
-        -S inline.head.standardise=false \
+        -S inline.head.normalise=none \
         -S inline.optimizer=adam -S inline.learning_rate=0.001 \
         -S inline.epochs=10 -S inline.batch_size=16 \
         -S 'inline.fine_tune.blocks=[block4, block5]' -S inline.fine_tune.epochs=10 \

@@ -49,7 +49,7 @@ def params() -> Params:
     row = {"layer": "block2_pool", "image_size": 32, "batch_size": 8}
     head = {
         "pooling": "avg",
-        "standardise": True,
+        "normalise": "standardise",
         "dense": [8],
         "batch_norm": False,
         "dropout": 0.2,
