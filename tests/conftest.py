@@ -55,7 +55,8 @@ def params() -> Params:
         "dropout": 0.2,
         "l2": 0.0,
     }
-    training = {"optimizer": "adam", "learning_rate": 0.01, "epochs": VIEWS, "batch_size": 8, "head": head}
+    steps = {"learning_rate": 0.01, "epochs": VIEWS, "batch_size": 8, "patience": None}
+    training = {"optimizer": "adam", **steps, "head": head}
     values["demo"] = {"images_per_class": 8, "image_size": 32}
     values["backbone"] = "vgg16"
     values["backbones"]["vgg16"] |= row
