@@ -44,7 +44,7 @@ AUGMENTATION = Augmentation(
     fill_mode="reflect",
     interpolation="bilinear",
 )
-HEAD = Head(pooling="flatten", standardise=False, dense=(256, 128), batch_norm=False, dropout=0.5, l2=0)
+HEAD = Head(pooling="flatten", normalise="none", dense=(256, 128), batch_norm=False, dropout=0.5, l2=0)
 MEMORY_LIMIT = 2.0  # GB
 DENSITY = 0.2  # of made-up features: the share that is not zero
 

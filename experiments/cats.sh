@@ -10,12 +10,12 @@ cats-two-stage)
         -S backbone=vgg19 -S weights=imagenet -S backbones.vgg19.image_size=180 \
         -S features.views=0 \
         -S 'two_stage.head.dense=[256, 128]' -S two_stage.head.dropout=0.5 \
-        -S two_stage.head.standardise=false \
+        -S two_stage.head.pooling=flatten -S two_stage.head.normalise=none \
         -S two_stage.feature_augmentation.flip=horizontal \
         -S two_stage.feature_augmentation.rotation=0.1 \
         -S two_stage.feature_augmentation.zoom=0.1 \
         -S two_stage.optimizer=rmsprop -S two_stage.learning_rate=0.001 \
-        -S two_stage.epochs=20 -S two_stage.batch_size=32 \
+        -S two_stage.epochs=20 -S two_stage.batch_size=32 -S two_stage.patience=null \
         "$@" evaluate@two_stage
     ;;
 cats-inline)
@@ -24,9 +24,9 @@ cats-inline)
         -S backbone=vgg19 -S weights=imagenet -S backbones.vgg19.image_size=180 \
         -S augmentation.flip=horizontal -S augmentation.rotation=0.2 -S augmentation.zoom=0.4 \
         -S 'inline.head.dense=[256, 128, 64]' -S inline.head.dropout=0 \
-        -S inline.head.standardise=false \
+        -S inline.head.pooling=flatten -S inline.head.normalise=none \
         -S inline.optimizer=rmsprop -S inline.learning_rate=0.001 \
-        -S inline.epochs=10 -S inline.batch_size=16 \
+        -S inline.epochs=10 -S inline.batch_size=16 -S inline.patience=null \
         "$@" evaluate@inline
     ;;
 cats-finetune)
@@ -35,9 +35,9 @@ cats-finetune)
         -S backbone=vgg19 -S weights=imagenet -S backbones.vgg19.image_size=180 \
         -S augmentation.flip=horizontal -S augmentation.rotation=0.2 -S augmentation.zoom=0.4 \
         -S 'inline.head.dense=[256, 128, 64]' -S inline.head.dropout=0 \
-        -S inline.head.standardise=false \
+        -S inline.head.pooling=flatten -S inline.head.normalise=none \
         -S inline.optimizer=rmsprop -S inline.learning_rate=0.001 \
-        -S inline.epochs=10 -S inline.batch_size=16 \
+        -S inline.epochs=10 -S inline.batch_size=16 -S inline.patience=null \
         -S 'inline.fine_tune.blocks=[block4, block5]' -S inline.fine_tune.epochs=10 \
         -S inline.fine_tune.optimizer=adam -S inline.fine_tune.learning_rate=1e-05 \
         "$@" evaluate@inline
@@ -49,9 +49,9 @@ cats-vgg16-small)
         -S backbones.vgg16.preprocessing=rescale \
         -S features.views=0 \
         -S 'two_stage.head.dense=[256]' -S two_stage.head.dropout=0.5 \
-        -S two_stage.head.standardise=false \
+        -S two_stage.head.pooling=flatten -S two_stage.head.normalise=none \
         -S two_stage.optimizer=rmsprop -S two_stage.learning_rate=2e-05 \
-        -S two_stage.epochs=30 -S two_stage.batch_size=20 \
+        -S two_stage.epochs=30 -S two_stage.batch_size=20 -S two_stage.patience=null \
         "$@" evaluate@two_stage
     ;;
 cats-scratch)

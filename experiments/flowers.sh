@@ -11,9 +11,9 @@ flowers-inline)
         -S backbone=vgg19 -S weights=imagenet -S backbones.vgg19.image_size=180 \
         -S augmentation.flip=horizontal -S augmentation.rotation=0.2 -S augmentation.zoom=0.4 \
         -S 'inline.head.dense=[256, 128, 64]' -S inline.head.dropout=0 \
-        -S inline.head.standardise=false \
+        -S inline.head.pooling=flatten -S inline.head.normalise=none \
         -S inline.optimizer=adam -S inline.learning_rate=0.001 \
-        -S inline.epochs=10 -S inline.batch_size=16 \
+        -S inline.epochs=10 -S inline.batch_size=16 -S inline.patience=null \
         "$@" evaluate@inline
     ;;
 flowers-two-stage)
@@ -23,9 +23,9 @@ flowers-two-stage)
         -S backbone=vgg19 -S weights=imagenet -S backbones.vgg19.image_size=180 \
         -S features.views=0 \
         -S 'two_stage.head.dense=[256, 128]' -S two_stage.head.dropout=0.5 \
-        -S two_stage.head.standardise=false \
+        -S two_stage.head.pooling=flatten -S two_stage.head.normalise=none \
         -S two_stage.optimizer=rmsprop -S two_stage.learning_rate=0.001 \
-        -S two_stage.epochs=20 -S two_stage.batch_size=32 \
+        -S two_stage.epochs=20 -S two_stage.batch_size=32 -S two_stage.patience=null \
         "$@" evaluate@two_stage
     ;;
 flowers-views)
@@ -36,9 +36,9 @@ flowers-views)
         -S augmentation.flip=horizontal -S augmentation.rotation=0.2 -S augmentation.zoom=0.4 \
         -S features.views=8 \
         -S 'two_stage_views.head.dense=[256, 128]' -S two_stage_views.head.dropout=0.5 \
-        -S two_stage_views.head.standardise=false \
+        -S two_stage_views.head.pooling=flatten -S two_stage_views.head.normalise=none \
         -S two_stage_views.optimizer=rmsprop -S two_stage_views.learning_rate=0.001 \
-        -S two_stage_views.epochs=20 -S two_stage_views.batch_size=32 \
+        -S two_stage_views.epochs=20 -S two_stage_views.batch_size=32 -S two_stage_views.patience=null \
         "$@" evaluate@two_stage_views
     ;;
 flowers-finetune)
@@ -48,9 +48,9 @@ flowers-finetune)
         -S backbone=vgg19 -S weights=imagenet -S backbones.vgg19.image_size=180 \
         -S augmentation.flip=horizontal -S augmentation.rotation=0.2 -S augmentation.zoom=0.4 \
         -S 'inline.head.dense=[256, 128, 64]' -S inline.head.dropout=0 \
-        -S inline.head.standardise=false \
+        -S inline.head.pooling=flatten -S inline.head.normalise=none \
         -S inline.optimizer=adam -S inline.learning_rate=0.001 \
-        -S inline.epochs=10 -S inline.batch_size=16 \
+        -S inline.epochs=10 -S inline.batch_size=16 -S inline.patience=null \
         -S 'inline.fine_tune.blocks=[block4, block5]' -S inline.fine_tune.epochs=10 \
         -S inline.fine_tune.optimizer=adam -S inline.fine_tune.learning_rate=1e-05 \
         "$@" evaluate@inline

@@ -55,14 +55,15 @@ def params() -> Params:
     row = {"layer": "block2_pool", "image_size": 32, "batch_size": 8}
     head = {
         "pooling": "avg",
-        "standardise": True,
+        "normalise": "standardise",
         "dense": [8],
         "batch_norm": False,
         "dropout": 0.2,
         "l2": 0.0,
     }
     # Batches of one length: each other length is traced once more, in every training run of a test.
-    training = {"optimizer": "adam", "learning_rate": 0.01, "epochs": VIEWS, "batch_size": 10, "head": head}
+    steps = {"learning_rate": 0.01, "epochs": VIEWS, "batch_size": 10, "patience": None}
+    training = {"optimizer": "adam", **steps, "head": head}
     values |= {"backbone": "vgg16", "weights": "random"}
     values["backbones"]["vgg16"] |= row
     values["features"]["views"] = VIEWS

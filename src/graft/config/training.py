@@ -21,11 +21,13 @@ from graft.config.types import (
 
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Mix = Literal["none", "mixup", "cutmix"]
+Pooling = Literal["flatten", "avg", "max"]
+Normalise = Literal["none", "standardise", "l2"]
 
 
 class Head(Block):
-    pooling: Literal["flatten", "avg", "max"]
-    standardise: StrictBool
+    pooling: Pooling
+    normalise: Normalise
     dense: tuple[Count, ...]
     batch_norm: StrictBool
     dropout: Below1
@@ -75,8 +77,8 @@ class Training(Block):
 class Linear(Block):
     """The logistic regression on cached features."""
 
-    pooling: Literal["flatten", "avg", "max"]
-    normalise: Literal["l2", "standardise", "none"]
+    pooling: Pooling
+    normalise: Normalise
     C: Positive | None
     class_weight: Literal["balanced"] | None
 

@@ -22,7 +22,7 @@ def head_trainer(
 
     Args:
         features: of the plain images by split, float16, in the manifest's order; ``train`` is read
-            for the standardisation only and may be absent where the head has none.
+            where the head standardises, and may be absent where it does not.
         data: its validation inputs are features, and so are its inputs, behind `embed` if it has one.
         n_classes: of the labels.
         params: head and training.
@@ -30,7 +30,8 @@ def head_trainer(
     Returns:
         Function from the seed and the curve to the head and its history.
     """
-    scaler = fit_scaler(features["train"], params.head.pooling) if params.head.standardise else None
+    needs_scaler = params.head.normalise == "standardise"
+    scaler = fit_scaler(features["train"], params.head.pooling) if needs_scaler else None
     shape = features["validation"].shape[1:]
 
     def train(seed: int, curve: Curve | None) -> tuple[keras.Model, pd.DataFrame]:

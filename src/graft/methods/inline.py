@@ -55,7 +55,7 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     rows = rows_by_split(run.manifest)
     n_train, n_validation = len(rows["train"]), len(rows["validation"])
     pixels, views = _load_images(params, run, rows)
-    n_plain = len(pixels) if block.head.standardise else len(pixels) - n_train
+    n_plain = len(pixels) if block.head.normalise == "standardise" else len(pixels) - n_train
     features = arrays_by_split(_embed_all(embed, pixels[:n_plain], params, run), rows)
     images, labels = arrays_by_split(pixels, rows), class_numbers(run.manifest)
     data = TrainingData(views, labels["train"], (features["validation"], labels["validation"]), embed)

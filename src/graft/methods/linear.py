@@ -1,7 +1,6 @@
 """Linear: a logistic regression on the cached features, the baseline that every head must beat."""
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
@@ -20,7 +19,7 @@ from graft.config.types import Positive, Text
 from graft.features.format import load_features
 from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run
-from graft.models.heads import fit_scaler, output_layer, pool, pooling_layers
+from graft.models.heads import fit_scaler, normalise, output_layer, pool, vector_layers
 from graft.models.isolation import build_isolated
 from graft.models.serialization import deployable, load_frozen
 from graft.training.splits import arrays_by_split, class_numbers, rows_by_split
@@ -30,7 +29,6 @@ from graft.utils.memory import allocate
 PARAMS = {"backbone": Text, "weights": Text, "features.memory_limit": Positive, "linear": Linear}
 GRID = tuple(float(f"{10 ** (i / 2):.0e}") for i in range(-8, 7))  # half decades: 0.0001, 0.0003, ... 1000
 MAX_ITER, PATIENCE, BATCH_SIZE = 1000, 2, 256
-SHORTEST = 1e-12  # length of a row, as in keras.layers.UnitNormalization
 
 
 def train(params: SimpleNamespace, run: Run) -> Outcome:
@@ -136,41 +134,18 @@ def _rows(
     return x
 
 
-def normalise(x: np.ndarray, how: str, scaler: StandardScaler | None = None) -> np.ndarray:
-    """Normalise rows (n, d) of features.
-
-    ``l2`` scales each row to the length sqrt(d), which is that of a standardised row, so that one grid of C
-    suits both; a row of zeros stays. ``standardise`` gives each dimension mean 0 and variance 1 by the
-    scaler. ``none`` changes nothing.
-
-    >>> normalise(np.array([[3.0, 4.0]]), "l2").round(3)
-    array([[0.849, 1.131]])
-    """
-    if how == "l2":
-        length = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), SHORTEST)
-        return np.asarray(x * sqrt(x.shape[1]) / length)
-    return np.asarray(scaler.transform(x)) if scaler else x
-
-
 def to_head(
     fitted: Regression, shape: tuple[int, ...], block: Linear, scaler: StandardScaler | None
 ) -> keras.Sequential:
-    """Write a regression as a Keras head: pooling, lengths of rows, and one dense layer.
+    """Write a regression as a Keras head: pooling, normalisation and one dense layer.
 
     Args:
         fitted: on `normalise`d rows.
         shape: of one feature: (h, w, c) or (c,).
         block: pooling and normalisation.
-        scaler: of ``standardise``, which the dense layer takes in.
+        scaler: of ``standardise``; else None.
     """
-    kernel, bias = fitted.kernel, fitted.bias
-    if scaler is not None:
-        kernel = kernel / scaler.scale_[:, None]
-        bias = bias - scaler.mean_ @ kernel
-    layers = [keras.Input(shape), *pooling_layers(shape, block.pooling)]
-    if block.normalise == "l2":
-        layers.append(keras.layers.UnitNormalization())
-        kernel = kernel * sqrt(len(kernel))
+    layers = vector_layers(shape, block.pooling, block.normalise, scaler)
     head = keras.Sequential([*layers, output_layer(fitted.n_classes)], name="head")
-    head.layers[-1].set_weights([kernel, bias])
+    head.layers[-1].set_weights([fitted.kernel, fitted.bias])
     return head

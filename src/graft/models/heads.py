@@ -1,30 +1,31 @@
-"""Heads: the layers on top of a backbone, their pooling and standardisation."""
+"""Heads: the layers on top of a backbone, their pooling and normalisation."""
+
+from math import sqrt
 
 import keras
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from graft.config.training import Head
+from graft.config.training import Head, Normalise, Pooling
 
 CHUNK_ROWS = 256
+SHORTEST = 1e-12  # length of a row, as in keras.layers.UnitNormalization
 
 
 def build_head(
     input_shape: tuple[int, ...], n_classes: int, params: Head, scaler: StandardScaler | None, seed: int
 ) -> keras.Sequential:
-    """Build pooling -> standardisation -> dense layers -> dropout -> output.
+    """Build pooling -> normalisation -> dense layers -> dropout -> output.
 
     Args:
         input_shape: of one feature: (h, w, c), or (c,) which needs no pooling.
         n_classes: 2 gives one sigmoid unit, more give a softmax.
-        params: pooling, dense units, batch normalisation, dropout, L2.
-        scaler: fitted on the pooled training features; None leaves them as they are.
+        params: pooling, normalisation, dense units, batch normalisation, dropout, L2.
+        scaler: of ``standardise``, fitted on the pooled training features; else None.
         seed: of the initial weights and of the dropout.
     """
     keras.utils.set_random_seed(seed)
-    layers = [keras.Input(input_shape), *pooling_layers(input_shape, params.pooling)]
-    if scaler is not None:
-        layers.append(keras.layers.Normalization(mean=scaler.mean_, variance=np.square(scaler.scale_)))
+    layers = vector_layers(input_shape, params.pooling, params.normalise, scaler)
     for units in params.dense:
         layers += _hidden_layer(units, params)
     if params.dropout:
@@ -39,7 +40,7 @@ def output_layer(n_classes: int, l2: float = 0.0) -> keras.layers.Layer:
     return keras.layers.Dense(units, activation, kernel_regularizer=penalty, dtype="float32", name="score")
 
 
-def fit_scaler(features: np.ndarray, pooling: str) -> StandardScaler:
+def fit_scaler(features: np.ndarray, pooling: Pooling) -> StandardScaler:
     """Mean and scale of each dimension of the pooled features.
 
     A dimension without variance keeps scale 1, as scikit-learn has it; Keras's `Normalization`
@@ -67,17 +68,47 @@ def _penalty(l2: float) -> keras.regularizers.Regularizer | None:
     return keras.regularizers.L2(l2) if l2 else None
 
 
-def pooling_layers(input_shape: tuple[int, ...], pooling: str) -> list[keras.layers.Layer]:
-    """Make the layers from a feature, (h, w, c) or (c,), to a vector."""
+def vector_layers(
+    input_shape: tuple[int, ...], pooling: Pooling, how: Normalise, scaler: StandardScaler | None
+) -> list[keras.layers.Layer]:
+    """Make the first layers of a head: from a feature, (h, w, c) or (c,), to its vector, normalised.
+
+    They do what `pool` and then `normalise` do.
+    """
+    layers = [keras.Input(input_shape), _pooling_layer(input_shape, pooling)]
+    if how == "l2":
+        width = pool(np.zeros((1, *input_shape)), pooling).shape[1]
+        layers += [keras.layers.UnitNormalization(), keras.layers.Rescaling(sqrt(width))]
+    if scaler is not None:
+        layers.append(keras.layers.Normalization(mean=scaler.mean_, variance=np.square(scaler.scale_)))
+    return layers
+
+
+def _pooling_layer(input_shape: tuple[int, ...], pooling: Pooling) -> keras.layers.Layer:
     if pooling == "flatten" or len(input_shape) == 1:
-        return [keras.layers.Flatten()]
-    layer = keras.layers.GlobalAveragePooling2D if pooling == "avg" else keras.layers.GlobalMaxPooling2D
-    return [layer()]
+        return keras.layers.Flatten()
+    return keras.layers.GlobalAveragePooling2D() if pooling == "avg" else keras.layers.GlobalMaxPooling2D()
 
 
-def pool(features: np.ndarray, pooling: str) -> np.ndarray:
-    """Pool features (n, h, w, c) or (n, c) to (n, d), as `pooling_layers` do."""
+def pool(features: np.ndarray, pooling: Pooling) -> np.ndarray:
+    """Pool features (n, h, w, c) or (n, c) to (n, d)."""
     if pooling == "flatten" or features.ndim == 2:
         return features.reshape(len(features), -1)
     pooled: np.ndarray = features.mean((1, 2)) if pooling == "avg" else features.max((1, 2))
     return pooled
+
+
+def normalise(x: np.ndarray, how: Normalise, scaler: StandardScaler | None = None) -> np.ndarray:
+    """Normalise rows (n, d) of features.
+
+    ``l2`` scales each row to the length sqrt(d), which is that of a standardised row, so that one grid of C
+    suits both; a row of zeros stays. ``standardise`` gives each dimension mean 0 and variance 1 by the
+    scaler. ``none`` changes nothing.
+
+    >>> normalise(np.array([[3.0, 4.0]]), "l2").round(3)
+    array([[0.849, 1.131]])
+    """
+    if how == "l2":
+        length = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), SHORTEST)
+        return np.asarray(x * sqrt(x.shape[1]) / length)
+    return np.asarray(scaler.transform(x)) if scaler else x

@@ -54,7 +54,7 @@ def models(backbone: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     """Two methods' deployable models, untrained."""
     folder = tmp_path_factory.mktemp("models")
     for i, method in enumerate(("two_stage", "inline")):
-        params = Head(pooling="avg", standardise=False, dense=(8,), batch_norm=True, dropout=0.2, l2=0.0)
+        params = Head(pooling="avg", normalise="none", dense=(8,), batch_norm=True, dropout=0.2, l2=0.0)
         head = build_head(backbone.output_shape[1:], len(CLASSES), params, None, seed=i)
         save_model(deployable(32, backbone, head), folder / method / "model.keras")
     return {method: folder / method / "model.keras" for method in ("two_stage", "inline")}

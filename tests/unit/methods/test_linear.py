@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import LogisticRegression
 
 from graft.config.training import Linear
-from graft.methods.linear import GRID, fit_regression, normalise
+from graft.methods.linear import GRID, fit_regression
+from graft.models.heads import normalise
 
 SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 7))
 ROWS = arrays(np.float64, SHAPES, elements=st.floats(-9, 9, width=16))

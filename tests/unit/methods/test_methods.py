@@ -123,8 +123,11 @@ class TestIdentity:
 
     @pytest.mark.filterwarnings("ignore:precision=bfloat16")  # slow without the instructions, but right
     @pytest.mark.parametrize(
-        ("standardise", "precision"),
-        long_but_for([(True, "float32")], [(True, "float32"), (False, "float32"), (True, "bfloat16")]),
+        ("normalise", "precision"),
+        long_but_for(
+            [("l2", "float32")],
+            [("standardise", "float32"), ("l2", "float32"), ("none", "float32"), ("l2", "bfloat16")],
+        ),
     )
     def test_inline_is_two_stage_with_as_many_views_as_epochs(
         self,
@@ -135,7 +138,7 @@ class TestIdentity:
         images: Path,
         manifest: pd.DataFrame,
         tmp_path: Path,
-        standardise: bool,
+        normalise: str,
         precision: str,
     ) -> None:
         backbone = Backbone(row, "random", 0).build(precision)
@@ -144,7 +147,7 @@ class TestIdentity:
         extract(images, plain_rows(manifest), Embedding(*made), store, None, features)
         augmented = ViewEmbedding(*made, params.augmentation)
         extract(images, view_rows(manifest, EPOCHS), augmented, store, None, views)
-        head = {**params.inline.head.model_dump(), "standardise": standardise}
+        head = {**params.inline.head.model_dump(), "normalise": normalise}
 
         inline = train("inline", embed=make_embedder(backbone, row.batch_size), head=head)
         cached = train("two_stage_views", features=features, views=views, head=head, batch_size=8)
@@ -161,7 +164,7 @@ class TestIdentity:
         np.testing.assert_allclose(inline.scores, cached.scores, **tolerance)
         assert list(inline.rows["key"]) == list(cached.rows["key"])
 
-    @pytest.mark.parametrize("standardise", long_but_for([True], [True, False]))
+    @pytest.mark.parametrize("normalise", long_but_for(["standardise"], ["none", "standardise", "l2"]))
     def test_an_inline_epoch_embeds_the_views_of_its_training_images_and_nothing_else(
         self,
         train: Any,
@@ -170,7 +173,7 @@ class TestIdentity:
         images: Path,
         manifest: pd.DataFrame,
         backbone: Any,
-        standardise: bool,
+        normalise: str,
     ) -> None:
         embed, seen = make_embedder(backbone, row.batch_size), []
 
@@ -178,9 +181,9 @@ class TestIdentity:
             seen.append(pixels)
             return embed(pixels)
 
-        train("inline", embed=recording, head={**params.inline.head.model_dump(), "standardise": standardise})
+        train("inline", embed=recording, head={**params.inline.head.model_dump(), "normalise": normalise})
         keys = {split: list(rows["key"]) for split, rows in manifest.groupby("split")}
-        once = keys["validation"] + keys["test"] + (keys["train"] if standardise else [])
+        once = keys["validation"] + keys["test"] + (keys["train"] if normalise == "standardise" else [])
         expected = [load_pixels(images, once, row.image_size)]
         plain = load_pixels(images, keys["train"], row.image_size)
         for epoch in range(EPOCHS):
@@ -241,6 +244,17 @@ def test_each_seed_is_a_training_run_of_its_own_and_the_model_is_of_the_first(
     assert part(both, 0).tobytes() == second.scores.tobytes()
     pd.testing.assert_frame_equal(both.history, first.history)
     np.testing.assert_allclose(both.model(pixels_of(both, images, size)), part(both, 3), atol=1e-4)
+
+
+@pytest.mark.parametrize("normalise", long_but_for(["l2"], ["none", "l2"]))
+@pytest.mark.parametrize("method", long_but_for(["inline"], ["two_stage", "two_stage_views", "inline"]))
+def test_the_deployed_model_normalises_as_the_head_did(
+    train: Any, params: Any, images: Path, method: str, normalise: str
+) -> None:
+    """What a head is trained on is mixed or augmented first, then normalised; what it scores is plain."""
+    head = {**getattr(params, method).head.model_dump(), "normalise": normalise}
+    outcome = train(method, head=head, mix="mixup", mix_alpha=1.0, epochs=1)
+    np.testing.assert_allclose(outcome.model(pixels_of(outcome, images, 32)), outcome.scores, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", long_but_for(["linear", "two_stage"], [*METHODS]))

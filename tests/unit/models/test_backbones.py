@@ -123,12 +123,12 @@ class TestSizes:
         [((256, 128), 2, 3_310_081), ((256, 128, 64), 2, 3_318_273), ((256, 128, 64), 5, 3_318_533)],
     )
     def test_the_published_heads(self, dense: tuple[int, ...], n_classes: int, expected: int) -> None:
-        params = Head(pooling="flatten", standardise=False, dense=dense, batch_norm=False, dropout=0.5, l2=0)
+        params = Head(pooling="flatten", normalise="none", dense=dense, batch_norm=False, dropout=0.5, l2=0)
         assert n_parameters(build_head((5, 5, 512), n_classes, params, None, 0)) == expected
 
     def test_the_published_inline_model(self, vgg19: keras.Model) -> None:
         params = Head(
-            pooling="flatten", standardise=False, dense=(256, 128, 64), batch_norm=False, dropout=0.5, l2=0
+            pooling="flatten", normalise="none", dense=(256, 128, 64), batch_norm=False, dropout=0.5, l2=0
         )
         head = build_head((5, 5, 512), 2, params, None, 0)
         expected = {"total_params": 23_342_657, "trainable_params": 3_318_273}

@@ -1,4 +1,4 @@
-"""Heads: layers, loss and scores that go with the number of classes; standardisation as scikit-learn's."""
+"""Heads: layers, loss and scores that go with the number of classes; normalisation as in NumPy."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from graft.config.training import Head
-from graft.models.heads import build_head, fit_scaler
+from graft.models.heads import build_head, fit_scaler, normalise, pool
 from graft.models.serialization import deployable, save_model
 from graft.training.objective import accuracy, class_scores, loss_for, targets_for
 
@@ -33,7 +33,7 @@ assert "graft" not in sys.modules
 def make_params(**changes: Any) -> Head:
     values = {
         "pooling": "flatten",
-        "standardise": True,
+        "normalise": "standardise",
         "dense": (5,),
         "dropout": 0.5,
         "batch_norm": False,
@@ -118,6 +118,24 @@ def test_standardised_features_are_those_of_scikit_learn(pooling: str, reduce: A
     np.testing.assert_allclose(result, expected.transform(pooled), atol=1e-4)
 
 
+@pytest.mark.parametrize("pooling", ["flatten", "avg", "max"])
+def test_rows_of_one_length_are_those_of_numpy(pooling: Any) -> None:
+    """The length is that of the pooled vector, whatever the length of the feature."""
+    head = build_head(MAPS.shape[1:], 3, make_params(pooling=pooling, normalise="l2"), None, 0)
+    assert names(head)[1:3] == ["UnitNormalization", "Rescaling"]
+    rows = keras.Sequential(head.layers[:3])(MAPS.astype(np.float32))
+    expected = normalise(pool(MAPS.astype(np.float64), pooling), "l2")
+    np.testing.assert_allclose(rows, expected, atol=1e-4)
+    lengths = np.linalg.norm(rows, axis=1)
+    np.testing.assert_allclose(lengths, np.sqrt(rows.shape[1]), rtol=1e-5)
+    np.testing.assert_allclose(head(7 * MAPS.astype(np.float32)), head(MAPS.astype(np.float32)), atol=1e-5)
+
+
+def test_a_feature_of_zeros_has_a_score() -> None:
+    head = build_head((4,), 3, make_params(normalise="l2"), None, 0)
+    np.testing.assert_allclose(head(np.zeros((1, 4))), 1 / 3, rtol=1e-6)
+
+
 def test_a_constant_dimension_does_not_ruin_unseen_images() -> None:
     train = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float16)
     train[:, 1] = 0
@@ -175,9 +193,11 @@ def test_batch_normalisation_stands_before_each_activation() -> None:
     assert [layer.use_bias for layer in head.layers if isinstance(layer, keras.layers.Dense)] == [0, 0, 1]
 
 
-def test_a_head_with_everything_is_a_file_that_plain_keras_loads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["none", "standardise", "l2"])
+def test_a_head_with_everything_is_a_file_that_plain_keras_loads(how: Any, tmp_path: Path) -> None:
     images = np.random.default_rng(0).uniform(0, 255, (6, 8, 8, 3)).astype(np.float32)
-    head = build_head((8, 8, 3), 3, make_params(batch_norm=True, l2=0.1), None, 0)
+    scaler = fit_scaler(images, "flatten") if how == "standardise" else None
+    head = build_head((8, 8, 3), 3, make_params(normalise=how, batch_norm=True, l2=0.1), scaler, 0)
     head(images, training=True)  # moves the statistics of the batch normalisation
     model = deployable(8, head)
     for name in ("model", "again"):

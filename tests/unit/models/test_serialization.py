@@ -43,7 +43,7 @@ from graft.models.heads import build_head
 from graft.models.serialization import deployable, save_model
 
 params = Head(
-    pooling="avg", standardise=False, dense=(4,), batch_norm=True, dropout=0.1, l2=0.01
+    pooling="avg", normalise="none", dense=(4,), batch_norm=True, dropout=0.1, l2=0.01
 )
 head = build_head((16, 16, 3), 3, params, None, 0)
 save_model(deployable(16, head), Path(sys.argv[1]))
