@@ -43,13 +43,15 @@ class Row(NamedTuple):
 Read = Callable[[str], bytes]
 
 
-def prepare(images: Iterable[RawImage], limits: Prepare, folder: Path) -> dict[str, Any]:
+def prepare(
+    images: Iterable[RawImage], limits: Prepare, folder: Path, total: int | None = None
+) -> dict[str, Any]:
     """Decode every image and write those that do to Parquet shards in `folder`, replaced once all is well.
 
     An image that does not decode is rejected. Of exact duplicates the one with the smallest path
     is kept; where the splits are given, ``test/...`` < ``train/...`` < ``validation/...``, so an
     image in test and in train leaves train. The order of the images does not change a byte. They are
-    streamed: memory holds a few images and one shard.
+    streamed: memory holds a few images and one shard. `total`, their number, is only shown.
 
     Returns:
         The content of `metrics/data.json`, keys sorted: counts, duplicates, rejects and the reasons.
@@ -63,7 +65,7 @@ def prepare(images: Iterable[RawImage], limits: Prepare, folder: Path) -> dict[s
     (partial / "images").mkdir(parents=True)
     try:
         with (partial / "spool").open("w+b") as spool:
-            rows, rejects, read = _sift(track(images, "prepare"), limits.max_pixels, spool)
+            rows, rejects, read = _sift(track(images, "prepare", total), limits.max_pixels, spool)
             _check_paths([row.path for row in rows] + [path for path, _ in rejects])
             groups = _group(rows)
             if limits.label_conflicts == "reject":
