@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from graft.cli.experiments import experiments
 from graft.cli.features import app as features_app
 from graft.cli.report import app as report_app
 from graft.cli.repository import Root, fail, opened
@@ -19,6 +20,7 @@ app.add_typer(report_app, name="report")
 app.add_typer(share_app, name="share")
 app.command(context_settings=PASSED_ON)(repro)
 app.command(context_settings=PASSED_ON)(run)
+app.command()(experiments)
 
 
 def _print_version(wanted: bool) -> None:

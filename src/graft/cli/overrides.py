@@ -17,7 +17,7 @@ FILE = "params.yaml"
 
 
 class Override(NamedTuple):
-    """A change of params.yaml: how DVC is told, the dotted key, and its values, of which a sweep has several."""
+    """A change of params.yaml: as DVC is told, its dotted key, and its values; a sweep has several."""
 
     text: str
     key: str
@@ -62,6 +62,8 @@ def _read(typed: str, params: Mapping[str, Any]) -> Override:
     _check_key(key, params, may_be_new="+" in sign)
     if sign == "~":
         return Override(typed, key, [None], removes=True)
+    if key in PATHS and "${" in value:
+        raise ParamsError(f"-S {typed}: DVC takes ${{...}} for a reference to a parameter; rename the folder")
     if key in PATHS and not QUOTED.fullmatch(value):
         value = quote(str(Path(value).expanduser()) if value.startswith("~") else value)
     try:
@@ -94,16 +96,13 @@ def _check_key(key: str, params: Mapping[str, Any], may_be_new: bool) -> None:
     for i, part in enumerate(parts):
         here = ".".join(parts[:i])
         if not isinstance(block, Mapping):
-            raise ParamsError(
-                f"-S {key}: {here}={block!r} is no block of keys; set it as a whole: -S {here}=..."
-            )
+            raise ParamsError(f"-S {key}: {here}={block!r} is no block of keys; set it whole: -S {here}=...")
         if part not in block:
             if may_be_new and i == len(parts) - 1:
                 return
             guess = _guess(part, parts[:i], block, params)
-            raise ParamsError(
-                f"-S {key}: {here or 'params.yaml'} has no key {part!r}{guess}; legal here: {', '.join(block)}"
-            )
+            where, legal = here or FILE, ", ".join(block)
+            raise ParamsError(f"-S {key}: {where} has no key {part!r}{guess}; legal here: {legal}")
         block = block[part]
 
 

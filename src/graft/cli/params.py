@@ -13,8 +13,8 @@ from graft.config.paths import CHECKED
 def check_params(params: Mapping[str, Any], root: Path) -> None:
     """Check the whole of a params.yaml, also what no stage would look at now.
 
-    The layers that it names are looked up in Keras, whose import takes seconds: only if they differ from those
-    that were found the last time.
+    The layers that it names are looked up in Keras, whose import takes seconds, only if they differ from
+    those that were found last time.
 
     Raises:
         ValueError: naming what is wrong.

@@ -1,4 +1,4 @@
-"""`graft repro` and `graft run`: `dvc repro` and `dvc exp run`, with the parameters checked first and less to read."""
+"""`graft repro` and `graft run`: DVC's commands, with the parameters checked first and less to read."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ def repro(context: typer.Context) -> None:
     """Check params.yaml, run what is not up to date, and print the table. Other options are `dvc repro`'s."""
     from graft.cli.params import check_params
     from graft.config.load import read_params
-    from graft.report.inputs import is_outdated
+    from graft.report.outdated import is_outdated
 
     root = Path()
     try:
