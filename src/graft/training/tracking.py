@@ -49,14 +49,14 @@ class Curve(keras.callbacks.Callback):  # type: ignore[misc]
         self.bar.begin(self.label, self.params["epochs"] * self.params["steps"])
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        tuning = ", fine-tuning" * (self.phases > 1)
-        self.bar.describe(f"{self.label}{tuning}, epoch {epoch + 1}/{self.params['epochs']}")
+        phase = "tuning" if self.phases > 1 else "epoch"  # the second is fine-tuning
+        self.bar.describe(f"{self.label}, {phase} {epoch + 1}/{self.params['epochs']}")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
         self.bar.advance()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002
-        self.bar.note(f"valid. {100 * logs['val_accuracy']:.1f} %")
+        self.bar.note(f"val. {100 * logs['val_accuracy']:.1f} %")
         if self.folder is None:
             return
         for name, value in logs.items():
@@ -75,7 +75,7 @@ def open_curve(folder: Path | None, label: str = "training") -> Iterator[Curve]:
         folder: replaced by what is logged; None: nothing is.
         label: of its bar, such as ``seed 2/3``.
     """
-    with Bar("batches") as bar:
+    with Bar("steps") as bar:
         curve = Curve(folder, label, bar)
         try:
             yield curve

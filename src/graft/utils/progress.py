@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
 
 from rich import progress
 from rich.console import Console
+from rich.table import Column
 from rich.text import Text
 
 T = TypeVar("T")
@@ -27,7 +29,7 @@ class _Pace(progress.ProgressColumn):
         if speed is None:
             return Text(str(task.fields["unit"]))
         rate = f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
-        remains = "" if left is None else f", {int(left) // 60}:{int(left) % 60:02d} left"
+        remains = "" if left is None else f", {timedelta(seconds=int(left))} left"
         return Text(f"{rate} {task.fields['unit']}/s{remains}")
 
 
@@ -40,11 +42,17 @@ class Bar:
     """
 
     def __init__(self, unit: str) -> None:
-        columns = ("{task.description}", progress.BarColumn(20), progress.MofNCompleteColumn(), _Pace())
+        columns = (
+            "{task.description}",
+            progress.BarColumn(None, table_column=Column(ratio=1, min_width=4)),
+            progress.MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            _Pace(table_column=Column(no_wrap=True)),
+            "{task.fields[note]}",
+        )
         self._live = is_live()
         self._progress = progress.Progress(
             *columns,
-            "{task.fields[note]}",
+            expand=True,
             console=Console(stderr=True),
             transient=True,
             redirect_stdout=sys.stdout.isatty(),
