@@ -48,8 +48,8 @@ def experiments(
     else:
         for line in _lines(rows):
             typer.echo(line)
-        typer.echo(f"Test accuracy in % and its interval, sorted by {key}; -: not of these parameters.")
-        typer.echo(f"Choose by validation: --sort {key.partition('.')[0]}.validation_mean")
+        typer.echo(f"Test accuracy, %, and its interval; sorted by {key}.")
+        typer.echo("-: not run with these parameters. Choose by validation: METHOD.validation_mean.")
 
 
 def _choose_key(found: Sequence["Experiment"]) -> str:
