@@ -11,12 +11,11 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 QUIET = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
 
 
-class _QuietTensorFlow(PathFinder):
+class _QuietTensorFlow:
     """Finds TensorFlow, whose C++ writes to stderr while it is imported, before it reads its log level."""
 
-    @classmethod
-    def find_spec(cls, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = super().find_spec(name, path, target) if name == "tensorflow" else None
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name == "tensorflow" else None
         if spec and spec.loader:
             execute = spec.loader.exec_module
             setattr(spec.loader, "exec_module", lambda module: _without_stderr(execute, module))  # noqa: B010
@@ -35,4 +34,4 @@ def _without_stderr(execute: Any, module: ModuleType) -> None:
 
 
 if QUIET:
-    sys.meta_path.insert(0, _QuietTensorFlow)
+    sys.meta_path.insert(0, _QuietTensorFlow())

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from textwrap import shorten, wrap
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,7 +46,7 @@ def experiments(
     elif len(found) < 2:
         typer.echo("no experiment began at this commit: `graft run -S KEY=VALUE` makes one")
     else:
-        for line in _lines(rows):
+        for line in list_lines(rows):
             typer.echo(line)
         typer.echo(f"Test accuracy, %, and its interval; sorted by {key}.")
         typer.echo("-: not run with these parameters. Choose by validation: METHOD.validation_mean.")
@@ -84,7 +84,7 @@ def _write_csv(rows: Sequence["Experiment"]) -> None:
         writer.writerow([row.name, row.rev, row.state, " ".join(row.differs), *values])
 
 
-def _lines(rows: Sequence["Experiment"]) -> Iterator[str]:
+def list_lines(rows: Sequence["Experiment"]) -> Iterator[str]:
     """The table: below a name and the accuracies are their intervals, then what differs, over all columns."""
     from graft.methods.registry import METHODS
 
@@ -94,14 +94,15 @@ def _lines(rows: Sequence["Experiment"]) -> Iterator[str]:
     for row in rows:
         name = f"{row.name} ({row.state})" if row.state else row.name
         if len(name) >= NAME:
-            yield name
+            yield from wrap(name, WIDTH)
         results = [row.results.get(method) for method in METHODS]
         yield _line(name * (len(name) < NAME), [_percent(one, "test") if one else "-" for one in results])
         if row.results:
             intervals = [f"{_percent(one, 'low')}-{_percent(one, 'high')}" if one else "" for one in results]
             yield _line("", intervals)
         for each in row.differs:
-            yield from wrap(shorten(each, LONGEST, placeholder=" …"), WIDTH, **INDENTED)
+            shown = each if len(each) <= LONGEST else f"{each[: LONGEST - 1]}…"
+            yield from wrap(shown, WIDTH, **INDENTED)
 
 
 def _line(name: str, cells: Sequence[str]) -> str:
