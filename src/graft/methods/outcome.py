@@ -110,12 +110,16 @@ def predict(model: keras.Model, plain: Mapping[str, np.ndarray], batch_size: int
 
 
 def describe(outcome: Outcome) -> str:
-    """Say how well the model that is kept does on validation, and at which epoch, or for which C."""
-    best = outcome.history.iloc[best_epoch(outcome.history) - 1]
-    n, seeds = len(outcome.history), len(outcome.facts["seeds"])
-    place = f"epoch {best['epoch']:.0f} of {n}" if "epoch" in best else f"C = {best['C']:g}, of {n} tried"
-    first = f", first of {seeds} seeds" * (seeds > 1)
-    return f"validation accuracy {100 * best['val_accuracy']:.1f} % ({place}{first})"
+    """Say how well the model that is kept does on validation, and what the history says was best."""
+    rows, history, seeds = outcome.rows, outcome.history, outcome.facts["seeds"]
+    scored = ((rows["seed"] == seeds[0]) & (rows["split"] == "validation")).to_numpy()
+    predicted = np.array(outcome.classes)[outcome.scores[scored].argmax(axis=1)]
+    right = 100 * (predicted == rows.loc[scored, "label"]).mean()
+    best = history.iloc[best_epoch(history) - 1 if "val_loss" in history else 0]
+    name, value = history.columns[0], f"{best.iloc[0]:g}"
+    place = f"{name} {value} of {len(history)}" if name == "epoch" else f"{name} = {value}"
+    first = f", first of {len(seeds)} seeds" * (len(seeds) > 1)
+    return f"validation accuracy {right:.1f} % ({place}{first})"
 
 
 def write_model(outcome: Outcome, folder: Path) -> dict[str, Any]:
