@@ -40,11 +40,7 @@ $(VENV)/axe-core-$(AXE).tgz: | $(STAMP)
 	@echo "$(AXE_SHA512)  $@" | sha512sum --check --quiet
 
 repro: setup ## Rebuild everything that is not up to date, and print the comparison
-	graft params
-	dvc repro
-	@# In a fresh clone whose results are those of dvc.lock, DVC has no reason to draw the page.
-	test -e reports/index.html || python stages/report.py
-	graft table
+	@graft repro
 
 PYTEST := python -m pytest -n 2 --dist worksteal
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-import _checkout  # noqa: F401  (first: this checkout's src)
+from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.paths import METRICS, PREDICTIONS
 from graft.evaluation.compare import compare
 from graft.evaluation.predictions import read_predictions
@@ -16,4 +16,4 @@ if __name__ == "__main__":
     # Int64 keeps whole numbers where a method has none.
     rows = pd.DataFrame(comparison["methods"]).astype(dict.fromkeys(["epochs", "best_epoch"], "Int64"))
     rows.to_csv(METRICS / "comparison.csv", index=False, lineterminator="\n")
-    print(f"compare: {len(rows)} methods on {rows['n_seen_test'][0]} test images")
+    done(f"{len(rows)} methods on {rows['n_seen_test'][0]:,} test images")

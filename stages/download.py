@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import _checkout  # noqa: F401  (first: this checkout's src)
+from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.load import load_params
 from graft.config.paths import DOWNLOADS, RAW
 from graft.config.types import Text
@@ -11,3 +11,5 @@ from graft.data.datasets import load_dataset
 if __name__ == "__main__":
     params = load_params({"dataset": Text, "source": Text})
     load_dataset(params.dataset).fetch(RAW, Path(params.source), DOWNLOADS)
+    size = sum(file.stat().st_size for file in RAW.rglob("*") if file.is_file())
+    done(f"{params.dataset}: {size / 1e6:,.1f} MB")

@@ -2,7 +2,7 @@
 
 import sys
 
-import _checkout  # noqa: F401  (first: this checkout's src)
+from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.evaluation import Metrics
 from graft.config.load import load_params
 from graft.config.paths import MANIFEST, METRICS, PREDICTIONS
@@ -24,7 +24,9 @@ if __name__ == "__main__":
     write_json(metrics, METRICS / f"{method}.json")
     write_json({method: pick_headline(metrics)}, METRICS / "summary" / f"{method}.json")
     test, seeds = metrics["test"], metrics["seeds"]
-    print(f"evaluate: {method}: {metrics['n_seen']['test']} test images, accuracy {test['accuracy']:.1%}")
+    low, right, high = (f"{100 * test[name]:.1f}" for name in ("accuracy_low", "accuracy", "accuracy_high"))
+    said = f"{right} % ({low}-{high}) of {metrics['n_seen']['test']:,} test images"
     if seeds["n"] > 1:
-        spread = f"{seeds['test_accuracy_mean']:.1%} ± {seeds['test_accuracy_std']:.1%}"
-        print(f"evaluate: {method}: {spread} over {seeds['n']} seeds")
+        mean, spread = seeds["test_accuracy_mean"], seeds["test_accuracy_std"]
+        said += f"; {100 * mean:.1f} ± {100 * spread:.1f} % over {seeds['n']} seeds"
+    done(said)

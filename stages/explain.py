@@ -1,6 +1,6 @@
 """Draw where the models with a backbone look: Grad-CAM of chosen test images."""
 
-import _checkout  # noqa: F401  (first: this checkout's src)
+from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.load import load_params
 from graft.config.paths import EXPLAIN, IMAGES, MODELS, PREDICTIONS
 from graft.config.report import Explain
@@ -21,3 +21,4 @@ if __name__ == "__main__":
         methods[name] = Explained(MODELS / name / "model.keras", predicted)
     classes = score_matrix(next(iter(predictions.values()))[0])[1]
     explain(examples, images, methods, classes, EXPLAIN)
+    done(f"{len(examples)} images, {len(methods)} methods")

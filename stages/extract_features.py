@@ -3,11 +3,11 @@
 from pathlib import Path
 from time import perf_counter
 
-import _checkout  # noqa: F401
+from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.load import load_params
 from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, STORE
 from graft.data.manifest import read_manifest
-from graft.features.extraction import PARAMS, Embedding, extract
+from graft.features.extraction import PARAMS, Embedding, describe_origin, extract
 from graft.features.format import plain_rows
 from graft.models.backbones import Backbone
 from graft.models.serialization import save_model
@@ -23,3 +23,4 @@ if __name__ == "__main__":
     counts = extract(IMAGES, plain_rows(read_manifest(MANIFEST)), embedding, STORE, Path(), FEATURES)
     seconds = {"seconds": perf_counter() - started}
     write_timing(Path(), "extract_features", counts | seconds, [FEATURES])
+    done(describe_origin(counts))

@@ -3,11 +3,11 @@
 from pathlib import Path
 from time import perf_counter
 
-import _checkout  # noqa: F401
+from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.load import load_params
 from graft.config.paths import IMAGES, MANIFEST, STORE, VIEWS
 from graft.data.manifest import read_manifest
-from graft.features.extraction import extract
+from graft.features.extraction import describe_origin, extract
 from graft.features.format import view_rows
 from graft.features.views import PARAMS, ViewEmbedding
 from graft.models.backbones import Backbone
@@ -21,3 +21,4 @@ if __name__ == "__main__":
     rows = view_rows(read_manifest(MANIFEST), params.views)
     counts = extract(IMAGES, rows, embedding, STORE, Path(), VIEWS)
     write_timing(Path(), "extract_views", counts | {"seconds": perf_counter() - started}, [VIEWS])
+    done(describe_origin(counts))

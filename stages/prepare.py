@@ -1,6 +1,6 @@
 """Raw images -> data/images (Parquet shards) and metrics/data.json."""
 
-import _checkout  # noqa: F401  (first: this checkout's src)
+from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.data import Prepare
 from graft.config.load import load_params
 from graft.config.paths import IMAGES, METRICS, RAW
@@ -8,9 +8,14 @@ from graft.config.types import Text
 from graft.data.datasets import load_dataset
 from graft.data.ingest import prepare
 from graft.utils.files import write_json
+from graft.utils.progress import is_live
 
 if __name__ == "__main__":
     params = load_params({"dataset": Text, "prepare": Prepare})
     dataset = load_dataset(params.dataset)
-    report = prepare(dataset.read(RAW), params.prepare, IMAGES, getattr(dataset, "KNOWN_FAULTS", {}))
+    total = sum(1 for _ in dataset.read(RAW)) if is_live() else None
+    faults = getattr(dataset, "KNOWN_FAULTS", {})
+    report = prepare(dataset.read(RAW), params.prepare, IMAGES, faults, total)
     write_json({**report, "notice": getattr(dataset, "NOTICE", None)}, METRICS / "data.json")
+    kept = f"{report['n_images']:,} images of {len(report['classes']):,} classes"
+    done(f"{kept}, {report['n_rejected']:,} rejected, {report['duplicates']:,} duplicates folded")

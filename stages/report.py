@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
-import _checkout  # noqa: F401  (first: this checkout's src)
+from rich.console import Console
+
+from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.load import load_params
+from graft.report.current import read_current
 from graft.report.page import PARAMS, write_page
+from graft.report.terminal import print_table
+from graft.utils.timing import read_timings
 
 if __name__ == "__main__":
     file = write_page(Path(), load_params(PARAMS))
-    print(f"report: {file.as_posix()}, {file.stat().st_size / 1e6:.1f} MB")
+    done(f"{file.as_posix()}, {file.stat().st_size / 1e6:.1f} MB")
+    print_table(read_current(Path()), read_timings(Path()), Console())

@@ -2,15 +2,18 @@
 
 import pandas as pd
 
-import _checkout  # noqa: F401  (first: this checkout's src)
+from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.data import SplitParams
 from graft.config.load import load_params
 from graft.config.paths import IMAGES, MANIFEST
-from graft.config.types import Seed
+from graft.config.types import SPLITS, Seed
 from graft.data.manifest import COLUMNS, write_manifest
 from graft.data.split import make_manifest
 
 if __name__ == "__main__":
     params = load_params({"seed": Seed, "split": SplitParams})
     images = pd.read_parquet(IMAGES, columns=COLUMNS)
-    write_manifest(make_manifest(images, params.split, params.seed), MANIFEST)
+    manifest = make_manifest(images, params.split, params.seed)
+    write_manifest(manifest, MANIFEST)
+    counts = manifest["split"].value_counts()
+    done(", ".join(f"{counts[split]:,} {split}" for split in SPLITS))

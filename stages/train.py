@@ -4,12 +4,12 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-import _checkout  # noqa: F401
+from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.load import load_params
 from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, MODELS, PREDICTIONS, TEMPORARY, VIEWS
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import write_predictions
-from graft.methods.outcome import write_model
+from graft.methods.outcome import describe, write_model
 from graft.methods.run import Run
 from graft.utils.timing import write_timing
 
@@ -30,3 +30,4 @@ if __name__ == "__main__":
     predictions = PREDICTIONS / f"{name}.parquet"
     write_predictions(predictions, outcome.rows, outcome.scores, outcome.classes, facts)
     write_timing(Path(), f"train_{name}", outcome.timing, [predictions])
+    done(describe(outcome))

@@ -30,6 +30,7 @@ pytest_plugins = [
     "helpers.doctests",
     "helpers.pages",
     "helpers.remotes",
+    "helpers.results",
     "helpers.two_stages",
     "helpers.work_trees",
 ]

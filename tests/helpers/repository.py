@@ -79,7 +79,9 @@ def dvc(repo, *arguments, fails=False):
 
 
 def executed(output):
-    return re.findall(r"^Running stage '(.+)':", output, re.MULTILINE)
+    """The stages that DVC, or else graft, says it runs."""
+    announced = re.findall(r"^Running stage '(.+)':", output, re.MULTILINE)
+    return announced or re.findall(r"^\[\d+/\d+\] (.+)", output, re.MULTILINE)
 
 
 def edit(repo, values):

@@ -48,6 +48,7 @@ SUBSTITUTES = {
     " -S dataset=folder": " -S dataset=folder -S features.views=1 -S 'seeds=[0]' -S two_stage_views.epochs=1"
     " -S inline.epochs=1 -S inline.fine_tune.epochs=1",
     "dvc exp run -S dataset=": "dvc exp run evaluate@two_stage -S dataset=",
+    "graft run -S dataset=": "graft run evaluate@two_stage -S dataset=",
 }
 
 

@@ -90,7 +90,7 @@ OPTIONS = ["two_stage.head.dense", "two_stage.learning_rate"]
 
 
 def test_a_change_of_head_trains_that_head_only(page):
-    ran = executed(output(page, "dvc exp run -n wide"))
+    ran = executed(output(page, "graft run -n wide"))
     assert sorted(ran) == sorted(AFTER_A_HEAD)
 
 

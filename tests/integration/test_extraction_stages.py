@@ -43,7 +43,7 @@ def test_only_the_views_depend_on_the_augmentation():
 def test_an_experiment_on_two_stage_embeds_plain_images_only(repo):
     output = dvc(repo, "exp", "run", "evaluate@two_stage", "--set-param", "two_stage.head.dropout=0.25")
     assert "extract_views" not in executed(output)
-    assert re.search(rf"^features: .* {N_IMAGES} embedded$", output, re.MULTILINE)
+    assert re.search(rf"^  0 from the store, .* {N_IMAGES} embedded; ", output, re.MULTILINE)
     assert not (repo / "data/views").exists()
     counts = json.loads((repo / "metrics/timing/extract_features.json").read_text())["values"]
     assert set(counts) == {"from_store", "from_head", "embedded", "seconds_embedding", "seconds"}

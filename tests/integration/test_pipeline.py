@@ -60,6 +60,20 @@ def test_one_repro_builds_everything_and_git_holds_only_the_small_results(repo, 
     assert extraction(repo) == (N_IMAGES + N_TRAIN, 0, 0)
 
 
+def test_a_first_run_prints_two_lines_a_stage_then_the_table(built):
+    of_dvc = r"Running stage|> python |Updating lock|To track|To enable|\t|Use `dvc push`|$"
+    lines = [line for line in built.output.splitlines() if not re.match(of_dvc, line)]
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 100
+    for stage in STAGES:
+        i = lines.index(f"[{STAGES.index(stage) + 1}/{len(STAGES)}] {stage}")
+        assert any(re.fullmatch(r"  .+; \d+\.\d s", line) for line in lines[i + 1 : i + 3]), stage
+    last = "\n".join(lines[lines.index(f"[{len(STAGES)}/{len(STAGES)}] report") :])
+    assert "reports/index.html" in last
+    assert all(re.search(rf"^{method} ", last, re.MULTILINE) for method in METHODS)
+    assert not re.search("oneDNN|cudart|absl|failed to load", built.output)
+
+
 def test_the_table_has_a_row_a_method_and_says_what_was_not_pretrained(repo):
     table = run(repo, "graft", "table")
     for method in METHODS:

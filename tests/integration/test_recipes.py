@@ -169,7 +169,7 @@ def test_an_interrupted_recipe_puts_params_yaml_back(repo, number):
         command, cwd=repo, env=env, stdout=subprocess.PIPE, start_new_session=True
     ) as process:
         for line in process.stdout:
-            if line.startswith(b"Epoch 2/"):
+            if re.fullmatch(rb"\[\d+/\d+\] train_scratch\n", line):
                 os.killpg(process.pid, number)
     assert process.returncode != 0
     assert run(repo, "git", "status", "--porcelain", "params.yaml") == ""

@@ -2,22 +2,25 @@
 
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from graft.cli.experiments import experiments
 from graft.cli.features import app as features_app
 from graft.cli.report import app as report_app
 from graft.cli.repository import Root, fail, opened
+from graft.cli.run import PASSED_ON, repro, run
 from graft.cli.share import app as share_app
-from graft.config.paths import METRICS
-from graft.utils.files import read_json
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Reproducible transfer learning, compared")
 app.add_typer(features_app, name="features")
 app.add_typer(report_app, name="report")
 app.add_typer(share_app, name="share")
+app.command(context_settings=PASSED_ON)(repro)
+app.command(context_settings=PASSED_ON)(run)
+app.command()(experiments)
 
 
 def _print_version(wanted: bool) -> None:
@@ -37,39 +40,30 @@ def main(
 
 @app.command()
 def table(root: Root = Path()) -> None:
-    """Print the comparison of the methods that the last `dvc repro` made, or that came with the checkout."""
-    from graft.report.terminal import print_comparison
+    """Print the results that are of params.yaml as it is, and compare the methods in words."""
+    from graft.report.current import read_current
+    from graft.report.terminal import print_table, print_tests
     from graft.utils.timing import read_timings
 
-    folder = root / METRICS
-    comparison = _read_json(folder / "comparison.json")
     try:
-        timings = read_timings(root)
+        current, timings = read_current(root), read_timings(root)
+    except FileNotFoundError as error:
+        fail(f"{error}: run `dvc repro` first, or name the repository with --root")
     except ValueError as error:
         fail(str(error))
-    print_comparison(comparison, timings, Console())
-    for row in comparison["methods"]:
-        measured = _read_json(folder / f"{row['method']}.json")
-        compared = row["test_accuracy"], row["n_seen_test"]
-        if (measured["test"]["accuracy"], measured["n_seen"]["test"]) != compared:
-            said = "comes from a different run than this table: `dvc repro` makes both again"
-            typer.echo(f"metrics/{row['method']}.json {said}")
+    print_table(current, timings, Console())
+    print_tests(current, Console())
 
 
 @app.command()
 def params(root: Root = Path()) -> None:
     """Validate params.yaml, every key and the names of layers, also those that no stage would look at now."""
+    from graft.cli.params import check_params
     from graft.config.load import read_params
-    from graft.methods.params import parse_params
-    from graft.methods.scratch import check_network
-    from graft.models.freezing import check_backbone
 
     try:
-        blocks = parse_params(read_params(root / "params.yaml"))
-        fine_tune = blocks.inline.fine_tune
-        check_backbone(blocks.backbones[blocks.backbone], fine_tune.blocks, fine_tune.layers)
-        check_network(blocks.scratch)
-    except (ValueError, FileNotFoundError) as error:
+        check_params(read_params(root / "params.yaml"), root)
+    except ValueError as error:
         fail(str(error))
     typer.echo("params.yaml is valid")
 
@@ -104,12 +98,3 @@ def back(root: Root = Path()) -> None:
     if missing:
         fail("`graft share pull` fetches these, or `dvc repro` computes them")
     typer.echo("parameters, lock, metrics and outputs are those of HEAD")
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return read_json(path)
-    except FileNotFoundError:
-        fail(f"no {path.as_posix()}: run `dvc repro` first, or name the repository with --root")
-    except ValueError as error:
-        fail(f"{path.as_posix()} is not JSON ({error}): delete it and run `dvc repro`")

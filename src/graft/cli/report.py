@@ -20,7 +20,7 @@ def main() -> None:
 def open_page(root: Root = Path()) -> None:
     """Open the page in a browser and print where it is; where it is missing or outdated, draw it first."""
     from graft.config.load import load_params
-    from graft.report.inputs import is_outdated
+    from graft.report.outdated import is_outdated
     from graft.report.page import PARAMS, write_page
 
     page = root / PAGE

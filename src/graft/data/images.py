@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from graft.config.types import ColorMode
+from graft.utils.progress import Bar
 
 CHANNELS: dict[ColorMode, int] = {"rgb": 3, "grayscale": 1}
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
@@ -127,9 +128,11 @@ def load_pixels(
     def fill(row: dict[str, Any]) -> None:
         pixels[places.pop(row["key"])] = load(row["image"], size, color_mode)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with Bar("images") as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        bar.begin("decode", len(places))
         for _, table in iter_shards(folder):
-            list(pool.map(fill, [row for row in table.to_pylist() if row["key"] in places]))
+            for _ in pool.map(fill, [row for row in table.to_pylist() if row["key"] in places]):
+                bar.advance()
     if places:
         raise ValueError(
             f"{len(places)} of {len(keys)} images are not in folder={folder}, the first key={min(places)}; "

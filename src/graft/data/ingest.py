@@ -46,7 +46,11 @@ Read = Callable[[str], bytes]
 
 
 def prepare(
-    images: Iterable[RawImage], limits: Prepare, folder: Path, known_faults: Mapping[str, str] = NO_FAULTS
+    images: Iterable[RawImage],
+    limits: Prepare,
+    folder: Path,
+    known_faults: Mapping[str, str] = NO_FAULTS,
+    total: int | None = None,
 ) -> dict[str, Any]:
     """Decode every image and write those that do to Parquet shards in `folder`, replaced once all is well.
 
@@ -60,6 +64,7 @@ def prepare(
         limits: what is rejected, and how much of it is too much.
         folder: of the shards.
         known_faults: path of an image -> why it is rejected. These do not count towards the limit.
+        total: number of images, to be shown.
 
     Returns:
         The content of `metrics/data.json`, keys sorted: counts, duplicates, rejects and the reasons.
@@ -73,7 +78,7 @@ def prepare(
     (partial / "images").mkdir(parents=True)
     try:
         with (partial / "spool").open("w+b") as spool:
-            tracked = track(images, "prepare")
+            tracked = track(images, "prepare", total)
             rows, rejects, read = _sift(tracked, limits.max_pixels, known_faults, spool)
             _check_paths([row.path for row in rows] + [path for path, _ in rejects])
             groups = _group(rows)

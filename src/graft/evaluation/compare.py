@@ -15,19 +15,8 @@ from scipy.stats import binomtest
 
 from graft.evaluation.metrics import predict_labels
 from graft.evaluation.predictions import first_seed
+from graft.evaluation.rows import describe_method
 from graft.evaluation.seeds import compare_seeds
-
-FACTS = (
-    "trainable_params",
-    "total_params",
-    "model_bytes",
-    "images_embedded",
-    "epochs",
-    "best_epoch",
-    "backbone",
-    "weights",
-    "pretrained",
-)
 
 
 def compare(
@@ -48,7 +37,7 @@ def compare(
     Raises:
         ValueError: if two methods did not predict the same test images.
     """
-    rows = [_describe(method, predictions[method][1], metrics[method]) for method in predictions]
+    rows = [describe_method(method, predictions[method][1], metrics[method]) for method in predictions]
     confidence = next(iter(metrics.values()))["confidence"]
     by_seed = {
         method: [value["test_accuracy"] for value in metrics[method]["seeds"]["values"]]
@@ -64,21 +53,6 @@ def compare(
         "methods": rows,
         "pairs": [test | of_seeds for test, of_seeds in zip(tests, noise, strict=True)],
     }
-
-
-def _describe(method: str, facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
-    test = metrics["test"]
-    return {
-        "method": method,
-        "validation_accuracy": metrics["validation"]["accuracy"],
-        "test_accuracy": test["accuracy"],
-        "test_accuracy_low": test["accuracy_low"],
-        "test_accuracy_high": test["accuracy_high"],
-        "n_seeds": metrics["seeds"]["n"],
-        "test_accuracy_mean": metrics["seeds"]["test_accuracy_mean"],
-        "test_accuracy_std": metrics["seeds"]["test_accuracy_std"],
-        "n_seen_test": metrics["n_seen"]["test"],
-    } | {name: facts[name] for name in FACTS}
 
 
 def compare_pairs(frames: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:

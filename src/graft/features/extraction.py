@@ -1,7 +1,7 @@
 """The extraction: fill the store from HEAD and the backbone, then assemble the shards from it."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,9 +104,18 @@ def extract(
     with FileLock(store / "assembly.lock"):  # for a second process with the same output
         _assemble(images, rows, entries, output)
     stored, copied, embedded = len(rows) - len(not_stored), len(not_stored) - len(missing), len(missing)
-    print(f"{output.name}: {stored:,} from the store, {copied:,} from HEAD, {embedded:,} embedded")
     counts = {"from_store": stored, "from_head": copied, "embedded": embedded}
     return {**counts, "seconds_embedding": seconds}
+
+
+def describe_origin(counts: Mapping[str, float]) -> str:
+    """Say how many rows came from where.
+
+    >>> describe_origin({"from_store": 1000, "from_head": 0, "embedded": 10})
+    '1,000 from the store, 0 from HEAD, 10 embedded'
+    """
+    stored, copied, embedded = (counts[name] for name in ("from_store", "from_head", "embedded"))
+    return f"{stored:,} from the store, {copied:,} from HEAD, {embedded:,} embedded"
 
 
 def _embed(

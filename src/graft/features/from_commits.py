@@ -22,8 +22,9 @@ def copy_from_head(repo: Path, folder: Path, rows: Iterable[Row], store: Feature
 
     In a merge, what is still missing then comes from the features of the branches merged.
 
-    What keeps them from being read (no commit yet, no remote, no network, a damaged object) is
-    reported in one line for each revision and costs no more than embedding the rows again.
+    What keeps them from being read (no commit yet, no network, a damaged object) is reported in one line for
+    each revision and costs no more than embedding the rows again. That those of HEAD are nowhere, as in a
+    fresh clone, is not.
 
     Args:
         repo: root of the DVC repository, which is in a Git repository.
@@ -38,8 +39,13 @@ def copy_from_head(repo: Path, folder: Path, rows: Iterable[Row], store: Feature
             if wanted:
                 _copy_revision(repo, revision, folder, wanted, store)
         except Exception as error:  # of Git, of DVC, of any kind of remote
-            reason = f"none in DVC's cache or on a remote ({' '.join(str(error).split())})"
-            print(f"features of {revision}: {reason}; embedding what the store lacks")
+            absent = isinstance(error.__cause__, FileNotFoundError)
+            if not (absent and revision == "HEAD"):
+                reason = "" if absent else f" ({' '.join(str(error).split())})"
+                print(
+                    f"features of {revision}: none in DVC's cache or on a remote{reason}; "
+                    "embedding what the store lacks"
+                )
 
 
 def open_revision(repo: Path, revision: str | None) -> tuple[DVCFileSystem, str]:

@@ -26,6 +26,7 @@ from graft.training.fit import TrainingData
 from graft.training.splits import arrays_by_split, class_numbers, rows_by_split
 from graft.training.tracking import Curve
 from graft.utils.memory import allocate
+from graft.utils.progress import track
 
 PARAMS = {
     "seed": Seed,
@@ -100,7 +101,8 @@ def _embed_all(
 ) -> np.ndarray:
     """The features of images, float16; memory-mapped where they do not fit beside the pixels."""
     size = params.inline.batch_size
-    batches = (to_float16(embed(pixels[i : i + size])) for i in range(0, len(pixels), size))
+    parts = (pixels[i : i + size] for i in range(0, len(pixels), size))
+    batches = (to_float16(embed(part)) for part in track(parts, "embed", len(pixels), count=len))
     first = next(batches)
     left = params.memory_limit - pixels.nbytes / 1e9
     features = allocate((len(pixels), *first.shape[1:]), np.float16, left, run.temporary / "features.npy")

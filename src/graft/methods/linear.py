@@ -25,6 +25,7 @@ from graft.models.serialization import deployable, load_frozen
 from graft.training.splits import arrays_by_split, class_numbers, rows_by_split
 from graft.training.tracking import Curve
 from graft.utils.memory import allocate
+from graft.utils.progress import track
 
 PARAMS = {"backbone": Text, "weights": Text, "features.memory_limit": Positive, "linear": Linear}
 GRID = tuple(float(f"{10 ** (i / 2):.0e}") for i in range(-8, 7))  # half decades: 0.0001, 0.0003, ... 1000
@@ -87,7 +88,7 @@ def fit_regression(
     model = LogisticRegression(class_weight=block.class_weight, max_iter=MAX_ITER, warm_start=True)
     tried: list[dict[str, float]] = []
     kept, best = None, -1
-    for c in grid:
+    for c in track(grid, "fit", len(grid), "values of C"):
         model.set_params(C=c).fit(z["train"], labels["train"])
         tried.append({"C": c, **_measure(model, z, labels)})
         if kept is None or tried[-1]["val_loss"] < tried[best]["val_loss"]:

@@ -75,11 +75,14 @@ def train_with_seeds(
         facts: of the predictions file, as far as they are known before the training run.
         started: `time.perf_counter()` when the method began to prepare.
     """
-    with open_curve(run.live) as curve:
-        prepared = perf_counter()
-        others = [train(seed, None).scores for seed in seeds[1:]]
+    prepared, n = perf_counter(), len(seeds)
+    others = []
+    for i, seed in enumerate(seeds[1:], 1):
+        with open_curve(None, f"seed {i}/{n}") as curve:
+            others.append(train(seed, curve).scores)
+    with open_curve(run.live, f"seed {n}/{n}") as curve:
         first = train(seeds[0], curve)  # last, because fine-tuning leaves its weights in the one backbone
-        seconds = perf_counter() - prepared
+    seconds = perf_counter() - prepared
     rows = rows_by_split(run.manifest)
     seen = {"seeds": list(seeds), "n_seen_train": len(rows["train"])}
     scored = pd.concat([rows[split] for split in SCORED])
@@ -104,6 +107,19 @@ def predict(model: keras.Model, plain: Mapping[str, np.ndarray], batch_size: int
     """
     batches = [Batches(plain[split], np.zeros(len(plain[split])), batch_size) for split in SCORED]
     return class_scores(np.concatenate([model.predict(part, verbose=0) for part in batches]))
+
+
+def describe(outcome: Outcome) -> str:
+    """Say how well the model that is kept does on validation, and what the history says was best."""
+    rows, history, seeds = outcome.rows, outcome.history, outcome.facts["seeds"]
+    scored = ((rows["seed"] == seeds[0]) & (rows["split"] == "validation")).to_numpy()
+    predicted = np.array(outcome.classes)[outcome.scores[scored].argmax(axis=1)]
+    right = 100 * (predicted == rows.loc[scored, "label"]).mean()
+    best = history.iloc[best_epoch(history) - 1 if "val_loss" in history else 0]
+    name, value = history.columns[0], f"{best.iloc[0]:g}"
+    place = f"{name} {value} of {len(history)}" if name == "epoch" else f"{name} = {value}"
+    first = f", first of {len(seeds)} seeds" * (len(seeds) > 1)
+    return f"validation accuracy {right:.1f} % ({place}{first})"
 
 
 def write_model(outcome: Outcome, folder: Path) -> dict[str, Any]:

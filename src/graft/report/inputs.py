@@ -17,16 +17,6 @@ from graft.report.gallery import Gallery, Predictions, choose_gallery
 from graft.utils.files import read_json
 from graft.utils.timing import read_timings
 
-SHOWN = (
-    "params.yaml",
-    "data/manifest.csv",
-    "metrics/*.json",
-    "metrics/timing/*.json",
-    "models/*/history.csv",
-    "predictions/*.parquet",
-    "reports/explain/index.json",
-)
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -79,9 +69,3 @@ def read_inputs(root: Path) -> Inputs:
         images=read_images(root / IMAGES, gallery.keys),
         maps={file: (root / EXPLAIN / file).read_bytes() for file in gallery.maps},
     )
-
-
-def is_outdated(page: Path, root: Path) -> bool:
-    """True if a page is missing, or a file that it shows was written after it."""
-    shown = (file for pattern in SHOWN for file in root.glob(pattern))
-    return not page.exists() or any(file.stat().st_mtime > page.stat().st_mtime for file in shown)

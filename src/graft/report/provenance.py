@@ -125,8 +125,16 @@ def show_value(value: Any) -> str:
         return json.dumps(value)
     if PLAIN.fullmatch(value) and value.lower() not in WORDS:
         return value
-    # Backslashes are doubled only where a quote follows.
-    quoted = re.sub(r'(\\*)("|$)', lambda match: match[1] * 2 + match[2].replace('"', r"\""), value)
+    return quote(value)
+
+
+def quote(text: str) -> str:
+    """Write text in quotes for Hydra, which reads backslashes as they are but for those before a quote.
+
+    >>> print(quote('a "b"'))
+    "a \\"b\\""
+    """
+    quoted = re.sub(r'(\\*)("|$)', lambda match: match[1] * 2 + match[2].replace('"', r"\""), text)
     return f'"{quoted}"'
 
 

@@ -1,7 +1,6 @@
-"""A comparison as text for a terminal of 80 columns: `graft table`."""
+"""The results as text for a terminal of 80 columns: `graft table`, and the end of a run."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -9,39 +8,56 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from graft.methods.registry import METHODS
 from graft.report.costs import Timing, notes_on_cache
+from graft.report.current import Current
 from graft.report.tables import Cell, Table, compare_methods
 from graft.report.words import TESTS, describe_seeds, describe_tests, explain_seeds, warn_untrained
 
 
-def print_comparison(comparison: Mapping[str, Any], timing: Timing, console: Console) -> None:
-    """Print one row a method, the best of each column starred, then the tests and the seeds in words.
-
-    The comparison is what `graft.evaluation.compare.compare` gave; 80 columns are enough.
-    """
-    rows = comparison["methods"]
-    console.print(build_table(compare_methods(comparison, timing)))
-    pretrained = {row["backbone"]: row["weights"] for row in rows if row["pretrained"]}
-    _print(f"{rows[0]['n_seen_test']:,} test images; * best of its column.", console)
-    for name, weights in pretrained.items():
-        _print(f"Backbone {name}, weights {weights}.", console)
+def print_table(current: Current, timing: Timing, console: Console) -> None:
+    """Print the dataset, backbone and experiment, then one row a method; 80 columns are enough."""
+    rows = current.comparison["methods"]
+    if not rows:
+        _print("No result is of these parameters: `dvc repro` computes them, `graft back` returns.", console)
+        return
+    _print(_title(current), console)
+    console.print(build_table(compare_methods(current.comparison, timing), current.others))
+    blank = f"; {', '.join(current.others)}: not run with these parameters" if current.others else ""
+    _print(f"{rows[0]['n_seen_test']:,} test images; * best of its column{blank}.", console)
     for note in [*warn_untrained(rows), *notes_on_cache(timing)]:
         _print(note, console)
+
+
+def print_tests(current: Current, console: Console) -> None:
+    """Print the paired tests and the seeds in words."""
+    comparison = current.comparison
     if comparison["pairs"]:
         _print_list(TESTS, describe_tests(comparison), console)
-    if any(row["n_seeds"] > 1 for row in rows):
+    if any(row["n_seeds"] > 1 for row in comparison["methods"]):
         _print_list(explain_seeds(comparison["confidence"]), describe_seeds(comparison), console)
 
 
-def build_table(table: Table) -> RichTable:
-    """The columns that have a short header; ``*`` marks the best of a column."""
+def _title(current: Current) -> str:
+    """`Dataset demo, backbone vgg19, weights imagenet, experiment wide`, as far as they are known."""
+    rows = [row for row in current.comparison["methods"] if row["backbone"] != "none"]
+    found = [("dataset", current.dataset)]
+    found += [(key, ", ".join(dict.fromkeys(row[key] for row in rows))) for key in ("backbone", "weights")]
+    found.append(("experiment", current.experiment))
+    text = ", ".join(f"{name} {value}" for name, value in found if value)
+    return text[:1].upper() + text[1:]
+
+
+def build_table(table: Table, others: Sequence[str] = ()) -> RichTable:
+    """The columns that have a short header; ``*`` marks the best of a column; `others` have empty rows."""
     shown = [column for column in table.columns if column.short]
     built = RichTable(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     built.add_column(table.header, overflow="fold")
     for column in shown:
         built.add_column(column.short, justify="right", overflow="fold")
-    for row in zip(table.names, *(map(_show, column.cells) for column in shown), strict=True):
-        built.add_row(*row)
+    cells = {name: [*map(_show, row)] for name, row in table._replace(columns=shown).rows}
+    for name in (name for name in METHODS if name in cells or name in others):
+        built.add_row(name, *cells.get(name, ["-"] * len(shown)))
     return built
 
 

@@ -1,6 +1,5 @@
 """Training of any Keras model: batches in an order that the seed fixes, the best epoch restored."""
 
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -181,8 +180,7 @@ def _callbacks(
         chosen.append(
             keras.callbacks.ReduceLROnPlateau("val_loss", schedule.factor, schedule.patience, min_delta=0)
         )
-    verbose = 1 if sys.stdout.isatty() else 2
-    shown = {"add_history": True, "add_progbar": True, "verbose": verbose}
     if curve is not None:
         chosen.append(curve)
-    return keras.callbacks.CallbackList(chosen, model=model, epochs=params.epochs, steps=steps, **shown)
+    run = {"epochs": params.epochs, "steps": steps}
+    return keras.callbacks.CallbackList(chosen, add_history=True, model=model, **run)

@@ -1,15 +1,17 @@
-"""The curve of a training run while it trains: DVCLive's files, which `dvc plots` and VS Code read."""
+"""A training run while it trains: a bar on the terminal, and DVCLive's files, which `dvc plots` reads."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import keras
 from dvclive import Live
 
 from graft.utils.git import GitError, git
+from graft.utils.progress import Bar
 
 
 class _Live(Live):  # type: ignore[misc]
@@ -21,15 +23,17 @@ class _Live(Live):  # type: ignore[misc]
 
 
 class Curve(keras.callbacks.Callback):  # type: ignore[misc]
-    """Log each epoch to ``plots/metrics/<name>.tsv`` in a folder, with the columns step (from 1) and name.
+    """Show each batch, and log each epoch to ``plots/metrics/<name>.tsv`` in a folder, if there is one.
 
-    Each epoch is on the disk at its end, so a training run that fails leaves the epochs before. The files
-    hold no time and no machine. DVCLive's own callback would name them ``train/loss`` and ``eval/loss``.
+    The columns are step (from 1) and name. Each epoch is on the disk at its end, so a training run that fails
+    leaves the epochs before. The files hold no time and no machine. DVCLive's own callback would name them
+    ``train/loss`` and ``eval/loss``.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None, label: str, bar: Bar) -> None:
         super().__init__()
-        self.folder = folder
+        self.folder, self.label, self.bar = folder, label, bar
+        self.phases = 0
 
     @cached_property
     def live(self) -> Live:
@@ -40,26 +44,42 @@ class Curve(keras.callbacks.Callback):  # type: ignore[misc]
         live.step = 1
         return live
 
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+        self.phases += 1
+        self.bar.begin(self.label, self.params["epochs"] * self.params["steps"])
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        phase = "tuning" if self.phases > 1 else "epoch"  # the second is fine-tuning
+        self.bar.describe(f"{self.label}, {phase} {epoch + 1}/{self.params['epochs']}")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self.bar.advance()
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002
+        self.bar.note(f"val. {100 * logs['val_accuracy']:.1f} %")
+        if self.folder is None:
+            return
         for name, value in logs.items():
             self.live.log_metric(name, float(value))
         self.live.next_step()
 
 
 @contextmanager
-def open_curve(folder: Path | None) -> Iterator[Curve | None]:
-    """Open a folder to log the epochs of a training run to, whatever number of phases it has.
+def open_curve(folder: Path | None, label: str = "training") -> Iterator[Curve]:
+    """Follow a training run, whatever number of phases it has.
 
     Nothing is sent: where DVC Studio's token is set, DVCLive would send the curves there, unless
     ``DVC_STUDIO_OFFLINE`` is set, as is done here; set it to ``false`` before to have them sent.
 
     Args:
         folder: replaced by what is logged; None: nothing is.
+        label: of its bar, such as ``seed 2/3``.
     """
-    curve = Curve(folder) if folder else None
-    try:
-        yield curve
-    finally:
-        if curve and "live" in vars(curve):
-            curve.live.end()
-            Path(curve.live.metrics_file).unlink(missing_ok=True)  # the last values once more
+    with Bar("steps") as bar:
+        curve = Curve(folder, label, bar)
+        try:
+            yield curve
+        finally:
+            if "live" in vars(curve):
+                curve.live.end()
+                Path(curve.live.metrics_file).unlink(missing_ok=True)  # the last values once more

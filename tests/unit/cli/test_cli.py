@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from graft.cli.main import app
 from graft.utils.timing import write_timing
-from helpers.comparison import TIMING, make_comparison
+from helpers.comparison import TIMING, make_comparison, make_facts, make_metrics
 from helpers.repository import ROOT
 
 runner = CliRunner()
@@ -21,7 +21,7 @@ def root(tmp_path):
     comparison = make_comparison()
     (tmp_path / "metrics/comparison.json").write_text(json.dumps(comparison))
     for row in comparison["methods"]:
-        metrics = {"test": {"accuracy": row["test_accuracy"]}, "n_seen": {"test": row["n_seen_test"]}}
+        metrics = make_metrics(row["test_accuracy"]) | {"facts": make_facts(row["method"])}
         (tmp_path / f"metrics/{row['method']}.json").write_text(json.dumps(metrics))
     for stage, seconds in TIMING.items():
         write_timing(tmp_path, stage, seconds, [Path("metrics/comparison.json")])
@@ -46,19 +46,10 @@ def test_seconds_of_a_different_run_are_not_shown(root):
     assert "1,480" not in result.output
 
 
-def test_metrics_of_a_different_run_are_named(root):
-    file = root / "metrics/two_stage_views.json"
-    metrics = json.loads(file.read_text())
-    assert "different run" not in runner.invoke(app, ["table", "--root", str(root)]).output
-    file.write_text(json.dumps({**metrics, "test": {"accuracy": 0.123}}))
-    said = "metrics/two_stage_views.json comes from a different run than this table: `dvc repro`"
-    assert said in runner.invoke(app, ["table", "--root", str(root)]).output
-
-
-def test_without_a_comparison_it_says_what_to_do(tmp_path):
+def test_without_results_it_says_what_to_do(tmp_path):
     result = runner.invoke(app, ["table", "--root", str(tmp_path)])
     assert result.exit_code == 1
-    assert "metrics/comparison.json: run `dvc repro` first" in result.stderr
+    assert "metrics/<method>.json: run `dvc repro` first" in result.stderr
     assert result.stdout == ""
 
 
@@ -97,6 +88,15 @@ def test_params_knows_the_names_of_layers(tmp_path, old, new, message):
     result = runner.invoke(app, ["params", "--root", str(tmp_path)])
     assert result.exit_code == 1
     assert message in result.stderr
+
+
+def test_params_looks_layers_up_in_keras_only_where_they_changed(tmp_path):
+    text = (ROOT / "params.yaml").read_text()
+    for seed, imported in ((0, True), (0, False), (1, False)):
+        (tmp_path / "params.yaml").write_text(text.replace("seed: 0 ", f"seed: {seed} "))
+        code = f"import sys, pathlib, graft.cli.main as main; main.params(pathlib.Path({str(tmp_path)!r}))"
+        run = [sys.executable, "-c", f"{code}; print('keras' in sys.modules)"]
+        assert subprocess.check_output(run, text=True) == f"params.yaml is valid\n{imported}\n"
 
 
 def test_version():

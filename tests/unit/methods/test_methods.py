@@ -1,6 +1,7 @@
 """Methods: each trains, restores its best epoch and repeats itself; inline is two-stage with views."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from graft.evaluation.predictions import read_predictions
 from graft.features.extraction import Embedding, extract
 from graft.features.format import plain_rows, view_rows
 from graft.features.views import ViewEmbedding
-from graft.methods.outcome import Outcome
+from graft.methods.outcome import Outcome, describe
 from graft.methods.registry import METHODS
 from graft.methods.scratch import build_network
 from graft.models.backbones import Backbone, make_embedder
@@ -477,3 +478,22 @@ class TestScratch:
         outcome = trained["scratch"].outcome
         pixels = load_pixels(images, list(outcome.rows["key"]), 16).astype(np.float32)
         np.testing.assert_allclose(outcome.model(pixels), outcome.scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_outcome_is_described_by_the_accuracy_of_the_model_that_is_kept(trained: Any, method: str) -> None:
+    outcome = trained[method].outcome
+    said = describe(outcome)
+    history = outcome.history
+    best = history.iloc[history["val_loss"].argmin()]
+    assert said.startswith(f"validation accuracy {100 * best['val_accuracy']:.1f} % (")
+    place = f"epoch {best['epoch']:.0f} of {len(history)}" if "epoch" in history else f"C = {best['C']:g}"
+    assert f"({place})" in said
+
+
+def test_a_history_of_its_own_is_described_too(trained: Any) -> None:
+    """As that of the method in CONTRIBUTING."""
+    outcome = replace(trained["linear"].outcome, history=pd.DataFrame({"temperature": [100.0]}))
+    assert describe(outcome).endswith("% (temperature = 100)")
+    several = replace(outcome, facts={**outcome.facts, "seeds": [0, 1, 2]})
+    assert describe(several).endswith("(temperature = 100, first of 3 seeds)")

@@ -23,7 +23,7 @@ from graft.data.manifest import read_manifest, write_manifest
 from graft.evaluation.predictions import SCORE
 from graft.methods.registry import METHODS
 from graft.report.gallery import HESITANT, MISTAKES, SAMPLES, choose_gallery
-from graft.report.inputs import is_outdated
+from graft.report.outdated import is_outdated
 from graft.report.page import CONTENTS, percent_sign
 from graft.report.provenance import NO_COMMIT, describe_commit
 from graft.report.thumbnails import LONGEST, make_thumbnail

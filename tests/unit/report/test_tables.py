@@ -7,8 +7,9 @@ from rich.console import Console
 
 from graft.evaluation.compare import compare
 from graft.methods.registry import METHODS
+from graft.report.current import Current
 from graft.report.tables import compare_methods
-from graft.report.terminal import print_comparison
+from graft.report.terminal import print_table, print_tests
 from graft.report.words import describe_seeds, describe_test
 from helpers.comparison import (
     FOUR,
@@ -36,7 +37,9 @@ FIGURES = st.fixed_dictionaries(
 def printed(comparison, timing, width=80):
     console = Console(width=width)
     with console.capture() as capture:
-        print_comparison(comparison, timing, console)
+        current = Current(comparison, [], "photos", None)
+        print_table(current, timing, console)
+        print_tests(current, console)
     return capture.get()
 
 
@@ -52,7 +55,7 @@ def test_the_terminal_stars_what_the_page_stars(figures, timed):
     comparison |= {"methods": rows}
     table = compare_methods(comparison, timing)
     lines = printed(comparison, timing, 200).splitlines()
-    for line, (name, cells) in zip(lines[3:], table.rows, strict=False):
+    for line, (name, cells) in zip(lines[4:], table.rows, strict=False):
         assert line.split() == [name, *("*" * cell.best + cell.text for cell in cells)]
     for column in table.columns:
         best = {cell.text for cell in column.cells if cell.best}
@@ -92,7 +95,7 @@ def test_the_seeds_have_a_column_on_the_page():
 def test_the_table_fits_80_columns():
     lines = printed(make_comparison(methods=FOUR), TIMING).splitlines()
     assert max(map(len, lines)) <= 80
-    assert [" ".join(line.split()) for line in lines[3:7]] == [
+    assert [" ".join(line.split()) for line in lines[4:8]] == [
         "two_stage *100.0 90.0-110.0 *100.0 3.31 23.3 99.1 1,400 11.0 *12.0",
         "two_stage_views *100.0 90.0-110.0 *100.0 3.31 23.3 99.1 1,400 63.0 12.5",
         "inline 85.0 75.0-95.0 85.0 3.31 23.3 99.1 1,400 20.0 1,480",
@@ -117,7 +120,7 @@ def test_one_method_is_the_best_of_nothing():
 def test_the_table_says_whether_the_backbone_was_pretrained(weights):
     """A name with markup is printed as it is."""
     text = printed(make_comparison(pretrained=True, weights=weights), TIMING)
-    assert f"Backbone vgg19, weights {weights}." in text
+    assert text.startswith(f"Dataset photos, backbone vgg19, weights {weights}\n")
     assert "NOT" not in text
     assert "backbone vgg19 was NOT pre-trained (weights: random)" in printed(make_comparison(), TIMING)
 

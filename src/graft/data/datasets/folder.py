@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from graft.config.types import SPLITS
 from graft.data.archives import list_members, read_members
 from graft.data.raw import IMAGE_EXTENSIONS, RawImage, is_image
+from graft.utils.progress import track
 
 SOURCE = None
 LOOKALIKES = {"val", "valid", "dev", "training", "testing"}  # that would pass for classes
@@ -31,7 +32,8 @@ def fetch(raw: Path, source: Path, cache: Path) -> None:  # noqa: ARG001
     others = Counter(PurePosixPath(name).suffix for name in list_members(source, _is_unknown))
     if others:
         print(f"source={source}: ignored files that are no images by their extension: {dict(others)}")
-    for name in names if source.is_dir() else []:
+    copied = names if source.is_dir() else []
+    for name in track(copied, "copy", len(copied)):
         (raw / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, raw / name)
     if source.is_file():

@@ -1,0 +1,41 @@
+"""The check of params.yaml: its schema, and the names in it that only Keras knows."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from graft.config.paths import CHECKED
+
+
+def check_params(params: Mapping[str, Any], root: Path) -> None:
+    """Check the whole of a params.yaml, also what no stage would look at now.
+
+    The layers that it names are looked up in Keras, whose import takes seconds, only if they differ from
+    those that were found last time.
+
+    Raises:
+        ValueError: naming what is wrong.
+    """
+    from graft.methods.params import parse_params
+
+    blocks = parse_params(params)
+    row = blocks.backbones[blocks.backbone]
+    named = [each.model_dump(mode="json") for each in (row, blocks.inline.fine_tune, blocks.scratch)]
+    found = sha256(json.dumps([version("keras"), *named]).encode()).hexdigest()
+    stamp = root / CHECKED
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == found:
+        return
+    _check_layers(row, blocks)
+    stamp.parent.mkdir(exist_ok=True)
+    stamp.write_text(found, encoding="utf-8")
+
+
+def _check_layers(row: Any, blocks: Any) -> None:
+    from graft.methods.scratch import check_network
+    from graft.models.freezing import check_backbone
+
+    check_backbone(row, blocks.inline.fine_tune.blocks, blocks.inline.fine_tune.layers)
+    check_network(blocks.scratch)

@@ -1,0 +1,170 @@
+"""The results that are of params.yaml as it is, and those of a different run: dvc.lock tells them apart."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+
+from graft.config.load import read_params
+from graft.config.paths import METRICS
+from graft.evaluation.rows import describe_method
+from graft.methods.registry import METHODS
+from graft.report.provenance import name_dataset
+from graft.utils.files import digest, read_json
+from graft.utils.git import GitError, git
+
+EXPERIMENT = re.compile(r"refs/exps/[0-9a-f]{2}/[0-9a-f]{38}/(.+)")
+
+
+class Current(NamedTuple):
+    """The results of a repository that are of its params.yaml.
+
+    Attributes:
+        comparison: as `graft.evaluation.compare.compare` gives it, of these methods alone; the ``pairs`` are
+            those that were tested with these results.
+        others: the methods whose results are of a different run, or not there.
+        dataset: its name; None without a params.yaml.
+        experiment: DVC's name of it; None where this is none.
+    """
+
+    comparison: dict[str, Any]
+    others: list[str]
+    dataset: str | None
+    experiment: str | None
+
+
+class Lock:
+    """A dvc.lock, asked about the stages that it records.
+
+    Args:
+        content: of the file.
+        params: the content of the params.yaml that results shall be of.
+    """
+
+    def __init__(self, content: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+        self.stages, self.params = content.get("stages", {}), params
+        self.made = {
+            out["path"]: (name, out["md5"])
+            for name, stage in self.stages.items()
+            for out in stage.get("outs", [])
+        }
+
+    def is_current(self, name: str) -> bool:
+        """True if a stage and all those before it ran with these parameters, each on what the others made."""
+        stage = self.stages.get(name)
+        if stage is None or not self._has_params(stage):
+            return False
+        for dep in stage.get("deps", []):
+            maker, md5 = self.made.get(dep["path"], (None, dep.get("md5")))
+            if md5 != dep.get("md5") or (maker and not self.is_current(maker)):
+                return False
+        return True
+
+    def reads(self, name: str, path: str) -> str | None:
+        """The md5 of a file that a stage read, None if it read none."""
+        deps = self.stages.get(name, {}).get("deps", [])
+        return next((dep["md5"] for dep in deps if dep["path"] == path), None)
+
+    def _has_params(self, stage: Mapping[str, Any]) -> bool:
+        recorded = stage.get("params", {}).get("params.yaml", {})
+        return all(look_up(self.params, key) == value for key, value in recorded.items())
+
+
+def look_up(values: Any, key: str) -> Any:
+    """The value of a dotted key; a KeyError as a value where there is none, which equals nothing."""
+    for part in key.split("."):
+        if not isinstance(values, Mapping) or part not in values:
+            return KeyError(key)
+        values = values[part]
+    return values
+
+
+def read_current(root: Path) -> Current:
+    """Read what `evaluate` and `compare` left in a repository, as far as it is of its params.yaml.
+
+    Without a dvc.lock nothing is known, and all of it counts.
+
+    Raises:
+        FileNotFoundError: if no method was evaluated.
+        ValueError: if a file cannot be read.
+    """
+    files = {name: root / METRICS / f"{name}.json" for name in METHODS}
+    files = {name: file for name, file in files.items() if file.is_file()}
+    if not files:
+        raise FileNotFoundError(f"no {(root / METRICS).as_posix()}/<method>.json")
+    params, lock = None, None
+    if (root / "dvc.lock").is_file():
+        params = read_params(root / "params.yaml")
+        lock = Lock(read_lock((root / "dvc.lock").read_text(encoding="utf-8")), params)
+    metrics = {name: _read(file) for name, file in files.items() if not lock or _is_current(name, file, lock)}
+    return Current(
+        _compare(root, metrics, lock),
+        [name for name in METHODS if name not in metrics],
+        name_dataset(params["dataset"], params["source"]) if params else None,
+        name_experiment(root),
+    )
+
+
+def read_lock(text: str) -> dict[str, Any]:
+    """Parse the text of a dvc.lock."""
+    return YAML(typ="safe").load(text) or {}
+
+
+def name_experiment(root: Path) -> str | None:
+    """Find DVC's name of the experiment that runs, or whose parameters and lock a work tree has."""
+    if name := os.environ.get("DVC_EXP_NAME"):
+        return name
+    if _is_as_in(root, "HEAD"):
+        return None
+    try:
+        refs = git(root, "for-each-ref", "--sort=-creatordate", "--format=%(refname)", "refs/exps").split()
+    except GitError:
+        return None
+    names = {ref: found[1] for ref in refs if (found := EXPERIMENT.fullmatch(ref))}
+    return next((name for ref, name in names.items() if _is_as_in(root, ref)), None)
+
+
+def _is_as_in(root: Path, revision: str) -> bool:
+    try:
+        git(root, "diff", "--quiet", revision, "--", "params.yaml", "dvc.lock")
+    except GitError:
+        return False
+    return True
+
+
+def _is_current(name: str, file: Path, lock: Lock) -> bool:
+    stage = f"evaluate@{name}"
+    recorded = lock.made.get((METRICS / file.name).as_posix())
+    return recorded == (stage, digest(file, "md5")) and lock.is_current(stage)
+
+
+def _compare(root: Path, metrics: Mapping[str, Any], lock: Lock | None) -> dict[str, Any]:
+    file, pairs = root / METRICS / "comparison.json", []
+    if file.is_file():
+        compared = [name for name in metrics if not lock or _was_compared(name, file, lock)]
+        pairs = [pair for pair in _read(file)["pairs"] if {pair["first"], pair["second"]} <= {*compared}]
+    return {
+        "methods": [describe_method(name, one["facts"], one) for name, one in metrics.items()],
+        "test_accuracy_by_seed": {
+            name: [value["test_accuracy"] for value in one["seeds"]["values"]]
+            for name, one in metrics.items()
+        },
+        "confidence": next((one["confidence"] for one in metrics.values()), None),
+        "pairs": pairs,
+    }
+
+
+def _was_compared(name: str, comparison: Path, lock: Lock) -> bool:
+    path, other = ((METRICS / file).as_posix() for file in (f"{name}.json", comparison.name))
+    read = lock.reads("compare", path) == lock.made[path][1]
+    return read and lock.made.get(other) == ("compare", digest(comparison, "md5"))
+
+
+def _read(file: Path) -> Any:
+    try:
+        return read_json(file)
+    except ValueError as error:
+        raise ValueError(f"{file.as_posix()} is not JSON ({error}): delete it and run `dvc repro`") from None

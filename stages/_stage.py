@@ -1,0 +1,40 @@
+"""The frame of every stage: a line when it starts, and one that says what it did and how long it took.
+
+Every script here imports it first: the line is there before what takes long to import.
+"""
+
+import sys
+from pathlib import Path
+from time import perf_counter
+
+from ruamel.yaml import YAML
+
+import _checkout
+
+STARTED = perf_counter()
+
+
+def _list_stages() -> dict[str, str]:
+    """Each stage's command and name, in the order of dvc.yaml."""
+    stages = YAML(typ="safe").load(_checkout.SRC.with_name("dvc.yaml"))["stages"]
+    return {
+        stage.get("do", stage)["cmd"].replace("${item}", item): f"{name}@{item}" if item else name
+        for name, stage in stages.items()
+        for item in stage.get("foreach", [""])
+    }
+
+
+def _announce() -> None:
+    command = " ".join(["python", f"stages/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    stages = _list_stages()
+    if command in stages:
+        place = list(stages).index(command) + 1
+        print(f"[{place}/{len(stages)}] {stages[command]}", flush=True)
+
+
+def done(what: str) -> None:
+    """Print what the stage did, and the seconds since it started."""
+    print(f"  {what}; {perf_counter() - STARTED:.1f} s", flush=True)
+
+
+_announce()

@@ -1,0 +1,68 @@
+"""The results that are of the parameters at hand, by what dvc.lock records."""
+
+import pytest
+
+from graft.report.current import Lock
+
+PARAMS = {"seed": 1, "split": {"validation": 0.1}, "linear": {"C": None}, "rates": [0.1, 1e-05]}
+
+
+def stage(deps=(), outs=(), **params):
+    return {
+        "deps": [{"path": path, "md5": md5} for path, md5 in deps],
+        "outs": [{"path": path, "md5": md5} for path, md5 in outs],
+        "params": {"params.yaml": params},
+    }
+
+
+@pytest.fixture
+def stages():
+    return {
+        "split": stage([("code.py", "c")], [("manifest", "m")], **{"seed": 1, "split.validation": 0.1}),
+        "train": stage([("manifest", "m")], [("scores", "s")], linear={"C": None}, rates=[0.1, 1e-05]),
+        "evaluate": stage([("scores", "s"), ("manifest", "m")], [("metrics", "e")]),
+    }
+
+
+def current(stages, params=PARAMS):
+    lock = Lock({"stages": stages}, params)
+    return [name for name in ("split", "train", "evaluate") if lock.is_current(name)]
+
+
+def test_all_of_one_run_is_current(stages):
+    assert current(stages) == ["split", "train", "evaluate"]
+
+
+@pytest.mark.parametrize(
+    ("params", "left"),
+    [
+        ({"linear": {"C": 0.1}}, ["split"]),
+        ({"rates": [0.1]}, ["split"]),
+        ({"seed": 2}, []),
+        ({"split": {}}, []),
+        ({"split": None}, []),
+        ({"another": 1}, ["split", "train", "evaluate"]),
+    ],
+)
+def test_what_follows_from_other_parameters_is_not(stages, params, left):
+    assert current(stages, PARAMS | params) == left
+
+
+def test_what_rests_on_another_output_is_not(stages):
+    stages["split"]["outs"][0]["md5"] = "another"
+    assert current(stages) == ["split"]
+
+
+def test_what_was_never_run_is_not(stages):
+    del stages["train"]
+    assert current(stages) == ["split", "evaluate"]  # whose input then is a file like any other
+    assert Lock({}, PARAMS).is_current("split") is False
+
+
+def test_a_lock_knows_what_a_stage_read(stages):
+    lock = Lock({"stages": stages}, PARAMS)
+    assert (lock.reads("evaluate", "scores"), lock.reads("evaluate", "x"), lock.reads("x", "y")) == (
+        "s",
+        None,
+        None,
+    )
