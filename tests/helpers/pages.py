@@ -2,27 +2,33 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from graft.config.load import load_params
 from graft.data.manifest import write_manifest
 from graft.evaluation.compare import compare
 from graft.evaluation.metrics import evaluate
 from graft.evaluation.predictions import SCORE, write_predictions
 from graft.methods.registry import METHODS
+from graft.report.classes import describe_classes
 from graft.report.gallery import choose_gallery
 from graft.report.inputs import Inputs
-from graft.report.page import build_page
+from graft.report.page import PARAMS, build_page
 from graft.report.provenance import NO_COMMIT, Provenance
+from graft.report.views import choose_originals
 from graft.utils.timing import write_timing
 from helpers.comparison import TIMING, WITHOUT_EPOCHS, make_facts
+from helpers.repository import ROOT
 
 FLOWERS = ["daisy", "rose", "tulip"]
 LONG = ("a_very_long_class_name_" * 3)[:60]
@@ -118,7 +124,9 @@ def make_inputs(classes, methods=tuple(METHODS), n_test=4, share_wrong=0.3, draw
         predictions=predictions,
         manifest=manifest,
         gallery=gallery,
-        images={key: encode(draw(n)) for n, key in enumerate(gallery.keys)},
+        images={
+            key: encode(draw(n)) for n, key in enumerate(sorted({*gallery.keys, *choose_originals(manifest)}))
+        },
         maps={file: encode(draw(n), "PNG") for n, file in enumerate(gallery.maps)},
     )
 
@@ -159,9 +167,16 @@ class Parsed(HTMLParser):
         return " ".join("".join(self.text).split())
 
 
-def build(inputs, **changes):
-    given = {"dataset": "flowers", "bins": 15, "provenance": COMMIT} | changes
-    return build_page(inputs, **given)
+@cache
+def read_defaults():
+    return vars(load_params(PARAMS, ROOT / "params.yaml"))
+
+
+def build(inputs, provenance=COMMIT, **params):
+    params = SimpleNamespace(**read_defaults() | {"dataset": "flowers"} | params)
+    confidence, bins = inputs.comparison["confidence"], params.metrics.calibration_bins
+    classes = describe_classes(inputs.predictions, inputs.manifest, confidence, bins)
+    return build_page(inputs, classes, params, provenance)
 
 
 @pytest.fixture(scope="session")

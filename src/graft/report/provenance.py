@@ -1,9 +1,12 @@
 """The origin of a page: the commit, what differs from it, and the command that rebuilds the page."""
 
 import json
+import os
+import platform
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +16,8 @@ from graft.utils.git import GitError, git
 # What decides the results besides params.yaml; dvc.lock and metrics/ are results themselves.
 CODE = ["src", "stages", "dvc.yaml", "requirements.lock", "*.dvc"]
 LISTED = 5  # changed files that a note names
+ABSENT = "-"  # no value is written like this: text that begins with it stands in quotes
+PACKAGES = ("graft", "tensorflow", "keras", "scikit-learn", "numpy", "pillow")
 HASH = 12  # hexadecimal digits of a commit; Git's own choice depends on what else is in the repository
 # Text that needs no quotes in an override.
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*|[0-9.]+e[+-]?[0-9]+")
@@ -28,12 +33,18 @@ class Provenance(NamedTuple):
         date: HEAD's committer date, ISO 8601; None without a commit.
         command: what rebuilds the page, in a clone; None without a commit.
         notes: sentences on what the command does not bring back.
+        changes: the key, old and new value of each parameter that is not as in the commit.
+        machine: the CPU, cores and system that drew the page.
+        versions: of graft and what computes for it.
     """
 
     commit: str | None
     date: str | None
     command: str | None
     notes: tuple[str, ...]
+    changes: tuple[tuple[str, str, str], ...] = ()
+    machine: str = ""
+    versions: str = ""
 
 
 NO_COMMIT = Provenance(None, None, None, ("Git has no commit of this work: no command rebuilds it yet.",))
@@ -53,14 +64,28 @@ def describe_commit(root: Path) -> Provenance:
     except GitError:
         return NO_COMMIT
     params = read_params(root / "params.yaml")
-    overrides = [*list_overrides(committed, _without_folders(params))]
+    shown = _without_folders(params)
+    overrides = [*list_overrides(committed, shown)]
     settings = " ".join(f"-S {shlex.quote(override)}" for override in overrides)
     run = f'make setup && PATH="$PWD/.venv/bin:$PATH" dvc exp run {settings}' if overrides else "make repro"
-    command, notes = (
-        f"git switch --detach {commit[:HASH]} && {run}",
-        tuple(_notes(params, overrides, changed)),
+    command = f"git switch --detach {commit[:HASH]} && {run}"
+    notes, changes = tuple(_notes(params, overrides, changed)), tuple(list_changes(committed, shown))
+    return Provenance(commit[:HASH], date, command, notes, changes)
+
+
+def describe_machine() -> tuple[str, str]:
+    """Describe the machine and the versions installed on it, without a name or address."""
+    cpu = re.search(r"model name\s*: (.+)", _read("/proc/cpuinfo"))
+    name = cpu[1] if cpu else platform.processor() or platform.machine()
+    installed = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    return (
+        f"{name}, {os.cpu_count()} cores, {platform.system()}",
+        f"Python {platform.python_version()}, {installed}",
     )
-    return Provenance(commit[:HASH], date, command, notes)
+
+
+def _read(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8") if Path(path).is_file() else ""
 
 
 def _notes(params: Mapping[str, Any], overrides: list[str], changed: list[str]) -> Iterator[str]:
@@ -85,28 +110,35 @@ def _without_folders(values: Any) -> Any:
     return values
 
 
-def list_overrides(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def list_overrides(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """List the arguments of `dvc exp run -S` that turn one params.yaml into another.
 
     Args:
         old: the content of a params.yaml.
         new: of another one.
-        prefix: of the keys, for blocks in it.
 
     Yields:
         ``key=value``, ``+key=value`` where only the new one has it, ``~key`` where only the old one
         has; values as Hydra reads them.
     """
+    for key, before, after in list_changes(old, new):
+        yield f"~{key}" if after == ABSENT else f"{'+' * (before == ABSENT)}{key}={after}"
+
+
+def list_changes(
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, str, str]]:
+    """List key, old and new value of what differs, as `show_value` writes them; `ABSENT` where there is none.
+
+    `old` and `new` are as in `list_overrides`; `prefix` goes before their keys, for blocks in them.
+    """
     for name in [*old, *(name for name in new if name not in old)]:
         key = f"{prefix}{name}"
-        if name not in new:
-            yield f"~{key}"
-        elif name not in old:
-            yield f"+{key}={show_value(new[name])}"
-        elif _are_blocks(old[name], new[name]):
-            yield from list_overrides(old[name], new[name], f"{key}.")
-        elif old[name] != new[name]:
-            yield f"{key}={show_value(new[name])}"
+        if name in old and name in new and _are_blocks(old[name], new[name]):
+            yield from list_changes(old[name], new[name], f"{key}.")
+        elif name not in old or name not in new or old[name] != new[name]:
+            before, after = (show_value(one[name]) if name in one else ABSENT for one in (old, new))
+            yield key, before, after
 
 
 def _are_blocks(old: Any, new: Any) -> bool:
