@@ -9,7 +9,7 @@ from PIL import Image
 
 from graft.data.images import decode
 
-LONGEST = 256  # pixels of the longer side: what a click enlarges it to
+LONGEST = 224  # pixels of the longer side: what a click enlarges it to
 TINY = 64  # pixels: what is no longer than this is kept lossless and enlarged without smoothing
 QUALITY = 70
 

@@ -10,8 +10,8 @@ from graft.config.features import Augmentation
 from graft.data.augmentation import OPERATIONS, compose_moves, draw_batch
 
 SHOWN = 4  # training images, and views of each
-# Names of SciPy for what params.yaml calls ...
-FILL = {"reflect": "reflect", "wrap": "grid-wrap", "nearest": "nearest", "constant": "constant"}
+# What params.yaml calls its fill modes and interpolations, to SciPy.
+FILL = {"reflect": "reflect", "wrap": "grid-wrap", "nearest": "nearest", "constant": "grid-constant"}
 ORDER = {"bilinear": 1, "nearest": 0}
 
 
@@ -25,6 +25,8 @@ def choose_originals(manifest: pd.DataFrame) -> list[str]:
 
 def draw_views(image: np.ndarray, key: str, views: Sequence[int], spec: Augmentation) -> list[np.ndarray]:
     """Draw views of an image: those of `graft.data.augmentation.augment`, but for rounding.
+
+    With ``wrap`` a seam may differ: there Keras has a period that depends on the place.
 
     Args:
         image: (H, W, channels) uint8.
