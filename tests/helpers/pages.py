@@ -69,9 +69,11 @@ def predict(manifest, classes, rng, share_wrong, seeds):
         decided = np.where(wrong, (decided + 1) % len(classes), decided)
         scores[n] = rng.dirichlet(np.ones(len(classes)), len(rows)) * 0.4
         scores[n, np.arange(len(rows)), decided] += 0.6
-    frame = pd.concat([rows[["key", "split"]].assign(y_true=rows["label"], seed=seed) for seed in seeds])
-    frame[[SCORE + label for label in classes]] = scores.reshape(-1, len(classes))
-    return frame
+    parts = [rows[["key", "split"]].assign(y_true=rows["label"], seed=seed) for seed in seeds]
+    frame = pd.concat(parts, ignore_index=True)
+    columns = [SCORE + label for label in classes]
+    wide = pd.DataFrame(scores.reshape(-1, len(classes)), frame.index, columns, np.float32)
+    return pd.concat([frame, wide], axis=1)
 
 
 def explain(predictions, manifest):
