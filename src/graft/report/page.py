@@ -99,33 +99,39 @@ def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, proven
         trim_blocks=True,
         keep_trailing_newline=True,
     )
+    values = vars(inputs) | _describe(inputs, classes, params) | _draw(inputs, classes, params)
+    values |= {"params": params, "classes": classes, "provenance": provenance, "percent": percent_sign}
+    modules = {"costs": costs, "settings": settings, "tables": tables, "words": words}
+    return environment.get_template("page.html.j2").render(values | modules)
+
+
+def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict[str, Any]:
+    """The names by which the template knows what is told in words and tables."""
     rows = inputs.comparison["methods"]
     compared, several = {row["method"] for row in rows}, any(row["n_seeds"] > 1 for row in rows)
     log_losses = {method: one["validation"]["log_loss"] for method, one in inputs.metrics.items()}
-    values = vars(inputs) | {
+    facts = {method: facts for method, (_, facts) in inputs.predictions.items()}
+    return {
         "dataset": name_dataset(params.dataset, params.source),
-        "params": params,
-        "blocks": {method: getattr(params, method) for method in METHODS},
-        "own_seeds": {method: facts["seeds"] for method, (_, facts) in inputs.predictions.items()},
-        "classes": classes,
-        "confused_pairs": tables.count_pairs(classes.confused, PAIRS),
-        "split_sizes": {split: int((inputs.manifest["split"] == split).sum()) for split in SPLITS},
-        "provenance": provenance,
-        "percent": percent_sign,
-        "costs": costs,
-        "settings": settings,
-        "tables": tables,
-        "words": words,
-        "verdict": judge(inputs.comparison, log_losses, inputs.timing),
         "contents": {id: heading for id, heading in CONTENTS.items() if id != "seeds" or several},
+        "verdict": judge(inputs.comparison, log_losses, inputs.timing),
+        "split_sizes": {split: int((inputs.manifest["split"] == split).sum()) for split in SPLITS},
+        "blocks": {method: getattr(params, method) for method in METHODS},
+        "trained": {m: settings.describe_training(facts[m], inputs.histories[m]) for m in facts},
         "spent": {m: cost for m, cost in costs.measure_costs(inputs.timing).items() if m in compared},
+        "confused_pairs": tables.count_pairs(classes.confused, PAIRS),
+    }
+
+
+def _draw(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict[str, Any]:
+    """The names by which the template knows what is drawn."""
+    return {
         "legend": [(METHODS[m].label, methods.sign(f"sign-{n}", m)) for n, m in enumerate(inputs.metrics, 1)],
         "charts": _charts(inputs, classes, params.metrics.calibration_bins),
         "strip": _draw_strip(inputs, params) if effective(params.augmentation) else [],
         "images": {key: make_thumbnail(image) for key, image in inputs.images.items()},
         "maps": {file: make_thumbnail(image) for file, image in inputs.maps.items()},
     }
-    return environment.get_template("page.html.j2").render(values)
 
 
 def percent_sign(value: float) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pandas as pd
+
 from graft.config.features import Augmentation
 from graft.data.augmentation import effective
 from graft.report.provenance import show_value
@@ -11,38 +13,42 @@ from graft.report.tables import Cell, Column, Table
 # What a reader looks for first; the other keys of a method's block are folded away.
 FIRST = (
     *("head", "pooling", "normalise", "C", "image_size", "color_mode"),
-    *("optimizer", "learning_rate", "batch_size", "patience"),
+    *("optimizer", "learning_rate", "batch_size", "epochs", "patience"),
 )
 NETWORK = "layers"  # a whole network, which is no cell of a table
 
 
-def tabulate_first(
-    blocks: Mapping[str, Any], comparison: Mapping[str, Any], seeds: Mapping[str, Any]
-) -> Table:
-    """One row a hyper-parameter, a column a method: those of `FIRST`, then the epochs and the seeds.
+def describe_training(facts: Mapping[str, Any], history: pd.DataFrame) -> dict[str, str]:
+    """Describe what a training run took and chose: its seeds, and epochs or the strength of the penalty.
+
+    Args:
+        facts: of the predictions.
+        history: one row an epoch or, of a method without epochs, each ``C`` that was tried.
+    """
+    found: dict[str, Any] = {"seeds": list(facts["seeds"])}
+    found |= {"epochs run": facts["epochs"], "best epoch": facts["best_epoch"]}
+    if "C" in history:
+        found["best C"] = history.sort_values("val_loss", kind="stable")["C"].tolist()[0]
+    return {name: show_value(value) for name, value in found.items() if value is not None}
+
+
+def tabulate_first(blocks: Mapping[str, Any], trained: Mapping[str, Mapping[str, str]]) -> Table:
+    """One row a hyper-parameter, a column a method: those of `FIRST`, then what `describe_training` gave.
 
     Args:
         blocks: method -> its block of params.yaml.
-        comparison: what `graft.evaluation.compare.compare` gave: whose methods, and their epochs.
-        seeds: method -> the seeds that it was trained with.
+        trained: method -> what `describe_training` gave for it.
     """
-    methods = {row["method"]: row for row in comparison["methods"]}
-    rows = _select(blocks, methods, lambda key: key.partition(".")[0] in FIRST)
-    facts = {
-        "seeds": {method: ", ".join(map(str, seeds[method])) for method in methods},
-        "epochs": {method: blocks[method].get("epochs") for method in methods},
-        "epochs run": {method: row["epochs"] for method, row in methods.items()},
-        "best epoch": {method: row["best_epoch"] for method, row in methods.items()},
-    }
-    shown = {
-        name: {m: value for m, value in values.items() if value is not None} for name, values in facts.items()
-    }
-    return _tabulate(rows | shown, methods)
+    rows = _select(blocks, trained, lambda key: key.partition(".")[0] in FIRST)
+    for method, facts in trained.items():
+        for name, value in facts.items():
+            rows.setdefault(name, {})[method] = value
+    return _tabulate(rows, trained)
 
 
 def tabulate_others(blocks: Mapping[str, Any], methods: Mapping[str, Any]) -> Table:
     """As `tabulate_first`: the rest of the blocks."""
-    known = (*FIRST, NETWORK, "epochs", "seeds")
+    known = (*FIRST, NETWORK, "seeds")
     return _tabulate(_select(blocks, methods, lambda key: key.partition(".")[0] not in known), methods)
 
 
@@ -53,7 +59,7 @@ def describe_networks(blocks: Mapping[str, Any], methods: Mapping[str, Any]) -> 
 
 
 def describe_augmentation(spec: Augmentation) -> str:
-    """What an augmentation does, as in params.yaml: `flip horizontal, rotation 0.05`, or `none`."""
+    """Say what an augmentation does, as in params.yaml: `flip horizontal, rotation 0.05`, or `none`."""
     return ", ".join(f"{name} {value}" for name, value in effective(spec).items()) or "none"
 
 
@@ -75,9 +81,6 @@ def _flatten(block: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", "null" if value is None else show_value(value)
 
 
-def _tabulate(rows: Mapping[str, Mapping[str, Any]], methods: Mapping[str, Any]) -> Table:
-    rows = {name: values for name, values in rows.items() if values}
-    columns = [
-        Column(method, [Cell(str(row.get(method, ""))) for row in rows.values()]) for method in methods
-    ]
+def _tabulate(rows: Mapping[str, Mapping[str, str]], methods: Mapping[str, Any]) -> Table:
+    columns = [Column(method, [Cell(row.get(method, "")) for row in rows.values()]) for method in methods]
     return Table("", list(rows), columns)

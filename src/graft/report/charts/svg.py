@@ -74,7 +74,7 @@ def to_svg(figure: Figure, name: str) -> str:
     _rename(root, name)
     width = 72 * figure.get_figwidth()
     size = "wide" if width > 360 else "usual" if width > 200 else "small"
-    least = width if size == "wide" else 0.8 * width
+    least, most = (width if size == "wide" else 0.8 * width), (1.7 if size == "small" else 2.2) * width
     # What matplotlib writes as `* { ... }`, which in a page would be the style of everything.
     joins = "stroke-linejoin: round; stroke-linecap: butt"
     root.attrib = {
@@ -82,7 +82,7 @@ def to_svg(figure: Figure, name: str) -> str:
         "viewBox": root.attrib["viewBox"],
         "class": size,
         "fill": "currentColor",
-        "style": f"min-width: {least:.0f}px; max-width: {2.2 * width:.0f}px; {joins}",
+        "style": f"min-width: {least:.0f}px; max-width: {most:.0f}px; {joins}",
     }
     return ElementTree.tostring(root, encoding="unicode")
 
