@@ -5,7 +5,7 @@ import os
 import platform
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from graft.utils.git import GitError, git
 
 # What decides the results besides params.yaml; dvc.lock and metrics/ are results themselves.
 CODE = ["src", "stages", "dvc.yaml", "requirements.lock", "*.dvc"]
-LISTED = 5  # changed files that a note names
+LISTED = 5  # changed files, or edited keys, that a note names
 ABSENT = "-"  # no value is written like this: text that begins with it stands in quotes
 PACKAGES = ("graft", "tensorflow", "keras", "scikit-learn", "numpy", "pillow")
 HASH = 12  # hexadecimal digits of a commit; Git's own choice depends on what else is in the repository
@@ -69,13 +69,39 @@ def describe_commit(root: Path) -> Provenance:
     settings = " ".join(f"-S {shlex.quote(override)}" for override in overrides)
     run = f'make setup && PATH="$PWD/.venv/bin:$PATH" dvc exp run {settings}' if overrides else "make repro"
     command = f"git switch --detach {commit[:HASH]} && {run}"
-    notes, changes = tuple(_notes(params, overrides, changed)), tuple(list_changes(committed, shown))
-    return Provenance(commit[:HASH], date, command, notes, changes)
+    notes = (*_describe_edits(root, params), *_notes(params, overrides, changed))
+    return Provenance(commit[:HASH], date, command, notes, tuple(list_changes(committed, shown)))
+
+
+def _describe_edits(root: Path, params: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence on values of params.yaml that are not those of the training runs, by dvc.lock."""
+    text = _read(root / "dvc.lock")
+    stages = parse_yaml(text, "dvc.lock").get("stages", {}) if text else {}
+    edited = dict[str, None]()
+    for name, stage in stages.items():
+        if name.startswith("train_"):
+            then = stage.get("params", {}).get("params.yaml", {})
+            now = {key: _look_up(params, key) for key in then}
+            edited |= dict.fromkeys(key for key, *_ in list_changes(then, now))
+    if edited:
+        keys = _list_some([*edited])
+        yield f"params.yaml was edited after the training runs, so these values are not theirs: {keys}."
+
+
+def _look_up(values: Any, key: str) -> Any:
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
+
+
+def _list_some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" * (len(names) > LISTED)
+    return f"{', '.join(names[:LISTED])}{more}"
 
 
 def describe_machine() -> tuple[str, str]:
     """Describe the machine and the versions installed on it, without a name or address."""
-    cpu = re.search(r"model name\s*: (.+)", _read("/proc/cpuinfo"))
+    cpu = re.search(r"model name\s*: (.+)", _read(Path("/proc/cpuinfo")))
     name = cpu[1] if cpu else platform.processor() or platform.machine()
     installed = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     return (
@@ -84,8 +110,8 @@ def describe_machine() -> tuple[str, str]:
     )
 
 
-def _read(path: str) -> str:
-    return Path(path).read_text(encoding="utf-8") if Path(path).is_file() else ""
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _notes(params: Mapping[str, Any], overrides: list[str], changed: list[str]) -> Iterator[str]:
@@ -93,8 +119,7 @@ def _notes(params: Mapping[str, Any], overrides: list[str], changed: list[str]) 
         n = len(overrides)
         yield f"{n} {'value' if n == 1 else 'values'} of params.yaml differ{'s' * (n == 1)} from that commit."
     if changed:
-        more = f" and {len(changed) - LISTED} more" * (len(changed) > LISTED)
-        yield f"Code that is not in that commit was in use: {', '.join(sorted(changed)[:LISTED])}{more}."
+        yield f"Code that is not in that commit was in use: {_list_some(sorted(changed))}."
     if params.get("dataset") == "folder":
         yield "It needs the same images in the folder or archive that “source” names."
     if _without_folders(params) != params:

@@ -105,3 +105,18 @@ def test_the_machine_has_no_name_and_the_versions_are_installed_ones():
     assert f"{os.cpu_count()} cores, {platform.system()}" in machine
     assert platform.node() not in machine
     assert re.fullmatch(r"Python 3[\d.]+, graft [\d.]+, tensorflow [\d.]+, keras [\d.]+, .+", versions)
+
+
+def test_values_edited_after_the_training_runs_are_named(work):
+    """By what dvc.lock records; a stage whose parameters are as they were says nothing."""
+    params = load_yaml(work / "params.yaml")
+    ran = {"two_stage": params["two_stage"], "seeds": params["seeds"], "features.memory_limit": 2.0}
+    stages = {"train_two_stage": {"params": {"params.yaml": ran}}, "train_x": {}, "split": {}}
+    dump_yaml(work / "dvc.lock", {"schema": "2.0", "stages": stages})
+    commit(work)
+    assert describe_commit(work).notes == ()
+    edit(work, {"two_stage.learning_rate": 0.5, "seeds": [7], "linear.C": 1.0})
+    assert describe_commit(work).notes[0] == (
+        "params.yaml was edited after the training runs, so these values are not theirs: "
+        "two_stage.learning_rate, seeds."
+    )
