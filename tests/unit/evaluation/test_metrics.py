@@ -432,7 +432,7 @@ def test_the_area_is_scikit_learns_also_of_many_classes_and_with_ties(seed, n_cl
 
 def test_plots_of_many_classes_show_some_and_a_mean_curve_few_points(tmp_path):
     classes = ["daisy", "rose", "tulip"]
-    predictions, _, _ = make_case(classes)
+    predictions, _, _ = make_case(classes, signal=0.0)
     write_plots(predictions, classes[1:], tmp_path)
     confusion = pd.read_csv(tmp_path / "confusion.csv")
     assert set(confusion["actual"]) == {*classes[1:]}
