@@ -119,6 +119,7 @@ def make_inputs(classes, methods=tuple(METHODS), n_test=4, share_wrong=0.3, draw
             "duplicates": 2,
             "duplicates_across_splits": 1,
             "duplicate_paths": [{"kept": f"a/{n}.jpg", "dropped": f"b/{n}.jpg"} for n in range(2)],
+            "notice": "By <the> photographers, CC BY 2.0.",
         },
         timing=TIMING,
         histories={
@@ -206,7 +207,7 @@ def least():
     none = {"methods": [], "images": []}
     gray = make_inputs(FLOWERS, ["scratch"], 4, 0.0, lambda n: make_image(n, (28, 28), 1), none)
     clean = {"n_rejected": 0, "rejected_share": 0.0, "rejects": []}
-    clean |= {"duplicates": 0, "duplicates_across_splits": 0, "duplicate_paths": []}
+    clean |= {"duplicates": 0, "duplicates_across_splits": 0, "duplicate_paths": [], "notice": None}
     return build(replace(gray, timing={}, data=gray.data | clean), provenance=NO_COMMIT)
 
 

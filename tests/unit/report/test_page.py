@@ -128,6 +128,7 @@ def test_what_the_numbers_say_is_said(page):
     )
     assert re.search(r"two_stage: [\d.]+ ± [\d.]+ % \(2 seeds", words)
     assert "rose/<i>bad</i>.jpg truncated" in words
+    assert "By <the> photographers, CC BY 2.0." in words
     assert "1 of them in another split" in words
     left_out = ", ".join(method for method in METHODS if method in WITHOUT_EPOCHS)
     assert f"Trained without epochs, so left out: {left_out}." in words
@@ -221,9 +222,11 @@ def small():
     return make_inputs(FLOWERS, ["inline"])
 
 
-def test_a_notice_of_the_dataset_is_shown(small):
-    notice = "Photos by <others>, cropped."
-    assert notice in Parsed(build(replace(small, data=small.data | {"notice": notice}))).words
+def test_without_a_notice_of_the_dataset_there_is_none(small, least):
+    old = {key: value for key, value in small.data.items() if key != "notice"}
+    for page in (build(replace(small, data=old)), least):
+        assert "CC BY" not in page
+        assert "None" not in Parsed(page).words.partition("Rejects and duplicates")[2]
 
 
 def test_images_enlarge_without_a_script(page):
