@@ -20,7 +20,8 @@ if __name__ == "__main__":
     manifest = read_manifest(MANIFEST)
     metrics = evaluate(predictions, facts, manifest, params.confidence, params.calibration_bins)
     kept = first_seed(predictions, facts)
-    write_plots(kept[kept["split"] == "test"], METRICS / "plots" / method)
+    shown = [row["label"] for row in metrics["test"]["per_class"]]
+    write_plots(kept[kept["split"] == "test"], shown, METRICS / "plots" / method)
     write_json(metrics, METRICS / f"{method}.json")
     write_json({method: pick_headline(metrics)}, METRICS / "summary" / f"{method}.json")
     test, seeds = metrics["test"], metrics["seeds"]

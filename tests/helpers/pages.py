@@ -2,27 +2,34 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 from html.parser import HTMLParser
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from graft.config.load import load_params
 from graft.data.manifest import write_manifest
 from graft.evaluation.compare import compare
 from graft.evaluation.metrics import evaluate
 from graft.evaluation.predictions import SCORE, write_predictions
 from graft.methods.registry import METHODS
+from graft.report.classes import describe_classes
 from graft.report.gallery import choose_gallery
 from graft.report.inputs import Inputs
-from graft.report.page import build_page
+from graft.report.page import PARAMS, build_page
 from graft.report.provenance import NO_COMMIT, Provenance
+from graft.report.views import choose_originals
 from graft.utils.timing import write_timing
 from helpers.comparison import TIMING, WITHOUT_EPOCHS, make_facts
+from helpers.repository import ROOT
 
 FLOWERS = ["daisy", "rose", "tulip"]
 LONG = ("a_very_long_class_name_" * 3)[:60]
@@ -63,9 +70,11 @@ def predict(manifest, classes, rng, share_wrong, seeds):
         decided = np.where(wrong, (decided + 1) % len(classes), decided)
         scores[n] = rng.dirichlet(np.ones(len(classes)), len(rows)) * 0.4
         scores[n, np.arange(len(rows)), decided] += 0.6
-    frame = pd.concat([rows[["key", "split"]].assign(y_true=rows["label"], seed=seed) for seed in seeds])
-    frame[[SCORE + label for label in classes]] = scores.reshape(-1, len(classes))
-    return frame
+    parts = [rows[["key", "split"]].assign(y_true=rows["label"], seed=seed) for seed in seeds]
+    frame = pd.concat(parts, ignore_index=True)
+    columns = [SCORE + label for label in classes]
+    wide = pd.DataFrame(scores.reshape(-1, len(classes)), frame.index, columns, np.float32)
+    return pd.concat([frame, wide], axis=1)
 
 
 def explain(predictions, manifest):
@@ -119,8 +128,10 @@ def make_inputs(classes, methods=tuple(METHODS), n_test=4, share_wrong=0.3, draw
         predictions=predictions,
         manifest=manifest,
         gallery=gallery,
-        images={key: encode(draw(n)) for n, key in enumerate(gallery.keys)},
-        maps={file: encode(draw(n), "PNG") for n, file in enumerate(gallery.maps)},
+        images={
+            key: encode(draw(n)) for n, key in enumerate(sorted({*gallery.keys, *choose_originals(manifest)}))
+        },
+        maps=dict(zip(gallery.maps, cycle(encode(make_image(n, (98, 128)), "PNG") for n in range(9)))),
     )
 
 
@@ -160,9 +171,16 @@ class Parsed(HTMLParser):
         return " ".join("".join(self.text).split())
 
 
-def build(inputs, **changes):
-    given = {"dataset": "flowers", "bins": 15, "provenance": COMMIT} | changes
-    return build_page(inputs, **given)
+@cache
+def read_defaults():
+    return vars(load_params(PARAMS, ROOT / "params.yaml"))
+
+
+def build(inputs, provenance=COMMIT, **params):
+    params = SimpleNamespace(**read_defaults() | {"dataset": "flowers"} | params)
+    confidence, bins = inputs.comparison["confidence"], params.metrics.calibration_bins
+    classes = describe_classes(inputs.predictions, inputs.manifest, confidence, bins)
+    return build_page(inputs, classes, params, provenance)
 
 
 @pytest.fixture(scope="session")

@@ -144,9 +144,11 @@ def test_where_nothing_has_changed_it_changes_nothing(repo):
 
 def test_the_page_of_another_run_does_not_stay(repo):
     (repo / "reports").mkdir()
-    (repo / "reports/index.html").write_text("of seed 2")
+    files = [repo / "reports/index.html", repo / "reports/classes.csv"]
+    for file in files:
+        file.write_text("of seed 2")
     back(repo)
-    assert (repo / "reports/index.html").exists()
+    assert all(file.exists() for file in files)
     run_an_experiment(repo)
     back(repo)
-    assert not (repo / "reports/index.html").exists()
+    assert not any(file.exists() for file in files)

@@ -6,6 +6,8 @@ view and the operation's name: neither another operation nor another range chang
 The operations that move are composed into one projective transform, so that pixels are interpolated
 once; each alone equals Keras's layer of that name (RandomFlip, RandomRotation, ...), whose conventions for
 centre, sign, fill mode and value range are kept. What is done to pixels can be done to cached features, too.
+
+Keras is imported where it computes: the report draws views without it, see `graft.report.views`.
 """
 
 import hashlib
@@ -15,7 +17,6 @@ from functools import reduce
 from typing import Any, Literal
 
 import numpy as np
-from keras import ops
 
 from graft.config.features import Augmentation
 
@@ -32,8 +33,8 @@ class Operation:
         neutral: its value in params.yaml that does nothing; nothing is drawn then.
         moves: whether it moves pixels.
         apply: where it moves, (u, value, height, width) -> (n, 3, 3), matrices from output to input
-            coordinates, x before y; else (images, u, value, low, high, axes) -> images, with values from
-            `low` to `high`; one channel extends over `axes`.
+            coordinates, x before y; else (images, u, value, mean, span) -> images, not yet clipped: `mean` of
+            each channel, and `span` from the least to the largest value that they may have.
     """
 
     draws: int
@@ -94,16 +95,15 @@ def crop(u: np.ndarray, factor: float, height: int, width: int) -> np.ndarray:
 
 
 @operation(draws=1, moves=False)
-def brightness(images: Any, u: np.ndarray, factor: float, low: Any, high: Any, _: tuple[int, ...]) -> Any:
+def brightness(images: Any, u: np.ndarray, factor: float, _: Any, span: Any) -> Any:
     """Shift all values by up to +- `factor` of their range."""
-    return ops.clip(images + _column(_around(u[0], factor)) * (high - low), low, high)
+    return images + _column(_around(u[0], factor)) * span
 
 
 @operation(draws=1, moves=False)
-def contrast(images: Any, u: np.ndarray, factor: float, low: Any, high: Any, axes: tuple[int, ...]) -> Any:
+def contrast(images: Any, u: np.ndarray, factor: float, mean: Any, _: Any) -> Any:
     """Scale the distance to each channel's mean by 1 +- `factor`."""
-    mean = ops.mean(images, axis=axes, keepdims=True)
-    return ops.clip((images - mean) * _column(1 + _around(u[0], factor)) + mean, low, high)
+    return (images - mean) * _column(1 + _around(u[0], factor)) + mean
 
 
 def _around(u: np.ndarray, factor: float) -> np.ndarray:
@@ -168,7 +168,7 @@ def augment(images: np.ndarray, keys: Sequence[str], views: Sequence[int], spec:
     Returns:
         (n, H, W, channels) float32 in [0, 255].
     """
-    return _apply(images, _draw_batch(keys, views, spec, "pixels"), spec, (1, 2), limits=(0.0, 255.0))
+    return _apply(images, draw_batch(keys, views, spec, "pixels"), spec, (1, 2), limits=(0.0, 255.0))
 
 
 def augment_features(
@@ -194,7 +194,7 @@ def augment_features(
     Raises:
         ValueError: if vectors are to be moved.
     """
-    draws = _draw_batch(keys, views, spec, "features")
+    draws = draw_batch(keys, views, spec, "features")
     if not draws:
         return np.asarray(features, np.float32)
     moving = [f"{name} to {OPERATIONS[name].neutral}" for name in draws if OPERATIONS[name].moves]
@@ -207,8 +207,8 @@ def augment_features(
     return _apply(maps, draws, spec, axes).reshape(features.shape)
 
 
-def _draw_batch(
-    keys: Sequence[str], views: Sequence[int], spec: Augmentation, kind: Kind
+def draw_batch(
+    keys: Sequence[str], views: Sequence[int], spec: Augmentation, kind: Kind = "pixels"
 ) -> dict[str, np.ndarray]:
     """Draw for the operations that do something: name -> (draws, n), in the order of application."""
     rows = list(zip(keys, views, strict=True))
@@ -219,6 +219,21 @@ def _draw_batch(
     }
 
 
+def compose_moves(
+    draws: dict[str, np.ndarray], spec: Augmentation, size: tuple[int, int]
+) -> np.ndarray | None:
+    """Compose the operations that move into (n, 3, 3) matrices from output to input; None without one.
+
+    Args:
+        draws: as `draw_batch` gives them.
+        spec: the ranges of the operations.
+        size: height and width in pixels.
+    """
+    moving = [(name, u) for name, u in draws.items() if OPERATIONS[name].moves]
+    matrices = [OPERATIONS[name].apply(u, getattr(spec, name), *size) for name, u in moving]
+    return reduce(np.matmul, matrices) if matrices else None
+
+
 def _apply(
     images: np.ndarray,
     draws: dict[str, np.ndarray],
@@ -227,14 +242,18 @@ def _apply(
     limits: tuple[float, float] | None = None,
 ) -> np.ndarray:
     """Move, then colour between `limits`: by default each image's least and largest value."""
-    result, size = ops.cast(images, "float32"), images.shape[1:3]
-    done = [(OPERATIONS[name], u, getattr(spec, name)) for name, u in draws.items()]
-    matrices = [each.apply(u, value, *size) for each, u, value in done if each.moves]
-    if matrices:
-        transforms = reduce(np.matmul, matrices).reshape(-1, 9)[:, :8].astype(np.float32)
+    from keras import ops
+
+    result = ops.cast(images, "float32")
+    matrices = compose_moves(draws, spec, (images.shape[1], images.shape[2]))
+    if matrices is not None:
+        transforms = matrices.reshape(-1, 9)[:, :8].astype(np.float32)
         how = {option: getattr(spec, option) for option in OF_MOVES}
         result = ops.image.affine_transform(result, transforms, data_format="channels_last", **how)
     low, high = limits or (end(result, axis=(1, 2, 3), keepdims=True) for end in (ops.min, ops.max))
-    for each, u, value in (step for step in done if not step[0].moves):
-        result = each.apply(result, u, value, low, high, axes)
+    for name, u in draws.items():
+        if not OPERATIONS[name].moves:
+            mean = ops.mean(result, axis=axes, keepdims=True)
+            coloured = OPERATIONS[name].apply(result, u, getattr(spec, name), mean, high - low)
+            result = ops.clip(coloured, low, high)
     return np.asarray(result)

@@ -1,5 +1,6 @@
 """Predictions of one seed -> the data of plots, as CSV made for DVC's own templates."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,19 @@ from sklearn.metrics import roc_curve
 
 from graft.evaluation.metrics import decode_rows, positive_classes, predict_labels
 
+POINTS = 1000  # false positive rates of a mean curve, at most
+OTHER = "(another class)"
 
-def confusion_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row ``actual, predicted`` an image, sorted by key: for DVC's template ``confusion``."""
-    rows = rows.sort_values("key")
-    return pd.DataFrame({"actual": rows["y_true"].to_numpy(), "predicted": predict_labels(rows)[0]})
+
+def confusion_rows(rows: pd.DataFrame, shown: Collection[str]) -> pd.DataFrame:
+    """One row ``actual, predicted`` an image, sorted by key: for DVC's template ``confusion``.
+
+    Only images of the classes that are `shown`; what was predicted besides these is `OTHER`.
+    """
+    rows = rows[rows["y_true"].isin(shown)].sort_values("key")
+    predicted = pd.Series(predict_labels(rows)[0])
+    actual = rows["y_true"].to_numpy()
+    return pd.DataFrame({"actual": actual, "predicted": predicted.where(predicted.isin(shown), OTHER)})
 
 
 def roc_curves(rows: pd.DataFrame) -> pd.DataFrame:
@@ -34,10 +43,13 @@ def mean_roc(curves: pd.DataFrame) -> pd.DataFrame:
     """The mean ``fpr, tpr`` of the curves at equal fpr: one line a method, whose area is ``roc_auc``.
 
     Each fpr stands twice, with the mean of the curves' lower and of their upper ends there, so
-    that vertical steps stay vertical.
+    that vertical steps stay vertical. Of more than `POINTS` values of fpr so many are taken; the area
+    then differs a little.
     """
     groups = [group for _, group in curves.groupby("class")]
     grid = np.unique(curves["fpr"])
+    if len(grid) > POINTS:
+        grid = grid[np.linspace(0, len(grid) - 1, POINTS).round().astype(int)]
     upper = [np.interp(grid, curve["fpr"], curve["tpr"]) for curve in groups]
     # np.interp takes the last of several equal x; walked backwards that is the lower end.
     lower = [np.interp(-grid, -curve["fpr"][::-1], curve["tpr"][::-1]) for curve in groups]
@@ -45,10 +57,17 @@ def mean_roc(curves: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"fpr": np.repeat(grid, 2), "tpr": ends.ravel()}).drop_duplicates(ignore_index=True)
 
 
-def write_plots(rows: pd.DataFrame, folder: Path) -> None:
-    """Write ``confusion.csv``, ``roc.csv`` (one line) and ``roc_per_class.csv`` of one split's rows."""
+def write_plots(rows: pd.DataFrame, shown: Collection[str], folder: Path) -> None:
+    """Write ``confusion.csv``, ``roc.csv`` (one line) and ``roc_per_class.csv`` of one split's rows.
+
+    The mean curve is of all classes, the rest of those that are `shown`.
+    """
     curves = roc_curves(rows)
-    frames = {"confusion": confusion_rows(rows), "roc": mean_roc(curves), "roc_per_class": curves}
+    frames = {
+        "confusion": confusion_rows(rows, shown),
+        "roc": mean_roc(curves),
+        "roc_per_class": curves[curves["class"].isin(shown)],
+    }
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():
         frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")

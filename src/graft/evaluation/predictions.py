@@ -63,7 +63,12 @@ def first_seed(predictions: pd.DataFrame, facts: Mapping[str, Any]) -> pd.DataFr
     return rows
 
 
+def labels_of(predictions: pd.DataFrame) -> list[str]:
+    """The labels of a predictions frame, in class order."""
+    return [name.removeprefix(SCORE) for name in predictions.columns if name.startswith(SCORE)]
+
+
 def score_matrix(predictions: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     """The (n, n_classes) float64 scores of a predictions frame, and the labels in class order."""
-    names = [name for name in predictions.columns if name.startswith(SCORE)]
-    return predictions[names].to_numpy(np.float64), [name.removeprefix(SCORE) for name in names]
+    labels = labels_of(predictions)
+    return predictions[[SCORE + label for label in labels]].to_numpy(np.float64), labels

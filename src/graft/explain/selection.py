@@ -9,6 +9,7 @@ from graft.evaluation.metrics import predict_labels
 from graft.evaluation.predictions import first_seed
 
 MISTAKE, HESITANT, CLEAR = "mistake", "hesitant", "clear"
+CLEAR_HITS = 20  # classes of which a method's clear hit is explained, the first in class order
 
 
 def choose_examples(
@@ -17,7 +18,8 @@ def choose_examples(
     """Choose test images by what the kept model of each method predicted.
 
     Of each method its most confident mistakes; the most confident hit of each class, as far as the
-    class has one; and, of its other hits, the least confident. Equal confidences go by key.
+    class has one, of the first `CLEAR_HITS` classes; and, of its other hits, the least confident. Equal
+    confidences go by key.
 
     Args:
         predictions: method -> frame and facts, as `graft.evaluation.predictions.read_predictions` gives them.
@@ -40,7 +42,7 @@ def _choose(predictions: pd.DataFrame, n_mistakes: int, n_hesitant: int) -> pd.D
     """The rows ``key, y_true, reason`` of one method's choice."""
     rows = predict_test(predictions).sort_values(["confidence", "key"], ascending=[False, True])
     hits = rows[rows["y_true"] == rows["predicted"]]
-    clear = hits.drop_duplicates("y_true")
+    clear = hits.drop_duplicates("y_true").sort_values("y_true")[:CLEAR_HITS]
     others = hits[~hits["key"].isin(clear["key"])].sort_values(["confidence", "key"])
     mistakes = rows[rows["y_true"] != rows["predicted"]].head(n_mistakes)
     reasons = {MISTAKE: mistakes, HESITANT: others.head(n_hesitant), CLEAR: clear}

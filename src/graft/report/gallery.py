@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from graft.explain.selection import predict_test
+from graft.explain.selection import CLEAR_HITS, predict_test
 
 # How many images of each kind stand in the page, so that it stays below 5 MB.
-MISTAKES, HESITANT, CLEAR, SAMPLES = 60, 16, 20, 60
+MISTAKES, HESITANT, SAMPLES = 60, 16, 30
 
 # Method -> frame and facts, as graft.evaluation.predictions.read_predictions gives them.
 Predictions = Mapping[str, tuple[pd.DataFrame, Mapping[str, Any]]]
@@ -25,8 +25,7 @@ class Prediction(NamedTuple):
         right: whether that is the truth.
         n_wrong: how many of its seeds are wrong.
         n_seeds: how many it has.
-        heat_map: the ``file`` below `reports/explain`, the ``class`` that it explains and the model's
-            ``score`` of that; None where that was not explained.
+        heat_map: the file below `reports/explain` that explains this label; None without one.
     """
 
     method: str
@@ -35,7 +34,7 @@ class Prediction(NamedTuple):
     right: bool
     n_wrong: int
     n_seeds: int
-    heat_map: Mapping[str, Any] | None
+    heat_map: str | None
 
 
 class Case(NamedTuple):
@@ -65,7 +64,9 @@ class Case(NamedTuple):
 def list_cases(predictions: Predictions, manifest: pd.DataFrame, explained: Mapping[str, Any]) -> list[Case]:
     """List every test image with its predictions, sorted by key; arguments as of `choose_gallery`."""
     heat_maps = {
-        (image["key"], method): one for image in explained["images"] for method, one in image["maps"].items()
+        (image["key"], method, one["class"]): one["file"]
+        for image in explained["images"]
+        for method, one in image["maps"].items()
     }
     by_method = {method: _reduce(frame, facts["seeds"]) for method, (frame, facts) in predictions.items()}
     test = manifest[manifest["split"] == "test"].sort_values("key")
@@ -74,7 +75,8 @@ def list_cases(predictions: Predictions, manifest: pd.DataFrame, explained: Mapp
     cases = []
     for key, path, label in zip(test["key"], test["path"], test["label"], strict=True):
         found = (
-            Prediction(m, **rows[key], heat_map=heat_maps.get((key, m))) for m, rows in by_method.items()
+            Prediction(m, **rows[key], heat_map=heat_maps.get((key, m, rows[key]["label"])))
+            for m, rows in by_method.items()
         )
         cases.append(Case(key, path, label, tuple(found)))
     return cases
@@ -121,7 +123,7 @@ class Gallery(NamedTuple):
     def maps(self) -> list[str]:
         """The files of their Grad-CAMs, sorted."""
         found = (one.heat_map for case in self.cases for one in case.predictions)
-        return sorted({heat_map["file"] for heat_map in found if heat_map})
+        return sorted(set(filter(None, found)))
 
 
 def choose_gallery(predictions: Predictions, manifest: pd.DataFrame, explained: Mapping[str, Any]) -> Gallery:
@@ -143,7 +145,7 @@ def choose_gallery(predictions: Predictions, manifest: pd.DataFrame, explained: 
     return Gallery(
         mistakes[:MISTAKES],
         [case for case, _ in hesitant[:HESITANT]],
-        [next(same)[0] for _, same in groupby(clear, lambda pair: pair[0].truth)][:CLEAR],
+        [next(same)[0] for _, same in groupby(clear, lambda pair: pair[0].truth)][:CLEAR_HITS],
         dict(list(samples.items())[:SAMPLES]),
         counts | {"hard": sum(case.hard_for_all for case in mistakes)},
     )

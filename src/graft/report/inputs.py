@@ -14,6 +14,7 @@ from graft.evaluation.predictions import read_predictions
 from graft.methods.registry import METHODS
 from graft.report.costs import Timing
 from graft.report.gallery import Gallery, Predictions, choose_gallery
+from graft.report.views import choose_originals
 from graft.utils.files import read_json
 from graft.utils.timing import read_timings
 
@@ -31,7 +32,7 @@ class Inputs:
         predictions: method -> frame and facts of `predictions/<method>.parquet`.
         manifest: `data/manifest.csv`.
         gallery: the images that the page shows.
-        images: key -> encoded image of the gallery.
+        images: key -> encoded image of the gallery, and of those whose views are drawn.
         maps: file below `reports/explain` -> encoded image.
     """
 
@@ -66,6 +67,6 @@ def read_inputs(root: Path) -> Inputs:
         predictions=predictions,
         manifest=manifest,
         gallery=gallery,
-        images=read_images(root / IMAGES, gallery.keys),
+        images=read_images(root / IMAGES, sorted({*gallery.keys, *choose_originals(manifest)})),
         maps={file: (root / EXPLAIN / file).read_bytes() for file in gallery.maps},
     )

@@ -1,26 +1,46 @@
 """Values -> the page: one HTML file that needs no other, no network and no script."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from graft.config.evaluation import Metrics
+from graft.config.features import Augmentation, BackboneRow
+from graft.config.load import CHOSEN_ROW
 from graft.config.paths import PAGE
-from graft.config.types import Text
-from graft.evaluation.metrics import measure_split
+from graft.config.types import SPLITS, Natural, Text
+from graft.data.augmentation import effective
+from graft.data.images import load
+from graft.evaluation.confusion import PAIRS
 from graft.evaluation.predictions import first_seed
 from graft.methods.registry import METHODS
-from graft.report import costs, tables, words
-from graft.report.charts import classes, methods, scores
+from graft.report import costs, settings, tables, words
+from graft.report.charts import classes as class_charts
+from graft.report.charts import methods, scores
 from graft.report.charts.svg import Chart
+from graft.report.classes import Classes, describe_classes, write_rest
 from graft.report.inputs import Inputs, read_inputs
-from graft.report.provenance import Provenance, describe_commit, name_dataset
-from graft.report.thumbnails import make_thumbnail
+from graft.report.provenance import Provenance, describe_commit, describe_machine, name_dataset
+from graft.report.thumbnails import LONGEST, Thumbnail, draw_thumbnail, make_thumbnail
+from graft.report.verdict import judge
+from graft.report.views import SHOWN, choose_originals, draw_views
 
-PARAMS = {"dataset": Text, "source": Text, "metrics": Metrics}
+PARAMS = {
+    "dataset": Text,
+    "source": Text,
+    "split.strategy": Text,
+    "backbone": Text,
+    CHOSEN_ROW: BackboneRow,
+    "features.views": Natural,
+    "augmentation": Augmentation,
+    "metrics": Metrics,
+    **dict.fromkeys(METHODS, dict[str, Any]),
+}
 CONTENTS = {
+    "run": "This run",
     "comparison": "The methods compared",
     "cost": "Accuracy against cost",
     "caching": "When caching pays",
@@ -33,8 +53,11 @@ CONTENTS = {
 }
 
 
-def write_page(root: Path, params: Any) -> Path:
+def write_page(root: Path, params: SimpleNamespace) -> Path:
     """Draw the page of a repository, write it to `PAGE` there and return the file's path.
+
+    Of more than `graft.evaluation.confusion.FEW` classes, ``classes.csv`` and ``confusions.csv`` beside it
+    hold all.
 
     Args:
         root: the repository's.
@@ -44,21 +67,26 @@ def write_page(root: Path, params: Any) -> Path:
         FileNotFoundError: if a file that the page is made of is missing.
         ValueError: if these files do not belong together.
     """
-    dataset = name_dataset(params.dataset, params.source)
-    page = build_page(read_inputs(root), dataset, params.metrics.calibration_bins, describe_commit(root))
+    machine, versions = describe_machine()
+    provenance = describe_commit(root)._replace(machine=machine, versions=versions)
+    inputs = read_inputs(root)
+    classes = describe_classes(
+        inputs.predictions, inputs.manifest, inputs.comparison["confidence"], params.metrics.calibration_bins
+    )
     file = root / PAGE
     file.parent.mkdir(exist_ok=True)
-    file.write_text(page, encoding="utf-8", newline="\n")
+    file.write_text(build_page(inputs, classes, params, provenance), encoding="utf-8", newline="\n")
+    write_rest(classes, file.parent)
     return file
 
 
-def build_page(inputs: Inputs, dataset: str, bins: int, provenance: Provenance) -> str:
+def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, provenance: Provenance) -> str:
     """Build the report's page.
 
     Args:
         inputs: what the other stages wrote; methods come in the order of its comparison.
-        dataset: its name.
-        bins: of the calibration, as in the metrics.
+        classes: what its predictions say of the classes.
+        params: the values of `PARAMS`.
         provenance: of the work tree that it is built in.
 
     Returns:
@@ -71,23 +99,39 @@ def build_page(inputs: Inputs, dataset: str, bins: int, provenance: Provenance) 
         trim_blocks=True,
         keep_trailing_newline=True,
     )
+    values = vars(inputs) | _describe(inputs, classes, params) | _draw(inputs, classes, params)
+    values |= {"params": params, "classes": classes, "provenance": provenance, "percent": percent_sign}
+    modules = {"costs": costs, "settings": settings, "tables": tables, "words": words}
+    return environment.get_template("page.html.j2").render(values | modules)
+
+
+def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict[str, Any]:
+    """The names by which the template knows what is told in words and tables."""
     rows = inputs.comparison["methods"]
     compared, several = {row["method"] for row in rows}, any(row["n_seeds"] > 1 for row in rows)
-    values = vars(inputs) | {
-        "dataset": dataset,
-        "provenance": provenance,
-        "percent": percent_sign,
-        "costs": costs,
-        "tables": tables,
-        "words": words,
+    log_losses = {method: one["validation"]["log_loss"] for method, one in inputs.metrics.items()}
+    facts = {method: facts for method, (_, facts) in inputs.predictions.items()}
+    return {
+        "dataset": name_dataset(params.dataset, params.source),
         "contents": {id: heading for id, heading in CONTENTS.items() if id != "seeds" or several},
+        "verdict": judge(inputs.comparison, log_losses, inputs.timing),
+        "split_sizes": {split: int((inputs.manifest["split"] == split).sum()) for split in SPLITS},
+        "blocks": {method: getattr(params, method) for method in METHODS},
+        "trained": {m: settings.describe_training(facts[m], inputs.histories[m]) for m in facts},
         "spent": {m: cost for m, cost in costs.measure_costs(inputs.timing).items() if m in compared},
-        "measured": {method: _measure_seeds(inputs, method, bins) for method in inputs.predictions},
-        "charts": _charts(inputs, bins),
+        "confused_pairs": tables.count_pairs(classes.confused, PAIRS),
+    }
+
+
+def _draw(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict[str, Any]:
+    """The names by which the template knows what is drawn."""
+    return {
+        "legend": [(METHODS[m].label, methods.sign(f"sign-{n}", m)) for n, m in enumerate(inputs.metrics, 1)],
+        "charts": _charts(inputs, classes, params.metrics.calibration_bins),
+        "strip": _draw_strip(inputs, params) if effective(params.augmentation) else [],
         "images": {key: make_thumbnail(image) for key, image in inputs.images.items()},
         "maps": {file: make_thumbnail(image) for file, image in inputs.maps.items()},
     }
-    return environment.get_template("page.html.j2").render(values)
 
 
 def percent_sign(value: float) -> str:
@@ -100,42 +144,56 @@ def percent_sign(value: float) -> str:
     return f"{min(round(100 * value), 99 if value < 1 else 100)}\N{NO-BREAK SPACE}%"
 
 
-def _measure_seeds(inputs: Inputs, method: str, bins: int) -> list[Mapping[str, Any]]:
-    """`measure_split` of the test images, for each seed; that of the first stands in the metrics."""
-    frame, facts = inputs.predictions[method]
-    test, confidence = frame[frame["split"] == "test"], inputs.comparison["confidence"]
-    others = [measure_split(test[test["seed"] == seed], confidence, bins) for seed in facts["seeds"][1:]]
-    return [inputs.metrics[method]["test"], *others]
+def _draw_strip(inputs: Inputs, params: SimpleNamespace) -> list[tuple[str, Thumbnail, list[Thumbnail]]]:
+    """Label and plain image of some training images, resized for the backbone, each with its first views."""
+    size, labels = min(params.row.image_size, LONGEST), inputs.manifest.set_index("key")["label"]
+    strip = []
+    for key in choose_originals(inputs.manifest):
+        plain = load(inputs.images[key], size)
+        views = draw_views(plain, key, range(1, SHOWN + 1), params.augmentation)
+        strip.append((labels[key], draw_thumbnail(plain), [draw_thumbnail(view) for view in views]))
+    return strip
 
 
-def _charts(inputs: Inputs, bins: int) -> dict[str, Sequence[tuple[Chart, str]]]:
+def _charts(inputs: Inputs, classes: Classes, bins: int) -> dict[str, Sequence[tuple[Chart, str]]]:
     """Group -> charts with captions; a chart that lacks its timing is left out."""
-    comparison, timing, metrics = inputs.comparison, inputs.timing, inputs.metrics
+    comparison, timing = inputs.comparison, inputs.timing
     kept = {method: first_seed(*predicted) for method, predicted in inputs.predictions.items()}
     tests = {method: rows[rows["split"] == "test"] for method, rows in kept.items()}
     best = {row["method"]: row["best_epoch"] for row in comparison["methods"]}
-    trained = {method: history for method, history in inputs.histories.items() if "epoch" in history}
-    groups: dict[str, list[tuple[Chart | None, str]]] = {
+    curves = methods.learning_curves("curves", inputs.histories, best)
+    groups: dict[str, Iterable[tuple[Chart | None, str]]] = {
         "cost": [
             (methods.accuracy_by_images("images", comparison), "Images embedded"),
             (methods.accuracy_by_seconds("seconds", comparison, timing), "Seconds"),
         ],
         "caching": [(methods.cumulative_time("time", timing), "Time over the number of training runs")],
-        "curves": [(methods.learning_curves("curves", trained, best), "Training and validation by epoch")],
-        "confusion": [
+        "curves": _label(curves),
+        "confusion": _label(_draw_confusions(inputs.metrics)) if not classes.many else [],
+        "per_class": [
+            (class_charts.per_class(f"classes-{q}", q, classes.shown), "F1" if q == "f1" else q.capitalize())
+            for q in ("precision", "recall", "f1")
+        ],
+        "roc": _label(scores.roc("roc", tests)),
+        "reliability": _label(scores.reliability("reliability", tests, bins)),
+        "data": [
             (
-                classes.confusion(f"confusion-{n}", m, one["test"]["confusion_matrix"], one["classes"]),
-                METHODS[m].label,
+                class_charts.images_per_class("data", classes.counts.loc[classes.smallest]),
+                "Images by class and split",
             )
-            for n, (m, one) in enumerate(metrics.items(), 1)
         ],
-        "per_class": [(classes.per_class("classes", metrics), "Precision, recall and F1 by class")],
-        "scores": [
-            (scores.roc("roc", tests), "ROC: how many are found at how many false alarms"),
-            (scores.reliability("reliability", tests, bins), "Reliability: how often a confidence is right"),
-        ],
-        "data": [(classes.images_per_class("data", inputs.manifest), "Images by class and split")],
     }
     return {
         group: [(chart, caption) for chart, caption in charts if chart] for group, charts in groups.items()
     }
+
+
+def _draw_confusions(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Chart]:
+    return {
+        m: class_charts.confusion(f"confusion-{n}", m, one["test"]["confusion_matrix"], one["classes"])
+        for n, (m, one) in enumerate(metrics.items(), 1)
+    }
+
+
+def _label(charts: Mapping[str, Chart]) -> list[tuple[Chart | None, str]]:
+    return [(chart, METHODS[method].label) for method, chart in charts.items()]

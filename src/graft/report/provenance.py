@@ -1,9 +1,12 @@
 """The origin of a page: the commit, what differs from it, and the command that rebuilds the page."""
 
 import json
+import os
+import platform
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +15,9 @@ from graft.utils.git import GitError, git
 
 # What decides the results besides params.yaml; dvc.lock and metrics/ are results themselves.
 CODE = ["src", "stages", "dvc.yaml", "requirements.lock", "*.dvc"]
-LISTED = 5  # changed files that a note names
+LISTED = 5  # changed files, or edited keys, that a note names
+ABSENT = "-"  # no value is written like this: text that begins with it stands in quotes
+PACKAGES = ("graft", "tensorflow", "keras", "scikit-learn", "numpy", "pillow")
 HASH = 12  # hexadecimal digits of a commit; Git's own choice depends on what else is in the repository
 # Text that needs no quotes in an override.
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*|[0-9.]+e[+-]?[0-9]+")
@@ -28,12 +33,18 @@ class Provenance(NamedTuple):
         date: HEAD's committer date, ISO 8601; None without a commit.
         command: what rebuilds the page, in a clone; None without a commit.
         notes: sentences on what the command does not bring back.
+        changes: the key, old and new value of each parameter that is not as in the commit.
+        machine: the CPU, cores and system that drew the page.
+        versions: of graft and what computes for it.
     """
 
     commit: str | None
     date: str | None
     command: str | None
     notes: tuple[str, ...]
+    changes: tuple[tuple[str, str, str], ...] = ()
+    machine: str = ""
+    versions: str = ""
 
 
 NO_COMMIT = Provenance(None, None, None, ("Git has no commit of this work: no command rebuilds it yet.",))
@@ -53,14 +64,54 @@ def describe_commit(root: Path) -> Provenance:
     except GitError:
         return NO_COMMIT
     params = read_params(root / "params.yaml")
-    overrides = [*list_overrides(committed, _without_folders(params))]
+    shown = _without_folders(params)
+    overrides = [*list_overrides(committed, shown)]
     settings = " ".join(f"-S {shlex.quote(override)}" for override in overrides)
     run = f'make setup && PATH="$PWD/.venv/bin:$PATH" dvc exp run {settings}' if overrides else "make repro"
-    command, notes = (
-        f"git switch --detach {commit[:HASH]} && {run}",
-        tuple(_notes(params, overrides, changed)),
+    command = f"git switch --detach {commit[:HASH]} && {run}"
+    notes = (*_describe_edits(root, params), *_notes(params, overrides, changed))
+    return Provenance(commit[:HASH], date, command, notes, tuple(list_changes(committed, shown)))
+
+
+def _describe_edits(root: Path, params: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence on values of params.yaml that are not those of the training runs, by dvc.lock."""
+    text = _read(root / "dvc.lock")
+    stages = parse_yaml(text, "dvc.lock").get("stages", {}) if text else {}
+    edited = dict[str, None]()
+    for name, stage in stages.items():
+        if name.startswith("train_"):
+            then = stage.get("params", {}).get("params.yaml", {})
+            now = {key: _look_up(params, key) for key in then}
+            edited |= dict.fromkeys(key for key, *_ in list_changes(then, now))
+    if edited:
+        keys = _list_some([*edited])
+        yield f"params.yaml was edited after the training runs, so these values are not theirs: {keys}."
+
+
+def _look_up(values: Any, key: str) -> Any:
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
+
+
+def _list_some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" * (len(names) > LISTED)
+    return f"{', '.join(names[:LISTED])}{more}"
+
+
+def describe_machine() -> tuple[str, str]:
+    """Describe the machine and the versions installed on it, without a name or address."""
+    cpu = re.search(r"model name\s*: (.+)", _read(Path("/proc/cpuinfo")))
+    name = cpu[1] if cpu else platform.processor() or platform.machine()
+    installed = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    return (
+        f"{name}, {os.cpu_count()} cores, {platform.system()}",
+        f"Python {platform.python_version()}, {installed}",
     )
-    return Provenance(commit[:HASH], date, command, notes)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _notes(params: Mapping[str, Any], overrides: list[str], changed: list[str]) -> Iterator[str]:
@@ -68,8 +119,7 @@ def _notes(params: Mapping[str, Any], overrides: list[str], changed: list[str]) 
         n = len(overrides)
         yield f"{n} {'value' if n == 1 else 'values'} of params.yaml differ{'s' * (n == 1)} from that commit."
     if changed:
-        more = f" and {len(changed) - LISTED} more" * (len(changed) > LISTED)
-        yield f"Code that is not in that commit was in use: {', '.join(sorted(changed)[:LISTED])}{more}."
+        yield f"Code that is not in that commit was in use: {_list_some(sorted(changed))}."
     if params.get("dataset") == "folder":
         yield "It needs the same images in the folder or archive that “source” names."
     if _without_folders(params) != params:
@@ -85,28 +135,35 @@ def _without_folders(values: Any) -> Any:
     return values
 
 
-def list_overrides(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+def list_overrides(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """List the arguments of `dvc exp run -S` that turn one params.yaml into another.
 
     Args:
         old: the content of a params.yaml.
         new: of another one.
-        prefix: of the keys, for blocks in it.
 
     Yields:
         ``key=value``, ``+key=value`` where only the new one has it, ``~key`` where only the old one
         has; values as Hydra reads them.
     """
+    for key, before, after in list_changes(old, new):
+        yield f"~{key}" if after == ABSENT else f"{'+' * (before == ABSENT)}{key}={after}"
+
+
+def list_changes(
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, str, str]]:
+    """List key, old and new value of what differs, as `show_value` writes them; `ABSENT` where there is none.
+
+    `old` and `new` are as in `list_overrides`; `prefix` goes before their keys, for blocks in them.
+    """
     for name in [*old, *(name for name in new if name not in old)]:
         key = f"{prefix}{name}"
-        if name not in new:
-            yield f"~{key}"
-        elif name not in old:
-            yield f"+{key}={show_value(new[name])}"
-        elif _are_blocks(old[name], new[name]):
-            yield from list_overrides(old[name], new[name], f"{key}.")
-        elif old[name] != new[name]:
-            yield f"{key}={show_value(new[name])}"
+        if name in old and name in new and _are_blocks(old[name], new[name]):
+            yield from list_changes(old[name], new[name], f"{key}.")
+        elif name not in old or name not in new or old[name] != new[name]:
+            before, after = (show_value(one[name]) if name in one else ABSENT for one in (old, new))
+            yield key, before, after
 
 
 def _are_blocks(old: Any, new: Any) -> bool:

@@ -90,23 +90,53 @@ def measure_methods(measured: Measured) -> Table:
     return Table("method", list(measured), columns)
 
 
-def measure_classes(measured: Measured, quantity: str) -> Table:
-    """One row a class: its test images, then each method's ``precision``, ``recall`` or ``f1`` in percent."""
-    classes = next(iter(measured.values()))[0]["per_class"]
-    marked = []
-    for n in range(len(classes)):
-        values = [[seed["per_class"][n][quantity] for seed in seeds] for seeds in measured.values()]
-        marked.append(_mark_means(values, percent, max))
-    columns = [Column("test images", [Cell(f"{one['support']:,}") for one in classes])]
-    columns += [Column(name, cells) for name, cells in zip(measured, zip(*marked, strict=True), strict=True)]
-    return Table("class", [one["label"] for one in classes], columns)
+def measure_classes(measured: Measured, quantity: str, shown: Sequence[str]) -> Table:
+    """One row a class that is shown: its test images, then each method's quantity in percent."""
+    of = {method: [_by_label(seed) for seed in seeds] for method, seeds in measured.items()}
+    first = next(iter(of.values()))[0]
+    marked = [
+        _mark_means([[seed[label][quantity] for seed in seeds] for seeds in of.values()], percent, max)
+        for label in shown
+    ]
+    columns = [Column("test images", [Cell(f"{first[label]['support']:,}") for label in shown])]
+    columns += [Column(name, cells) for name, cells in zip(of, zip(*marked, strict=True), strict=True)]
+    return Table("class", shown, columns)
 
 
-def count_images(manifest: pd.DataFrame) -> Table:
-    """One row a class, and one of all: how many images each split has."""
-    counts = count_by_split(manifest).assign(all=lambda counts: counts.sum(axis=1))
-    columns = [Column(str(split), [Cell(f"{n:,}") for n in (*of, of.sum())]) for split, of in counts.items()]
-    return Table("class", [*map(str, counts.index), "all classes"], columns)
+def _by_label(measured: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {row["label"]: row for row in measured["per_class"]}
+
+
+def count_images(counts: pd.DataFrame, shown: Sequence[str]) -> Table:
+    """One row a class that is shown, and one of all: how many images each split has.
+
+    Args:
+        counts: as `count_by_split` gives them.
+        shown: labels.
+    """
+    counts = counts.assign(all=counts.sum(axis=1))
+    columns = [
+        Column(str(split), [Cell(f"{n:,}") for n in (*of[list(shown)], of.sum())])
+        for split, of in counts.items()
+    ]
+    return Table("class", [*shown, "all classes"], columns)
+
+
+def count_pairs(confused: Mapping[str, pd.DataFrame], limit: int) -> Table:
+    """One row a pair of classes taken for each other, the most frequent first: each method's test images.
+
+    Args:
+        confused: method -> what `graft.evaluation.confusion.count_confusions` gave.
+        limit: rows at most.
+    """
+    ends, methods = ["true", "predicted"], list(confused)
+    counts = pd.concat([pairs.set_index(ends)["n"] for pairs in confused.values()], axis=1, keys=methods)
+    counts = counts.fillna(0).astype(int).sort_index()
+    order = counts.sum(axis=1).sort_values(ascending=False, kind="stable").index[:limit]
+    top = counts.loc[order]
+    columns = [Column("predicted", [Cell(predicted) for _, predicted in order])]
+    columns += [Column(method, [Cell(f"{n:,}") for n in top[method]]) for method in methods]
+    return Table("true", [true for true, _ in order], columns)
 
 
 def list_files(rows: Sequence[Mapping[str, str]], name: str, other: str) -> Table:

@@ -4,13 +4,14 @@ from base64 import b64encode
 from io import BytesIO
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from graft.data.images import decode
 
-LONGEST = 160  # pixels of a thumbnail's longer side
+LONGEST = 224  # pixels of the longer side: what a click enlarges it to
 TINY = 64  # pixels: what is no longer than this is kept lossless and enlarged without smoothing
-QUALITY = 75
+QUALITY = 70
 
 
 class Thumbnail(NamedTuple):
@@ -31,7 +32,12 @@ def make_thumbnail(data: bytes) -> Thumbnail:
     Raises:
         graft.data.images.ImageError: if it does not decode.
     """
-    image = Image.fromarray(decode(data))
+    return draw_thumbnail(decode(data))
+
+
+def draw_thumbnail(pixels: np.ndarray) -> Thumbnail:
+    """Make a thumbnail of (H, W, 3) uint8, as `make_thumbnail` does."""
+    image = Image.fromarray(pixels)
     image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
     tiny = max(image.size) <= TINY
     file = BytesIO()

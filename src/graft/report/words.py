@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 Row = Mapping[str, Any]
 TESTS = "McNemar's exact test over the test images on which exactly one of two methods is right."
 
@@ -111,11 +113,11 @@ class Confusion(NamedTuple):
         return f"{self.method} predicted {self.predicted} for {images}"
 
 
-def most_confused(metrics: Mapping[str, Row], limit: int = 5) -> list[Confusion]:
+def most_confused(confused: Mapping[str, pd.DataFrame], limit: int = 5) -> list[Confusion]:
     """The pairs of classes that were confused most often, over all methods.
 
     Args:
-        metrics: method -> what `graft.evaluation.metrics.evaluate` gave; its confusion matrix of test counts.
+        confused: method -> what `graft.evaluation.confusion.count_confusions` gave for its test images.
         limit: how many at most.
 
     Returns:
@@ -123,10 +125,8 @@ def most_confused(metrics: Mapping[str, Row], limit: int = 5) -> list[Confusion]
         then of the classes.
     """
     found = [
-        Confusion(method, truth, predicted, n, sum(row))
-        for method, measured in metrics.items()
-        for truth, row in zip(measured["classes"], measured["test"]["confusion_matrix"], strict=True)
-        for predicted, n in zip(measured["classes"], row, strict=True)
-        if n and predicted != truth
+        Confusion(method, *row)
+        for method, pairs in confused.items()
+        for row in pairs[:limit].itertuples(index=False)
     ]
     return sorted(found, key=lambda pair: (-pair.n, pair.support))[:limit]

@@ -38,7 +38,8 @@ def restore(repo: Repo) -> tuple[list[str], list[str]]:
         if stage.cmd and out.use_cache and out.status()
     ]
     if changed or missing:
-        (root / PAGE).unlink(missing_ok=True)  # drawn of the outputs, and no output itself
+        for file in (root / PAGE, *(root / PAGE).parent.glob("*.csv")):
+            file.unlink(missing_ok=True)  # drawn of the outputs, and no output itself
     return changed, missing
 
 

@@ -219,10 +219,10 @@ def test_one_operation_more_changes_no_draw_of_another_and_at_neutral_no_view(
 ) -> None:
     views = [1, 2, 3, 1, 2, 1000]
     wider = More.model_validate({**chosen.model_dump(), more: value})
-    drawn = augmentation._draw_batch(KEYS, views, wider, "pixels")
+    drawn = augmentation.draw_batch(KEYS, views, wider, "pixels")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(augmentation, "OPERATIONS", OPERATIONS)
-        before = augmentation._draw_batch(KEYS, views, chosen, "pixels")
+        before = augmentation.draw_batch(KEYS, views, chosen, "pixels")
         plain = augment(IMAGES, KEYS, views, chosen)
         facts = effective(chosen)
     assert {name: u.tolist() for name, u in drawn.items() if name != more} == {

@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from graft.data.manifest import read_manifest, write_manifest
-from graft.evaluation.curves import confusion_rows, mean_roc, roc_curves, write_plots
-from graft.evaluation.metrics import calibration_error, decide, evaluate, measure_split
+from graft.evaluation.confusion import FEW, PAIRS, count_confusions
+from graft.evaluation.curves import OTHER, POINTS, confusion_rows, mean_roc, roc_curves, write_plots
+from graft.evaluation.metrics import (
+    calibration_error,
+    decide,
+    evaluate,
+    measure_roc_auc,
+    measure_split,
+    predict_labels,
+)
 from graft.evaluation.predictions import SCORE, first_seed, read_predictions, score_matrix, write_predictions
 from graft.evaluation.seeds import pick_headline, summarise_seeds
 from graft.utils.files import write_json
@@ -130,7 +138,7 @@ def test_order_of_rows_changes_no_byte(seed, order):
     mixed = several[0].sample(frac=1, random_state=seed), *several[1:]
     assert json.dumps(run(mixed)) == json.dumps(run(several))
     assert roc_curves(again[0]).equals(roc_curves(predictions))
-    assert confusion_rows(again[0]).equals(confusion_rows(predictions))
+    assert confusion_rows(again[0], CLASSES).equals(confusion_rows(predictions, CLASSES))
 
 
 @given(seed=st.integers(0, 99))
@@ -373,7 +381,7 @@ def test_written_files_hold_every_name_and_are_the_same_bytes_again(tmp_path):
         predictions, read = read_predictions(folder / "p.parquet")
         result = run((predictions, read, read_manifest(folder / "manifest.csv")))
         write_json(result, folder / "inline.json")
-        write_plots(predictions[predictions["split"] == "test"], folder)
+        write_plots(predictions[predictions["split"] == "test"], classes, folder)
     names = ["inline.json", "confusion.csv", "roc.csv", "roc_per_class.csv"]
     for name in names:
         content = (tmp_path / "1" / name).read_bytes()
@@ -386,6 +394,54 @@ def test_written_files_hold_every_name_and_are_the_same_bytes_again(tmp_path):
         index=classes, columns=classes, fill_value=0
     )
     assert counts.to_numpy().tolist() == run(case)["test"]["confusion_matrix"]
+
+
+@pytest.mark.parametrize("n_classes", [FEW, FEW + 1])
+def test_of_many_classes_the_worst_stand_in_the_metrics(n_classes):
+    classes = [f"class {n:02d}" for n in range(n_classes)]
+    predictions, facts, manifest = make_case(classes, signal=1.0)
+    result, test = run((predictions, facts, manifest)), predictions[predictions["split"] == "test"]
+    measured = measure_split(test, 0.95, 15)
+    assert [row["label"] for row in measured["per_class"]] == classes
+    decided = predict_labels(test)[0]
+    if n_classes <= FEW:
+        assert result["test"] == measured
+        assert np.sum(result["test"]["confusion_matrix"]) == len(test)
+        return
+    f1 = {row["label"]: row["f1"] for row in measured["per_class"]}
+    kept = [row["f1"] for row in result["test"]["per_class"]]
+    assert kept == sorted(f1.values())[:FEW]
+    assert "confusion_matrix" not in result["test"]
+    for pair in result["test"]["most_confused"]:
+        mistaken = (test["y_true"] == pair["true"]) & (decided == pair["predicted"])
+        assert (pair["n"], pair["support"]) == (mistaken.sum(), (test["y_true"] == pair["true"]).sum())
+    ns = [pair["n"] for pair in result["test"]["most_confused"]]
+    assert ns == sorted(ns, reverse=True)
+    assert len(ns) == min(PAIRS, len(count_confusions(test["y_true"].to_numpy(), decided)))
+
+
+@given(seed=st.integers(0, 99), n_classes=st.integers(3, FEW + 5), decimals=st.integers(1, 9))
+@settings(max_examples=8, deadline=None)
+def test_the_area_is_scikit_learns_also_of_many_classes_and_with_ties(seed, n_classes, decimals):
+    rng = np.random.default_rng(seed)
+    truth = np.tile(np.arange(n_classes), 4)
+    scores = rng.dirichlet(np.ones(n_classes), len(truth)).round(decimals)
+    areas = [sklearn_metrics.roc_auc_score(truth == n, scores[:, n]) for n in range(n_classes)]
+    assert measure_roc_auc(truth, scores) == pytest.approx(np.mean(areas))
+
+
+def test_plots_of_many_classes_show_some_and_a_mean_curve_few_points(tmp_path):
+    classes = ["daisy", "rose", "tulip"]
+    predictions, _, _ = make_case(classes, signal=0.0)
+    write_plots(predictions, classes[1:], tmp_path)
+    confusion = pd.read_csv(tmp_path / "confusion.csv")
+    assert set(confusion["actual"]) == {*classes[1:]}
+    assert set(confusion["predicted"]) == {*classes[1:], OTHER}
+    assert set(pd.read_csv(tmp_path / "roc_per_class.csv")["class"]) == {*classes[1:]}
+    fpr = np.linspace(0, 1, 3 * POINTS)
+    line = mean_roc(pd.DataFrame({"class": "rose", "fpr": fpr, "tpr": np.sqrt(fpr)}))
+    assert line["fpr"].nunique() == POINTS
+    assert np.trapezoid(line["tpr"], line["fpr"]) == pytest.approx(2 / 3, abs=1e-3)
 
 
 def test_a_number_that_json_lacks_is_refused(tmp_path):

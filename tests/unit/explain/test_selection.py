@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from graft.data.images import read_images
 from graft.evaluation.predictions import SCORE
-from graft.explain.selection import choose_examples, predict_test
+from graft.explain.selection import CLEAR_HITS, choose_examples, predict_test
 
 CLASSES = ["cat", "dog", "owl"]
 COUNTS = st.integers(0, 4)
@@ -112,3 +112,11 @@ def test_two_classes_are_decided_as_a_sigmoid_is() -> None:
     rows = rows.assign(**{SCORE + "cat": np.float32([0.5, 0.5]), SCORE + "dog": np.float32([0.5, 0.5])})
     assert [example["reasons"]["inline"] for example in choose(rows, 1, 1)] == ["mistake", "clear"]
     assert list(predict_test(rows)["predicted"]) == ["dog", "dog"]
+
+
+def test_of_many_classes_the_first_have_a_clear_hit() -> None:
+    """Each method's Grad-CAM of each class would take longer than its training run."""
+    n, names = CLEAR_HITS + 5, [f"{i:03d}" for i in range(CLEAR_HITS + 5)]
+    scores = pd.DataFrame(np.eye(n), columns=[SCORE + name for name in names])
+    rows = scores.assign(y_true=names, split="test", seed=3, key=[f"{i:064x}" for i in range(n)])
+    assert [example["label"] for example in choose(rows, 3, 0)] == names[:CLEAR_HITS]

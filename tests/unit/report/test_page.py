@@ -18,6 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from graft.cli.main import app
+from graft.config.features import GEOMETRIC
 from graft.config.paths import PAGE
 from graft.data.manifest import read_manifest, write_manifest
 from graft.evaluation.predictions import SCORE
@@ -27,16 +28,21 @@ from graft.report.outdated import is_outdated
 from graft.report.page import CONTENTS, percent_sign
 from graft.report.provenance import NO_COMMIT, describe_commit
 from graft.report.thumbnails import LONGEST, make_thumbnail
+from graft.report.views import SHOWN
 from helpers.comparison import WITHOUT_EPOCHS
 from helpers.pages import (
+    COMMIT,
     FLOWERS,
     NAMES,
     Parsed,
     build,
     encode,
+    explain,
     make_image,
+    make_inputs,
     make_manifest,
     predict,
+    read_defaults,
     write_inputs,
 )
 from helpers.repository import ROOT
@@ -99,7 +105,7 @@ def test_images_have_texts_and_tables_headers(any_page):
     assert inside
     assert set(inside) == {"div"}
     assert len(parsed.all("caption")) == len(parsed.all("thead")) == len(inside)
-    scrolls = [attrs for attrs in parsed.all("div") if attrs.get("class") == "scroll"]
+    scrolls = [attrs for attrs in parsed.all("div") if attrs.get("class", "").startswith("scroll")]
     assert [attrs["tabindex"] for attrs in scrolls] == ["0"] * len(inside)
 
 
@@ -149,6 +155,8 @@ def test_with_nothing_to_show_it_says_so(least):
     assert "without epochs" not in words
     assert "0 were rejected (0.0%)" in words
     assert {attrs["class"] for attrs in Parsed(least).all("img")} == {"tiny"}
+    assert "It is the only method" in words
+    assert "runner-up" not in words
 
 
 def test_mistakes_beyond_those_shown_are_counted(many):
@@ -162,14 +170,81 @@ def test_mistakes_beyond_those_shown_are_counted(many):
     assert f"{gallery.counts['hesitant'] - HESITANT:,} more hesitant hits are not shown." in words
 
 
-def test_a_grad_cam_says_what_it_explains(page):
-    alts = [attrs["alt"] for attrs in Parsed(page).all("img")]
-    assert [
-        alt
-        for alt in alts
-        if re.match("where two_stage looked when it predicted (daisy|rose|tulip) with 98", alt)
-    ]
+def test_a_grad_cam_says_what_stands_above_it(inputs, page):
+    """The class and the score of the predictions, not those that the model gives where Grad-CAM looks."""
+    alts = {attrs["alt"] for attrs in Parsed(page).all("img")}
+    shown = [one for case in inputs.gallery.cases for one in case.predictions]
+    maps = [one for one in shown if one.heat_map]
+    assert maps
+    for one in maps:
+        score = percent_sign(one.score)
+        assert f"where {one.method} looked when it predicted {one.label} with {score}" in alts
+        assert f"{one.label} {score}".replace("\N{NO-BREAK SPACE}", " ") in Parsed(page).words
     assert not [alt for alt in alts if "scratch" in alt]
+
+
+def test_a_map_of_another_class_than_the_predicted_one_is_left_out(inputs):
+    other = explain(inputs.predictions, inputs.manifest)
+    for image in other["images"]:
+        for one in image["maps"].values():
+            one["class"] = "of a run before"
+    assert choose_gallery(inputs.predictions, inputs.manifest, other).maps == []
+
+
+def test_it_begins_with_a_verdict(inputs, page):
+    top = Parsed(page).words.partition("Dataset")[0]
+    best = max(inputs.comparison["methods"], key=lambda row: row["validation_accuracy"])
+    said = r"Take (\w+), models/\1/model\.keras: it is right on [\d.]+ % of the 12 test images"
+    assert re.search(said, top)
+    assert "the highest validation accuracy" in top
+    assert percent_sign(best["validation_accuracy"])[:2] in top
+    assert "The runner-up is" in top
+
+
+def test_it_says_which_run_it_is_of(inputs):
+    blocks = {"two_stage": read_defaults()["two_stage"] | {"learning_rate": 0.123}}
+    changed = COMMIT._replace(
+        changes=(("two_stage.learning_rate", "0.001", "0.123"),), machine="A CPU, 2 cores", versions="graft 1"
+    )
+    words = Parsed(build(inputs, changed, **blocks)).words
+    assert "two_stage.learning_rate: 0.001 → 0.123" in words
+    assert "9 train, 3 validation, 12 test; split: fractions" in words
+    assert "Machine A CPU, 2 cores Versions graft 1" in words
+    assert re.search(r"learning_rate 0.123 0.001", words)
+    for row in ("seeds [0, 1] [0, 1] [0, 1] [0] [0]", "epochs run 2 2 2 2", "best epoch 2 2 2 2", "best C 2"):
+        assert f"{row} " in words
+    assert "Augmentation flip horizontal, rotation 0.05" in words
+    assert "scratch has the layers {Rescaling: {scale:" in words
+
+
+@pytest.fixture(scope="module")
+def small():
+    """One method: its page is drawn in a second."""
+    return make_inputs(FLOWERS, ["inline"])
+
+
+def test_without_a_notice_of_the_dataset_there_is_none(small, least):
+    old = {key: value for key, value in small.data.items() if key != "notice"}
+    for page in (build(replace(small, data=old)), least):
+        assert "CC BY" not in page
+        assert "None" not in Parsed(page).words.partition("Rejects and duplicates")[2]
+
+
+def test_images_enlarge_without_a_script(page):
+    parsed = Parsed(page)
+    for tag, _, parents in parsed.tags:
+        if tag == "img":
+            assert parents[-2:] == ("details", "summary")
+
+
+def test_the_views_stand_beside_their_images(small, page):
+    alts = [attrs["alt"] for attrs in Parsed(page).all("img")]
+    plain = [alt for alt in alts if alt.startswith("training image of")]
+    assert len(plain) == SHOWN
+    assert len([alt for alt in alts if alt.startswith("view ")]) == SHOWN * SHOWN
+    neutral = dict.fromkeys(GEOMETRIC, 0) | {"flip": "none"}
+    still = read_defaults()["augmentation"].model_copy(update=neutral)
+    assert "training image of" not in build(small, augmentation=still)
 
 
 def test_the_same_inputs_give_the_same_bytes(inputs, page):

@@ -1,5 +1,7 @@
 """Where a page comes from, and the command that rebuilds it."""
 
+import os
+import platform
 import re
 import shutil
 
@@ -8,7 +10,13 @@ from dvc.utils.serialize import dump_yaml, load_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.report.provenance import NO_COMMIT, describe_commit, list_overrides, name_dataset
+from graft.report.provenance import (
+    NO_COMMIT,
+    describe_commit,
+    describe_machine,
+    list_overrides,
+    name_dataset,
+)
 from helpers.repository import ROOT, edit, run
 from helpers.work_trees import commit
 
@@ -80,9 +88,35 @@ def test_what_differs_from_the_commit_is_set_or_named(work):
     found = describe_commit(work)
     command = "dvc exp run -S dataset=folder -S 'source=\"/path/to/my photos\"'"
     assert found.command.endswith(f'&& make setup && PATH="$PWD/.venv/bin:$PATH" {command}')
+    assert found.changes == (
+        ("dataset", "demo", "folder"),
+        ("source", "photos", '"/path/to/my photos"'),
+    )
     notes = " ".join(found.notes)
     assert "2 values of params.yaml differ from that commit." in notes
     assert "Code that is not in that commit was in use: stages/x.py, stages/é.py." in notes
     assert "the same images" in notes
     assert "“/path/to” stands for a folder" in notes
     assert "/home/me" not in f"{found}"
+
+
+def test_the_machine_has_no_name_and_the_versions_are_installed_ones():
+    machine, versions = describe_machine()
+    assert f"{os.cpu_count()} cores, {platform.system()}" in machine
+    assert platform.node() not in machine
+    assert re.fullmatch(r"Python 3[\d.]+, graft [\d.]+, tensorflow [\d.]+, keras [\d.]+, .+", versions)
+
+
+def test_values_edited_after_the_training_runs_are_named(work):
+    """By what dvc.lock records; a stage whose parameters are as they were says nothing."""
+    params = load_yaml(work / "params.yaml")
+    ran = {"two_stage": params["two_stage"], "seeds": params["seeds"], "features.memory_limit": 2.0}
+    stages = {"train_two_stage": {"params": {"params.yaml": ran}}, "train_x": {}, "split": {}}
+    dump_yaml(work / "dvc.lock", {"schema": "2.0", "stages": stages})
+    commit(work)
+    assert describe_commit(work).notes == ()
+    edit(work, {"two_stage.learning_rate": 0.5, "seeds": [7], "linear.C": 1.0})
+    assert describe_commit(work).notes[0] == (
+        "params.yaml was edited after the training runs, so these values are not theirs: "
+        "two_stage.learning_rate, seeds."
+    )

@@ -1,6 +1,8 @@
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graft.evaluation.confusion import count_confusions
 from graft.report.words import describe_test, most_confused, warn_untrained
 from helpers.comparison import make_comparison
 
@@ -9,12 +11,16 @@ PAIR |= {"p_value": 0.404873, "p_value_holm": 0.404873}
 COUNTS = st.integers(0, 30)
 
 
-def describe_mistakes(metrics):
-    return list(map(str, most_confused(metrics)))
+def describe_mistakes(confused):
+    return list(map(str, most_confused(confused)))
 
 
-def make_metrics(matrix, classes):
-    return {"classes": classes, "test": {"confusion_matrix": matrix}}
+def confuse(matrix, classes):
+    """The confusions of as many images of each class (row) and prediction (column)."""
+    counts, names = np.array(matrix), np.array(classes)
+    places = np.indices(counts.shape).reshape(2, -1)
+    truth, predicted = (np.repeat(names[place], counts.ravel()) for place in places)
+    return count_confusions(truth, predicted)
 
 
 def test_a_verdict_is_the_sentence_of_the_issue():
@@ -63,8 +69,8 @@ def test_the_sentence_names_the_better_method(n_first, n_second, p, significance
 def test_most_confused_pairs_in_words():
     classes = ["daisy", "rose", "tulip"]
     metrics = {
-        "two_stage": make_metrics([[20, 0, 0], [1, 18, 1], [0, 7, 13]], classes),
-        "inline": make_metrics([[18, 2, 0], [0, 20, 0], [3, 0, 17]], classes),
+        "two_stage": confuse([[20, 0, 0], [1, 18, 1], [0, 7, 13]], classes),
+        "inline": confuse([[18, 2, 0], [0, 20, 0], [3, 0, 17]], classes),
     }
     assert describe_mistakes(metrics) == [
         "two_stage predicted rose for 7 of 20 tulip images",
@@ -76,7 +82,7 @@ def test_most_confused_pairs_in_words():
 
 
 def test_of_equal_counts_the_larger_share_comes_first():
-    metrics = {"inline": make_metrics([[8, 2, 0], [2, 2, 0], [1, 0, 0]], ["cat", "dog", "<b>x"])}
+    metrics = {"inline": confuse([[8, 2, 0], [2, 2, 0], [1, 0, 0]], ["cat", "dog", "<b>x"])}
     assert describe_mistakes(metrics) == [
         "inline predicted cat for 2 of 4 dog images",
         "inline predicted dog for 2 of 10 cat images",
@@ -85,14 +91,14 @@ def test_of_equal_counts_the_larger_share_comes_first():
 
 
 def test_without_a_mistake():
-    assert describe_mistakes({"inline": make_metrics([[3, 0], [0, 4]], ["cat", "dog"])}) == []
+    assert describe_mistakes({"inline": confuse([[3, 0], [0, 4]], ["cat", "dog"])}) == []
 
 
 @given(
     st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=3, max_size=3), st.integers(1, 9)
 )
 def test_the_pairs_are_the_largest_off_the_diagonal(matrix, limit):
-    found = most_confused({"inline": make_metrics(matrix, ["a", "b", "c"])}, limit)
+    found = most_confused({"inline": confuse(matrix, ["a", "b", "c"])}, limit)
     off = sorted((n for i, row in enumerate(matrix) for j, n in enumerate(row) if n and i != j), reverse=True)
     assert [pair.n for pair in found] == off[:limit]
     assert all(pair.n <= pair.support for pair in found)

@@ -15,9 +15,8 @@ from rich.cells import cell_len
 
 from graft.config.types import SPLITS
 from graft.methods.registry import BLUE, METHODS
-from graft.report.charts.style import LETTER, WIDTH, legend_entry, make_figure, number_ticks, shorten
+from graft.report.charts.style import LETTER, WIDTH, make_figure, number_ticks, shorten
 from graft.report.charts.svg import GRID, Chart, drawing, to_svg
-from graft.report.tables import count_by_split
 from graft.report.words import percent
 
 TEXT_UP_TO = 15  # classes: more have cells too small for text
@@ -100,64 +99,55 @@ def _confusion_alt(method: str, counts: np.ndarray, classes: Sequence[str]) -> s
 
 
 @drawing()
-def per_class(name: str, metrics: Mapping[str, Mapping[str, Any]]) -> Chart:
-    """Precision, recall and F1 of each class, a thin bar a method that ends in its marker.
+def per_class(name: str, quantity: str, tables: Mapping[str, pd.DataFrame]) -> Chart:
+    """Precision, recall or F1 of each class, a thin bar a method that ends in its marker.
 
     Args:
-        metrics: method -> what `graft.evaluation.metrics.evaluate` gave for it; of test, at least one method.
+        quantity: ``precision``, ``recall`` or ``f1``.
+        tables: method -> frame ``label`` and the quantity, in [0, 1]; the same labels of at least one method.
     """
-    tables = {method: pd.DataFrame(measured["test"]["per_class"]) for method, measured in metrics.items()}
     labels = shorten(list(next(iter(tables.values()))["label"]), 14)
-    entries = [legend_entry(method, linestyle="-") for method in tables]
-    figure, panels = _rows(labels, 0.09 * len(tables) + 0.1, 3, entries)
-    for panel, quantity in zip(panels, ("precision", "recall", "f1"), strict=True):
-        for i, (method, table) in enumerate(tables.items()):
-            y = np.arange(len(labels)) + (i - (len(tables) - 1) / 2) * 0.8 / len(tables)
-            colour, marker = METHODS[method].colour, METHODS[method].marker
-            panel.hlines(y, 0, table[quantity], colors=colour, linewidths=1.6)
-            panel.plot(table[quantity], y, marker, color=colour, markersize=3.6, clip_on=False)
-        panel.set(xlim=(0, 1), xlabel="%", title="F1" if quantity == "f1" else quantity)
-        panel.set_xticks([0, 0.5, 1], ["0", "50", "100"])
-        panel.get_xticklabels()[0].set_horizontalalignment("left")
-        panel.get_xticklabels()[-1].set_horizontalalignment("right")
-    return Chart(to_svg(figure, name), _per_class_alt(tables))
+    figure, axes = _rows(labels, 0.09 * len(tables) + 0.1)
+    for i, (method, table) in enumerate(tables.items()):
+        y = np.arange(len(labels)) + (i - (len(tables) - 1) / 2) * 0.8 / len(tables)
+        colour, marker = METHODS[method].colour, METHODS[method].marker
+        axes.hlines(y, 0, table[quantity], colors=colour, linewidths=1.6)
+        axes.plot(table[quantity], y, marker, color=colour, markersize=3.6, clip_on=False)
+    axes.set(xlim=(0, 1), xlabel="%")
+    axes.set_xticks([0, 0.5, 1], ["0", "50", "100"])
+    axes.get_xticklabels()[0].set_horizontalalignment("left")
+    axes.get_xticklabels()[-1].set_horizontalalignment("right")
+    return Chart(to_svg(figure, name), _per_class_alt(quantity, tables))
 
 
-def _rows(
-    labels: Sequence[str], height: float, n: int, entries: Sequence[Artist]
-) -> tuple[Figure, Sequence[Axes]]:
-    """A figure of n panels side by side, with a row of `height` inches a label, the first on top."""
+def _rows(labels: Sequence[str], height: float, entries: Sequence[Artist] = ()) -> tuple[Figure, Axes]:
+    """A figure with a row of `height` inches a label, the first on top."""
     figure = make_figure(height * len(labels) + 0.65, entries, labels)
-    panels: Sequence[Axes] = figure.subplots(1, n, sharey=True, squeeze=False)[0]
-    panels[0].set(ylim=(len(labels) - 0.5, -0.5))
-    panels[0].set_yticks(range(len(labels)), labels)
-    for panel in panels:
-        panel.grid(False, axis="y")
-    return figure, panels
+    axes = figure.subplots()
+    axes.set(ylim=(len(labels) - 0.5, -0.5))
+    axes.set_yticks(range(len(labels)), labels)
+    axes.grid(False, axis="y")
+    return figure, axes
 
 
-def _per_class_alt(tables: Mapping[str, pd.DataFrame]) -> str:
+def _per_class_alt(quantity: str, tables: Mapping[str, pd.DataFrame]) -> str:
     parts = []
     for method, table in tables.items():
-        f1 = table.set_index("label")["f1"]
-        low, high = (f"{percent(f1[label])} % ({label})" for label in map(str, (f1.idxmin(), f1.idxmax())))
+        of = table.set_index("label")[quantity]
+        low, high = (f"{percent(of[label])} % ({label})" for label in map(str, (of.idxmin(), of.idxmax())))
         parts.append(f"{method} between {low} and {high}")
-    return f"Precision, recall and F1 of each class. F1 of {'; '.join(parts)}."
+    named = "F1" if quantity == "f1" else quantity.capitalize()
+    return f"{named} of each class: {'; '.join(parts)}."
 
 
 @drawing()
-def images_per_class(name: str, manifest: pd.DataFrame) -> Chart:
-    """The number of images of each class in train, validation and test.
-
-    Args:
-        manifest: frame with the columns ``label`` and ``split``.
-    """
-    counts = count_by_split(manifest)
+def images_per_class(name: str, counts: pd.DataFrame) -> Chart:
+    """The number of images of each class in train, validation and test, as `count_by_split` gives them."""
     texts = [" + ".join(f"{n:,}" for n in numbers) for numbers in counts.to_numpy()]
     edge: dict[str, Any] = {"edgecolor": "black", "linewidth": 0.6}
     shades = {split: ("black", shade) for split, shade in zip(SPLITS, (0.75, 0.35, 0.0), strict=True)}
     entries = [Patch(facecolor=shade, label=split, **edge) for split, shade in shades.items()]
-    figure, (axes,) = _rows(shorten(list(counts.index)), 0.24, 1, entries)
+    figure, axes = _rows(shorten(list(counts.index)), 0.24, entries)
     left = np.zeros(len(counts))
     for split, shade in shades.items():
         bars = axes.barh(range(len(counts)), counts[split], 0.62, left, facecolor=shade, **edge)

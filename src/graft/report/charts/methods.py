@@ -3,19 +3,21 @@
 `name` is the prefix of the ids in a chart, `comparison` what `graft.evaluation.compare.compare` gave.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from graft.methods.registry import METHODS
 from graft.report import costs
 from graft.report.charts import style
 from graft.report.charts.svg import Chart, drawing, to_svg
-from graft.report.costs import Cost, Timing, ordinal, with_unit
+from graft.report.costs import Timing, ordinal, with_unit
 from graft.report.words import percent
 
 Values = Mapping[str, Any]
@@ -25,7 +27,7 @@ DASHED = (0, (3, 1.5))
 def accuracy_by_images(name: str, comparison: Values) -> Chart:
     """Test accuracy over the images embedded for one training run; a point a seed, and the seeds' mean."""
     images = {row["method"]: float(row["images_embedded"]) for row in comparison["methods"]}
-    points = {method: (n, f"with {n:,.0f} images embedded", "") for method, n in images.items()}
+    points = {method: (n, f"with {n:,.0f} images embedded") for method, n in images.items()}
     return _accuracy_by_cost(name, comparison, points, "images embedded for one training run")
 
 
@@ -33,12 +35,12 @@ def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart 
     """Test accuracy over the seconds that one training run takes, with all it needs before.
 
     Returns:
-        None where no method was timed. A method that was not is left out, and named in `Chart.alt`; one
-        whose features came from the cache in part is marked: it takes at least so long.
+        None where no method was timed. A method that was not is left out, and named in `Chart.alt`, which
+        also says whose features came from the cache in part: it takes at least so long.
     """
     measured = {row["method"]: costs.measure_cost(row["method"], timing) for row in comparison["methods"]}
     points = {
-        method: (cost.after(1), f"in {cost.at_least}{with_unit(cost.after(1))}", _note(cost))
+        method: (cost.after(1), f"in {cost.at_least}{with_unit(cost.after(1))}")
         for method, cost in measured.items()
         if not cost.untimed
     }
@@ -49,36 +51,26 @@ def accuracy_by_seconds(name: str, comparison: Values, timing: Timing) -> Chart 
     return chart._replace(alt=chart.alt + left_out)
 
 
-def _note(cost: Cost) -> str:
-    return " (at least)" if cost.at_least else ""
-
-
 def _left_out(why: str, methods: Sequence[str]) -> str:
     return f" {why}, so left out: {', '.join(methods)}." if methods else ""
 
 
 @drawing()
 def _accuracy_by_cost(
-    name: str, comparison: Values, points: Mapping[str, tuple[float, str, str]], label: str
+    name: str, comparison: Values, points: Mapping[str, tuple[float, str]], label: str
 ) -> Chart:
-    """A chart of `points`: method -> its place on the x-axis, that in words, and a note for the legend."""
+    """A chart of `points`: method -> its place on the x-axis, and that in words."""
     by_seed = {method: comparison["test_accuracy_by_seed"][method] for method in points}
-    dot: dict[str, Any] = {"marker": "o", "linestyle": "none"}
-    entries = [style.legend_entry(method, note, linestyle="none") for method, (_, _, note) in points.items()]
-    entries += [
-        style.plain_entry("one seed", markersize=4, **dot),
-        style.plain_entry("mean of its seeds", **style.RING, **dot),
-    ]
-    figure = style.make_figure(2.75, entries)
+    figure = style.make_figure(2.75)
     axes = figure.subplots()
     for method, accuracies in by_seed.items():
         x, marker, colour = points[method][0], METHODS[method].marker, METHODS[method].colour
         axes.plot([x] * len(accuracies), accuracies, marker, color=colour, markersize=4)
         axes.plot([x], [mean(accuracies)], marker, color=colour, **style.RING)
-    style.scale_cost(axes, [x for x, _, _ in points.values()])
+    style.scale_cost(axes, [x for x, _ in points.values()])
     style.scale_accuracy(axes, [accuracy for values in by_seed.values() for accuracy in values])
     axes.set(xlabel=label, ylabel="test accuracy, %")
-    told = [f"{method} {_spread(by_seed[method])} {said}" for method, (_, said, _) in points.items()]
+    told = [f"{method} {_spread(by_seed[method])} {said}" for method, (_, said) in points.items()]
     return Chart(to_svg(figure, name), f"Test accuracy over {label}: {'; '.join(told)}.")
 
 
@@ -107,8 +99,7 @@ def cumulative_time(name: str, timing: Timing) -> Chart | None:
     crossings = costs.find_crossings(known)
     last = max(5, *(round(1.5 * n) for n in crossings.values() if n <= 40), 0)
     unit, seconds = _time_unit(max(cost.after(last) for cost in known.values()))
-    entries = [style.legend_entry(method, _note(cost)) for method, cost in known.items()]
-    figure = style.make_figure(2.85, entries)
+    figure = style.make_figure(2.75)
     axes = figure.subplots()
     axes.set(xlabel="training runs", ylabel=f"time in all, {unit}", xlim=(0, last * 1.02))
     for method, cost in known.items():
@@ -135,18 +126,27 @@ def _mark_crossing(axes: Axes, n: int, time: float) -> None:
 
 
 @drawing()
+def sign(name: str, method: str) -> Chart:
+    """A method's entry of the page's legend: its line with its marker."""
+    figure = Figure((0.5, 0.17))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.plot([0, 0.5, 1], [0.5] * 3, markevery=[1], **style.look(method))
+    return Chart(to_svg(figure, name), f"sign of {method}")
+
+
 def learning_curves(
     name: str, histories: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int | None]
-) -> Chart | None:
-    """Accuracy and loss over the epochs: training dashed, validation solid, the chosen epoch marked.
+) -> dict[str, Chart]:
+    """Accuracy and loss over the epochs, a chart a method on the same scales, as far as it has epochs.
+
+    Training is dashed, validation solid, the chosen epoch ringed.
 
     Args:
         histories: method -> ``models/<method>/history.csv``: accuracy, loss, val_accuracy, val_loss and,
             of a method with epochs, epoch (from 1).
         best_epochs: method -> the epoch whose weights were kept.
-
-    Returns:
-        None where no method has epochs. One that has none is left out, and named in `Chart.alt`.
 
     Raises:
         ValueError: if a history lacks that epoch.
@@ -154,27 +154,39 @@ def learning_curves(
     curves = {method: history for method, history in histories.items() if "epoch" in history}
     for method, history in curves.items():
         _check_best(method, history, best_epochs[method])
-    if not curves:
-        return None
-    dashed: dict[str, Any] = {"linestyle": DASHED, "linewidth": 1}
-    entries = [style.legend_entry(method, linestyle="-") for method in curves]
-    entries += [style.plain_entry("training", **dashed), style.plain_entry("validation")]
-    entries += [style.plain_entry("chosen epoch", marker="o", linestyle="none", **style.RING)]
-    figure = style.make_figure(4.2, entries)
-    accuracy, loss = figure.subplots(2, sharex=True)
-    for method, history in curves.items():
-        _draw_curve(accuracy, "accuracy", history, method, best_epochs[method])
-        _draw_curve(loss, "loss", history, method, best_epochs[method])
-    last = max(history["epoch"].max() for history in curves.values())
+    limits = {quantity: _find_limits(curves.values(), quantity) for quantity in ("accuracy", "loss")}
+    return {
+        method: _learning_curve(f"{name}-{n}", method, history, best_epochs[method], limits)
+        for n, (method, history) in enumerate(curves.items(), 1)
+    }
+
+
+def _find_limits(histories: Iterable[pd.DataFrame], quantity: str) -> tuple[float, float]:
+    values = np.concatenate(
+        [history[[quantity, f"val_{quantity}"]].to_numpy().ravel() for history in histories]
+    )
+    finite = values[np.isfinite(values)]
+    room = 0.05 * (finite.max() - finite.min()) or 0.05
+    return float(finite.min() - room), float(finite.max() + room)
+
+
+@drawing()
+def _learning_curve(
+    name: str, method: str, history: pd.DataFrame, best: int | None, limits: Mapping[str, tuple[float, float]]
+) -> Chart:
+    figure = style.make_figure(3.2, width=style.SMALL)
+    panels = dict(zip(limits, figure.subplots(2, sharex=True), strict=True))
+    for quantity, axes in panels.items():
+        _draw_curve(axes, quantity, history, method, best)
+        axes.set_ylim(limits[quantity])
+    last = history["epoch"].max()
     room = max(0.3, 0.04 * last)
-    accuracy.set_ylabel("accuracy, %")
-    loss.set(xlabel="epoch", ylabel="loss", xlim=(1 - room, last + room))
-    accuracy.yaxis.set_major_formatter(style.percent_ticks())
-    loss.yaxis.set_major_formatter(style.number_ticks())
-    loss.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    told = "; ".join(_curve_alt(m, history, best_epochs[m]) for m, history in curves.items())
-    without = _left_out("Trained without epochs", [method for method in histories if method not in curves])
-    return Chart(to_svg(figure, name), f"Learning curves over the epochs: {told}.{without}")
+    panels["accuracy"].set_ylabel("accuracy, %")
+    panels["accuracy"].yaxis.set_major_formatter(style.percent_ticks())
+    panels["loss"].set(xlabel="epoch", ylabel="loss", xlim=(1 - room, last + room))
+    panels["loss"].yaxis.set_major_formatter(style.number_ticks())
+    panels["loss"].xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+    return Chart(to_svg(figure, name), f"Learning curves: {_curve_alt(method, history, best)}.")
 
 
 def _check_best(method: str, history: pd.DataFrame, best: int | None) -> None:

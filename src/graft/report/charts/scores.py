@@ -1,51 +1,52 @@
-"""The charts that show scores: ROC curves and reliability, a panel a method.
+"""The charts that show scores: ROC curves and reliability, a chart a method.
 
 `rows` are the prediction rows of test of one seed, by method; there is at least one method.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from graft.evaluation import metrics
+from graft.evaluation.confusion import FEW
 from graft.evaluation.curves import mean_roc, roc_curves
 from graft.methods.registry import METHODS
-from graft.report.charts.style import make_figure, number_ticks
+from graft.report.charts.style import SMALL, make_figure, number_ticks
 from graft.report.charts.svg import GRID, Chart, drawing, to_svg
 from graft.report.words import percent
 
 SHARES = [0, 0.5, 1]
 
 
+def roc(name: str, rows: Mapping[str, pd.DataFrame]) -> dict[str, Chart]:
+    """ROC curves: of class 1 for two classes, else thin lines of each against the rest, and their mean.
+
+    Of more than `FEW` classes the mean alone.
+    """
+    return {method: _roc(f"{name}-{n}", method, test) for n, (method, test) in enumerate(rows.items(), 1)}
+
+
 @drawing()
-def roc(name: str, rows: Mapping[str, pd.DataFrame]) -> Chart:
-    """ROC curves: of class 1 for two classes, else thin lines of each against the rest, and their mean."""
-    areas = {method: _area(test) for method, test in rows.items()}
-    figure, panels = _panels(len(rows), [1.0])
-    for (axes,), (method, test) in zip(panels, rows.items(), strict=True):
-        _draw_roc(axes, roc_curves(test), METHODS[method].colour)
-        axes.set_title(f"{METHODS[method].label}: AUC {areas[method]:.3f}", loc="left")
-    _label_outside(panels, "false positive rate", ["true positive rate"])
-    classes = metrics.decode_rows(next(iter(rows.values())))[2]
+def _roc(name: str, method: str, rows: pd.DataFrame) -> Chart:
+    truth, scores, classes = metrics.decode_rows(rows)
+    area = metrics.measure_roc_auc(truth, scores)
+    figure = make_figure(2.4, width=SMALL)
+    axes = figure.subplots()
+    _draw_roc(axes, roc_curves(rows), METHODS[method].colour)
+    axes.set(xlabel="false positive rate", ylabel="true positive rate")
+    axes.set_title(f"AUC {area:.3f}", loc="left")
     kind = f"of {classes[1]}" if len(classes) == 2 else "of each class against the rest, and their mean"
-    told = ", ".join(f"{method} {area:.3f}" for method, area in areas.items())
-    return Chart(to_svg(figure, name), f"ROC curves {kind}, on test. Area under the curve: {told}.")
-
-
-def _area(rows: pd.DataFrame) -> float:
-    truth, scores, _ = metrics.decode_rows(rows)
-    return metrics.measure_roc_auc(truth, scores)
+    said = f"ROC curves of {method} {kind}, on test. Area under the curve: {area:.3f}."
+    return Chart(to_svg(figure, name), said)
 
 
 def _draw_roc(axes: Axes, curves: pd.DataFrame, colour: str) -> None:
     axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
     groups = [curve for _, curve in curves.groupby("class")]
-    for curve in groups if len(groups) > 1 else []:
+    for curve in groups if 1 < len(groups) <= FEW else []:
         axes.plot(curve["fpr"], curve["tpr"], color=colour, linewidth=0.6, alpha=0.45)
     mean = mean_roc(curves)
     axes.plot(mean["fpr"], mean["tpr"], color=colour, linewidth=2.2, clip_on=False)
@@ -70,19 +71,25 @@ def reliability_bins(confidences: np.ndarray, right: np.ndarray, bins: int) -> p
     return bin_of.mean().assign(n=bin_of.size())
 
 
-@drawing()
-def reliability(name: str, rows: Mapping[str, pd.DataFrame], bins: int) -> Chart:
+def reliability(name: str, rows: Mapping[str, pd.DataFrame], bins: int) -> dict[str, Chart]:
     """Accuracy over confidence, against the diagonal of a calibrated model; below, how many images."""
-    decisions = {method: _decisions(test) for method, test in rows.items()}
-    errors = {method: metrics.calibration_error(*decided, bins) for method, decided in decisions.items()}
-    figure, panels = _panels(len(rows), [1.0, 0.35])
-    for (above, below), (method, decided) in zip(panels, decisions.items(), strict=True):
-        _draw_reliability(above, below, reliability_bins(*decided, bins), bins, METHODS[method].colour)
-        above.set_title(f"{METHODS[method].label}: ECE {percent(errors[method])} %", loc="left")
-    _label_outside(panels, "confidence", ["accuracy", "images"])
-    told = ", ".join(f"{method} {percent(error)} %" for method, error in errors.items())
-    said = f"Accuracy over confidence in {bins} bins, on test. Expected calibration error: {told}."
-    return Chart(to_svg(figure, name), said)
+    return {
+        method: _reliability(f"{name}-{n}", method, _decisions(test), bins)
+        for n, (method, test) in enumerate(rows.items(), 1)
+    }
+
+
+@drawing()
+def _reliability(name: str, method: str, decided: tuple[np.ndarray, np.ndarray], bins: int) -> Chart:
+    error = metrics.calibration_error(*decided, bins)
+    figure = make_figure(3.1, width=SMALL)
+    above, below = figure.subplots(2, height_ratios=[1, 0.35])
+    _draw_reliability(above, below, reliability_bins(*decided, bins), bins, METHODS[method].colour)
+    above.set_title(f"ECE {percent(error)} %", loc="left")
+    above.set_ylabel("accuracy")
+    below.set(xlabel="confidence", ylabel="images")
+    said = f"Accuracy of {method} over its confidence in {bins} bins, on test."
+    return Chart(to_svg(figure, name), f"{said} Expected calibration error: {percent(error)} %.")
 
 
 def _decisions(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -100,21 +107,3 @@ def _draw_reliability(above: Axes, below: Axes, filled: pd.DataFrame, bins: int,
     _scale_shares(above)
     _scale_shares(below)
     below.set(ylim=(0, most), yticks=[0, most])
-
-
-def _panels(n: int, heights: Sequence[float]) -> tuple[Figure, list[list[Axes]]]:
-    """A figure of n panels, two in a row; each is a stack of axes, their heights in shares of the width."""
-    down = -(-n // 2)
-    figure = make_figure(down * (0.7 + 1.8 * sum(heights)))
-    grid = figure.subplots(down * len(heights), 2, squeeze=False, height_ratios=[*heights] * down)
-    stacks = grid.reshape(down, len(heights), 2).swapaxes(1, 2).reshape(2 * down, len(heights)).tolist()
-    for axes in chain(*stacks[n:]):
-        axes.remove()
-    return figure, stacks[:n]
-
-
-def _label_outside(panels: Sequence[Sequence[Axes]], x: str, y: Sequence[str]) -> None:
-    for i, stack in enumerate(panels):
-        stack[-1].set_xlabel(x)
-        for axes, label in zip(stack, y, strict=True):
-            axes.set_ylabel(label if i % 2 == 0 else "")

@@ -11,30 +11,33 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 from rich.cells import cell_len, chop_cells
 
 from graft.methods.registry import METHODS
 
-WIDTH = 4.8  # inches, so 345.6 units: on a telephone about one CSS pixel each
+WIDTH = 4.2  # inches, so 302 units, which grow to the width of a telephone or a third of a page
+SMALL = 2.6  # inches: one of small multiples, of which two stand side by side on a telephone
 ROW = 0.165  # inches: a row of a legend
 LETTER = 0.08  # inches: a column of text, at most
 ACROSS = 2  # columns of a legend
 
 
-def make_figure(height: float, entries: Sequence[Artist] = (), wide: Sequence[str] = ()) -> Figure:
+def make_figure(
+    height: float, entries: Sequence[Artist] = (), wide: Sequence[str] = (), width: float = WIDTH
+) -> Figure:
     """Make a figure whose axes share the room that its texts leave.
 
     Args:
         height: inches without the legend.
         entries: of a legend on top, two in a row.
         wide: labels on the left, for which there shall be room in whatever font the reader has.
+        width: inches.
     """
     # Another font may be wider, and matplotlib's lacks East Asian characters, each of two columns.
-    left = max((0.05 + LETTER * (cell_len(text) - len(text)) for text in wide), default=0) / WIDTH
+    left = max((0.05 + LETTER * (cell_len(text) - len(text)) for text in wide), default=0) / width
     layout = ConstrainedLayoutEngine(rect=(left, 0, 1 - left, 1))
-    figure = Figure((WIDTH, height + ROW * -(-len(entries) // ACROSS)), layout=layout)
+    figure = Figure((width, height + ROW * -(-len(entries) // ACROSS)), layout=layout)
     if entries:
         options: dict[str, Any] = {"columnspacing": 1.2, "handletextpad": 0.5, "labelspacing": 0.35}
         figure.legend(handles=entries, loc="outside upper left", ncols=ACROSS, borderaxespad=0.1, **options)
@@ -45,16 +48,6 @@ def look(name: str) -> dict[str, Any]:
     """The colour, marker and dash of a method, as matplotlib's options."""
     method = METHODS[name]
     return {"color": method.colour, "marker": method.marker, "linestyle": method.dash}
-
-
-def legend_entry(name: str, note: str = "", **options: Any) -> Line2D:
-    """A line of a legend: a method's marker and dash, unless the options say otherwise."""
-    return Line2D([], [], label=METHODS[name].label + note, **look(name) | options)
-
-
-def plain_entry(label: str, **options: Any) -> Line2D:
-    """A line of a legend that is of no method."""
-    return Line2D([], [], label=label, color="black", **options)
 
 
 RING: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none"}

@@ -3,8 +3,8 @@
 A chart's SVG has no width and height but a viewBox and, in its style, the range of widths (CSS pixels)
 in which its text is readable. Text inherits the page's font; what is black takes the page's text
 colour (``currentColor``), the grid the page's ``--grid``. A page lets what is wider than it scroll:
-``overflow-x: auto`` on the element around the SVG. Of class ``wide`` are charts that want a row to
-themselves, the others are ``usual``.
+``overflow-x: auto`` on the element around the SVG. The class says what fits a telephone: two ``small`` ones
+side by side, a ``usual`` one, or a part of a ``wide`` one.
 """
 
 import re
@@ -73,16 +73,16 @@ def to_svg(figure: Figure, name: str) -> str:
     _clean(root)
     _rename(root, name)
     width = 72 * figure.get_figwidth()
-    wide = width > 360  # a usual chart fits a telephone, a wide one is scrolled
-    least = width if wide else 0.8 * width
+    size = "wide" if width > 360 else "usual" if width > 200 else "small"
+    least, most = (width if size == "wide" else 0.8 * width), (1.7 if size == "small" else 2.2) * width
     # What matplotlib writes as `* { ... }`, which in a page would be the style of everything.
     joins = "stroke-linejoin: round; stroke-linecap: butt"
     root.attrib = {
         "xmlns": "http://www.w3.org/2000/svg",
         "viewBox": root.attrib["viewBox"],
-        "class": "wide" if wide else "usual",
+        "class": size,
         "fill": "currentColor",
-        "style": f"min-width: {least:.0f}px; max-width: {1.5 * width:.0f}px; {joins}",
+        "style": f"min-width: {least:.0f}px; max-width: {most:.0f}px; {joins}",
     }
     return ElementTree.tostring(root, encoding="unicode")
 
