@@ -2,36 +2,62 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 # Before TensorFlow is imported anywhere: Keras on TensorFlow, without its start-up chatter.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 QUIET = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
+# Keras imports both if it finds them, for wrappers and plots that graft does not use: a third of its time.
+UNUSED_BY_KERAS = ("matplotlib", "sklearn")
 
 
-class _QuietTensorFlow:
-    """Finds TensorFlow, whose C++ writes to stderr while it is imported, before it reads its log level."""
-
-    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target) if name == "tensorflow" else None
-        if spec and spec.loader:
-            execute = spec.loader.exec_module
-            setattr(spec.loader, "exec_module", lambda module: _without_stderr(execute, module))  # noqa: B010
-        return spec
-
-
-def _without_stderr(execute: Any, module: ModuleType) -> None:
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """TensorFlow's C++ writes to stderr while it is imported, before it reads its log level."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        execute(module)
+        yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
 
 
-if QUIET:
-    sys.meta_path.insert(0, _QuietTensorFlow())
+@contextmanager
+def _without_unused() -> Iterator[None]:
+    hidden = dict.fromkeys(name for name in UNUSED_BY_KERAS if name not in sys.modules)
+    sys.modules.update(hidden)  # type: ignore[arg-type]  # None: an import of it raises
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+class _Importing:
+    """Finds Keras and TensorFlow, and executes each of them within its context."""
+
+    CONTEXTS: ClassVar[dict[str, Callable[[], AbstractContextManager[None]]]] = {
+        "keras": _without_unused,
+        **({"tensorflow": _without_stderr} if QUIET else {}),
+    }
+
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name in self.CONTEXTS else None
+        if spec and spec.loader:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                with self.CONTEXTS[name]():
+                    execute(module)
+
+            setattr(spec.loader, "exec_module", exec_module)  # noqa: B010
+        return spec
+
+
+sys.meta_path.insert(0, _Importing())

@@ -87,8 +87,8 @@ def parse_yaml(text: str, name: str = "params.yaml") -> dict[str, Any]:
     {'learning_rate': 1e-05, 'classes': ['yes', 'no'], 'first': 10}
     """
     if odd := re.search(ODD, text, re.MULTILINE):
-        line = text[: odd.start()].count("\n") + 1
-        raise ParamsError(f"{name}, line {line}: found {odd[0]!a}, which DVC may take otherwise; remove it")
+        number = text[: odd.start()].count("\n") + 1
+        raise ParamsError(f"{name}, line {number}: found {odd[0]!a}, which DVC may take otherwise; remove it")
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _Composer
     try:

@@ -1,19 +1,22 @@
 """Heads: the layers on top of a backbone, their pooling and normalisation."""
 
 from math import sqrt
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 
 from graft.config.training import Head, Normalise, Pooling
+
+if TYPE_CHECKING:
+    from sklearn.preprocessing import StandardScaler
 
 CHUNK_ROWS = 256
 SHORTEST = 1e-12  # length of a row, as in keras.layers.UnitNormalization
 
 
 def build_head(
-    input_shape: tuple[int, ...], n_classes: int, params: Head, scaler: StandardScaler | None, seed: int
+    input_shape: tuple[int, ...], n_classes: int, params: Head, scaler: "StandardScaler | None", seed: int
 ) -> keras.Sequential:
     """Build pooling -> normalisation -> dense layers -> dropout -> output.
 
@@ -40,7 +43,7 @@ def output_layer(n_classes: int, l2: float = 0.0) -> keras.layers.Layer:
     return keras.layers.Dense(units, activation, kernel_regularizer=penalty, dtype="float32", name="score")
 
 
-def fit_scaler(features: np.ndarray, pooling: Pooling) -> StandardScaler:
+def fit_scaler(features: np.ndarray, pooling: Pooling) -> "StandardScaler":
     """Mean and scale of each dimension of the pooled features.
 
     A dimension without variance keeps scale 1, as scikit-learn has it; Keras's `Normalization`
@@ -50,6 +53,8 @@ def fit_scaler(features: np.ndarray, pooling: Pooling) -> StandardScaler:
         features: (n, h, w, c) or (n, c), read in chunks so that it may be memory-mapped.
         pooling: ``flatten``, ``avg`` or ``max``.
     """
+    from sklearn.preprocessing import StandardScaler  # takes a second to import
+
     scaler = StandardScaler()
     for start in range(0, len(features), CHUNK_ROWS):
         scaler.partial_fit(pool(features[start : start + CHUNK_ROWS].astype(np.float64), pooling))
@@ -69,7 +74,7 @@ def _penalty(l2: float) -> keras.regularizers.Regularizer | None:
 
 
 def vector_layers(
-    input_shape: tuple[int, ...], pooling: Pooling, how: Normalise, scaler: StandardScaler | None
+    input_shape: tuple[int, ...], pooling: Pooling, how: Normalise, scaler: "StandardScaler | None"
 ) -> list[keras.layers.Layer]:
     """Make the first layers of a head: from a feature, (h, w, c) or (c,), to its vector, normalised.
 
@@ -98,7 +103,7 @@ def pool(features: np.ndarray, pooling: Pooling) -> np.ndarray:
     return pooled
 
 
-def normalise(x: np.ndarray, how: Normalise, scaler: StandardScaler | None = None) -> np.ndarray:
+def normalise(x: np.ndarray, how: Normalise, scaler: "StandardScaler | None" = None) -> np.ndarray:
     """Normalise rows (n, d) of features.
 
     ``l2`` scales each row to the length sqrt(d), which is that of a standardised row, so that one grid of C

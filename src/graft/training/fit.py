@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from sklearn.utils.class_weight import compute_sample_weight
 
 from graft.config.training import Training
 from graft.training.mixing import blend, mix
@@ -129,7 +128,11 @@ def _draw_batches(
 ) -> Iterator[Batch]:
     """The batches of an epoch: inputs, targets and, where classes have them, weights."""
     rng, n = np.random.default_rng((seed, epoch)), len(data.labels)
-    balanced = compute_sample_weight("balanced", data.labels)  # whose sum is n
+    balanced = np.ones(n)
+    if params.sampling == "balanced" or params.class_weight:
+        from sklearn.utils.class_weight import compute_sample_weight  # takes a second to import
+
+        balanced = compute_sample_weight("balanced", data.labels)  # whose sum is n
     order = rng.choice(n, n, p=balanced / n) if params.sampling == "balanced" else rng.permutation(n)
     for rows in np.split(order, range(params.batch_size, n, params.batch_size)):
         batch, weights = data.inputs(epoch, rows), balanced[rows]
