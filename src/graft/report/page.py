@@ -112,6 +112,7 @@ def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict
     log_losses = {method: one["validation"]["log_loss"] for method, one in inputs.metrics.items()}
     facts = {method: facts for method, (_, facts) in inputs.predictions.items()}
     return {
+        "data": {"notice": None} | dict(inputs.data),
         "dataset": name_dataset(params.dataset, params.source),
         "contents": {id: heading for id, heading in CONTENTS.items() if id != "seeds" or several},
         "verdict": judge(inputs.comparison, log_losses, inputs.timing),
