@@ -175,3 +175,9 @@ class TestRun:
             "-S two_stage.hed.dropout: two_stage has no key 'hed'; did you mean two_stage.head?"
         )
         assert run(copy_of_results, "git", "status", "--porcelain") == ""
+
+    def test_a_wrong_value_too(self, copy_of_results):
+        output = run(copy_of_results, "graft", "run", "-S", "two_stage.head.dropout=1.3", fails=True)
+        assert output.startswith(
+            "params.yaml would not be valid:\n  two_stage.head.dropout: input should be less"
+        )

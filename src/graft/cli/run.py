@@ -54,7 +54,7 @@ def run(context: typer.Context, overrides: Overrides = None) -> None:
             parse_params(values)
         check_params(first, Path())
     except ValueError as error:
-        fail(str(error))
+        fail(str(error).replace("params.yaml is not valid", "params.yaml would not be valid"))
     _run_dvc(["exp", "run", *context.args, *(part for each in read for part in ("-S", each.text))])
 
 
