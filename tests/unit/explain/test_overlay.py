@@ -26,7 +26,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 @settings(max_examples=25, deadline=None)
-@example(height=128, width=128, h=7, w=7)  # noise that 64 colours do not press into the limit
+@example(height=128, width=128, h=7, w=7)  # noise that 128 colours do not press into the limit
 @given(height=SIDES, width=SIDES, h=st.integers(1, 16), w=st.integers(1, 16))
 def test_of_any_image_it_is_small_and_keeps_its_aspect_ratio(height: int, width: int, h: int, w: int) -> None:
     image, heat = noise(height, width), rising(h, w)
@@ -35,7 +35,7 @@ def test_of_any_image_it_is_small_and_keeps_its_aspect_ratio(height: int, width:
     assert len(data) <= MAX_BYTES == 10_000
     drawn = opened(data)
     assert drawn.mode == "P"
-    assert len(drawn.getcolors()) <= 64
+    assert len(drawn.getcolors()) <= 128
     assert not drawn.info.keys() - {"transparency"}
     scale = min(1, 128 / max(height, width))
     assert drawn.size == (pytest.approx(scale * width, abs=1), pytest.approx(scale * height, abs=1))
@@ -45,7 +45,7 @@ def test_of_any_image_it_is_small_and_keeps_its_aspect_ratio(height: int, width:
 def test_without_heat_it_is_the_gray_image() -> None:
     image = np.repeat(np.arange(64, dtype=np.uint8)[:, None, None] * 4, 3, axis=2).repeat(64, axis=1)
     pixels = np.asarray(opened(draw_heat(image, np.zeros((7, 7)))).convert("RGB")).astype(int)
-    assert np.abs(pixels - image).max() <= 4
+    assert np.abs(pixels - image).max() <= 9  # half of a step of 16
     assert np.ptp(pixels, axis=2).max() == 0
 
 
