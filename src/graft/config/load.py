@@ -1,5 +1,6 @@
 """params.yaml -> frozen, validated values: those that a stage asks for, and no others."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
@@ -13,7 +14,9 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import ScalarEvent
 
 CHOSEN_ROW = "backbones.${backbone}"  # as dvc.yaml names it, too
-MAX_CHARACTERS = 4096  # of one value: the longest path; Python reads no number of more than 4,300 digits
+ODD = r"^\ufeff?%|[\x85\u2028\u2029]|(?<=[\s\S])\ufeff"  # what two parsers of YAML take differently
+MAX_BYTES = 1_000_000  # of the file: what YAML takes some 15 s to read
+MAX_CHARACTERS = 3500  # of one value: in hexadecimal as well, Python prints no number of more
 
 
 class ParamsError(ValueError):
@@ -63,9 +66,11 @@ def load_params(schemas: Mapping[str, Any], path: str | Path = "params.yaml") ->
 def read_params(path: str | Path) -> dict[str, Any]:
     """Read params.yaml as it stands; raises a ParamsError if it cannot be read or `parse_yaml` refuses it."""
     try:
+        if Path(path).stat().st_size > MAX_BYTES or not Path(path).is_file():
+            raise OSError(0, f"no file of at most {MAX_BYTES} bytes")
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise ParamsError(f"cannot read {path} ({error.strerror}); expected a repository's file") from None
+        raise ParamsError(f"cannot read {path} ({error.strerror}); restore it from Git") from None
     except UnicodeDecodeError as error:
         raise ParamsError(f"{Path(path).name} is not UTF-8 ({error}); save it as UTF-8") from None
     return parse_yaml(text, Path(path).name)
@@ -81,13 +86,16 @@ def parse_yaml(text: str, name: str = "params.yaml") -> dict[str, Any]:
     >>> parse_yaml("{learning_rate: 1e-05, classes: [yes, no], first: 010}")
     {'learning_rate': 1e-05, 'classes': ['yes', 'no'], 'first': 10}
     """
+    if odd := re.search(ODD, text, re.MULTILINE):
+        at = text[: odd.start()].count("\n") + 1
+        raise ParamsError(f"{name}, line {at}: found {odd[0]!a}, which DVC may take otherwise; remove it")
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer = _Composer
     try:
         values = yaml.load(text)
     except RecursionError:
         raise ParamsError(f"{name} is nested too deeply; expected a few levels of blocks") from None
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, OverflowError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = shorten(getattr(error, "problem", None) or str(error).partition("\n")[0], 300)
@@ -112,6 +120,8 @@ class _Composer(Composer):
             fault = "a key that is a list or a block: expected text"
         elif len(getattr(event, "value", "")) > MAX_CHARACTERS:
             fault = f"a value of {len(event.value)} characters, expected at most {MAX_CHARACTERS}"
+        elif re.search(r"[\0\ud800-\udfff]", getattr(event, "value", "")):
+            fault = "a character that is in no text or path: remove it"
         if fault:
             raise ComposerError(None, None, f"found {fault}", event.start_mark)
         return super().compose_node(parent, index)
@@ -154,15 +164,15 @@ def _explain(error: Any, schema: Any, prefix: Sequence[str]) -> str:
     # Without the names of pydantic's own types, which stand among the keys of a union.
     location = [*prefix, *error["loc"]]
     parts = [str(part) for part in location if not str(part).startswith(("constrained-", "dict["))]
-    key = ".".join(parts)
+    key = ".".join(part if part.isprintable() else ascii(part) for part in parts)
     if error["type"] == "extra_forbidden":
         legal = ", ".join(_legal_keys(schema, error["loc"][:-1]))
-        received = f"received {error['input']!r}; legal here: {legal}"
+        received = f"received {error['input']!r:.300}; legal here: {legal}"
         return f"  {key}: unknown key; remove it or correct its name ({received})"
     if error["type"] == "missing":
         return f"  {_missing(key)}"
     message = error["msg"].removeprefix("Value error, ").replace("Tuple", "List")
-    received = "" if error["type"] == "value_error" else f", received {error['input']!r}"
+    received = "" if error["type"] == "value_error" else f", received {error['input']!r:.300}"
     return f"  {f'{key}: ' if key else ''}{message[0].lower()}{message[1:]}{received}"
 
 

@@ -29,7 +29,7 @@ Text = Annotated[str, Field(min_length=1)]
 def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Validate that no value repeats."""
     if len(set(values)) < len(values):
-        raise ValueError(f"expected each value once, received {list(values)}")
+        raise ValueError(f"expected each value once, received {list(values)!s:.300}")
     return values
 
 

@@ -1,6 +1,7 @@
 """params.yaml: what is wrong is said before any work starts, by key, expectation and value."""
 
 import copy
+import os
 import re
 from collections import Counter
 from itertools import pairwise
@@ -178,12 +179,13 @@ def test_every_fault_is_listed_at_once() -> None:
 
 
 def test_it_is_read_as_yaml_1_2_as_dvc_reads_it(tmp_path: Path) -> None:
-    text = "a: [yes, no, on, 'null', 1:30]\nb: [010, 0o10, 1e-05, 1e5, 1_000]\nc: [~, null, TRUE]\nd:\n"
+    text = "a: [yes, no, on, 'null']\nb: [010, 0o10, 1e-05, 1e5, 1_000]\nc: [~, null, TRUE]\nd:\ne: 1:30\n"
     (tmp_path / "params.yaml").write_text(text)
     values = read_params(tmp_path / "params.yaml")
-    assert values["a"] == ["yes", "no", "on", "null", "1:30"]
+    assert values["a"] == ["yes", "no", "on", "null"]
     assert values["b"] == [10, 8, 1e-05, 1e5, 1000]
     assert values["c"] == [None, None, True]
+    assert values["e"] == "1:30"
     assert values == load_yaml(tmp_path / "params.yaml")
 
 
@@ -221,9 +223,17 @@ BOMB = "a: &a [0, 0]\n" + "".join(
         (BOMB, "line 1: found the anchor or alias 'a'"),
         ("seed: !!bool x\n", "line 1: found the tag tag:yaml.org,2002:bool: remove it"),
         ("? - :", "line 1: found a key that is a list or a block: expected text"),
+        ("%YAML 1.1\n---\nseed: 010\n", "line 1: found '%', which DVC may take otherwise; remove it$"),
+        ("\ufeff%YAML 1.3\n---\nseed: 0\n", r"line 1: found '\\ufeff%', which DVC may take otherwise"),
+        ("seed: 0\n%YAML 1.1\n", "line 2: found '%', which DVC may take otherwise"),
+        ("seed: \u2028dataset: demo\n", r"line 1: found '\\u2028', which DVC may take otherwise"),
+        ("seed: 0\n\ufeffdataset: demo\n", r"line 2: found '\\ufeff', which DVC may take otherwise"),
+        ('seed: "\\Uffffffff"\n', "cannot be read as YAML 1.2: .* too large .*; correct it there$"),
+        ('a: 0\nb: "c\\0"\n', "line 2: found a character that is in no text or path: remove it"),
+        ('a: "\\ud800"\n', "line 1: found a character that is in no text or path"),
         ("seed: 2026-99-99\n", "cannot be read as YAML 1.2: month must be in 1..12; correct it there$"),
-        ("seed: " + "9" * 5000, "line 1: found a value of 5000 characters, expected at most 4096; correct"),
-        ("seed: 0x" + "f" * 5000, "line 1: found a value of 5002 characters, expected at most 4096; correct"),
+        ("seed: " + "9" * 5000, "line 1: found a value of 5000 characters, expected at most 3500; correct"),
+        ("seed: 0x" + "f" * 3600, "line 1: found a value of 3602 characters, expected at most 3500; correct"),
         ("seed: " + "[" * 3000 + "]" * 3000, "is nested too deeply; expected a few levels of blocks$"),
         ("{a: " * 3000 + "}" * 3000, "is nested too deeply; expected a few levels of blocks$"),
         ("", "expected `key: value` lines, received nothing; restore it from Git$"),
@@ -244,12 +254,52 @@ def test_a_file_that_is_not_plain_yaml_is_refused_in_one_sentence(
 
 def test_a_file_that_is_not_there_or_not_utf_8(tmp_path: Path) -> None:
     with pytest.raises(
-        ParamsError, match=r"cannot read .*params\.yaml \(No such file or directory\); expected"
+        ParamsError, match=r"cannot read .*params\.yaml \(No such file or directory\); restore"
     ):
         load_params({"seed": Seed}, tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_bytes(b"seed: \xff\n")
     with pytest.raises(ParamsError, match=r"params\.yaml is not UTF-8 .*; save it as UTF-8"):
         load_params({"seed": Seed}, tmp_path / "params.yaml")
+
+
+def a_folder(file: Path) -> None:
+    file.mkdir()
+
+
+def a_pipe(file: Path) -> None:
+    os.mkfifo(file)
+
+
+def a_device(file: Path) -> None:
+    file.symlink_to("/dev/zero")
+
+
+def a_huge_file(file: Path) -> None:
+    file.write_text("# \n" * 400_000 + "seed: 0\n")
+
+
+@pytest.mark.parametrize("make", [a_folder, a_pipe, a_device, a_huge_file])
+def test_what_is_no_file_of_a_size_to_read_is_refused_at_once(tmp_path: Path, make: Any) -> None:
+    make(tmp_path / "params.yaml")
+    with pytest.raises(
+        ParamsError, match=r"cannot read .*params\.yaml \(no file of at most 1000000 bytes\);"
+    ):
+        load_params({"seed": Seed}, tmp_path / "params.yaml")
+
+
+def test_the_largest_number_that_is_read_can_be_printed() -> None:
+    values = parse_yaml(f"seed: 0x{'f' * 3498}")
+    with pytest.raises(ParamsError, match=r"seed: .* less than 4294967296, received \d{300}$"):
+        parse_params(DEFAULTS | values)
+
+
+def test_what_was_received_is_printed_in_part_and_keys_so_that_they_can_be_told_apart() -> None:
+    with pytest.raises(ParamsError) as error:
+        parse_params(DEFAULTS | {"\u200bseed": [0] * 1000, "seeds": [0] * 1000})
+    lines = str(error.value).splitlines()[1:]
+    assert len(lines) == 2
+    assert all(len(line) < 700 for line in lines)
+    assert any(line.startswith(r"  '\u200bseed': unknown key") for line in lines)
 
 
 @given(st.text(st.sampled_from("ab01:,-[]{}&*!|>'\"#%@`?~.\n\t \\\0é"), max_size=30))
