@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+import re
+import shutil
 
 import pytest
 
 from helpers.repository import commit, dvc, executed, run
 from helpers.tiers import long_but_for
-from helpers.two_stages import COUNT, build_two_stages
+from helpers.two_stages import COUNT, DVC_YAML, build_two_stages
 
 
 @pytest.fixture
@@ -150,3 +152,102 @@ def test_the_page_of_another_run_does_not_stay(repo):
     run_an_experiment(repo)
     back(repo)
     assert not (repo / "reports/index.html").exists()
+
+
+def test_it_works_from_any_folder(repo, tmp_path):
+    before = state(repo)
+    run_an_experiment(repo)
+    assert "as committed again: many of make\n" in run(tmp_path, "graft", "back", "--root", "repo")
+    assert state(repo) == before
+    run_an_experiment(repo)
+    run(repo, "sh", "-c", "cd metrics && graft back")
+    assert state(repo) == before
+
+
+def test_outputs_that_are_right_stay_without_a_cache(repo):
+    before = state(repo)
+    (repo / "params.yaml").write_text("seed: 2\n")
+    shutil.rmtree(repo / ".dvc/cache")
+    assert "not in the cache" not in back(repo)
+    assert state(repo) == before
+
+
+def test_links_in_an_output_s_place_are_replaced_and_what_they_lead_to_is_left(repo, tmp_path):
+    before = state(repo)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/0").write_text("a person's")
+    shutil.rmtree(repo / "many")
+    (repo / "many").symlink_to(tmp_path / "mine")
+    (repo / "count.txt").unlink()
+    (repo / "count.txt").symlink_to("count.txt")
+    back(repo)
+    assert state(repo) == before
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["0"]
+    assert (tmp_path / "mine/0").read_text() == "a person's"
+
+
+@pytest.mark.long
+def test_links_into_a_cache_that_is_gone_are_named(repo):
+    dvc(repo, "config", "cache.type", "symlink")
+    shutil.rmtree(repo / "many")
+    dvc(repo, "checkout", "--force")
+    shutil.rmtree(repo / ".dvc/cache")
+    assert "not in the cache: many of make\n" in back(repo, fails=True)
+
+
+@pytest.mark.long
+def test_an_object_that_was_edited_through_a_link_is_not_called_committed(repo):
+    dvc(repo, "config", "cache.type", "hardlink")
+    (repo / "count.txt").unlink()
+    dvc(repo, "checkout", "--force")
+    (repo / "count.txt").chmod(0o644)
+    (repo / "count.txt").write_text("edited")
+    said = back(repo, fails=True)
+    assert "not in the cache: count.txt of count\n" in said
+    assert "again: count.txt" not in said
+
+
+def test_what_head_has_no_record_of_is_left_and_named(repo):
+    (repo / "dvc.yaml").write_text(DVC_YAML + "  more:\n    cmd: echo 1 > more\n    outs: [more]\n")
+    dvc(repo, "repro")
+    (repo / "metrics/mine.json").write_text("{}")
+    run(repo, "git", "add", "metrics/mine.json")
+    said = back(repo)
+    for name in ("more of more", "metrics/mine.json", "dvc.yaml"):
+        assert f"not touched, and not as committed: {name}\n" in said
+    assert (repo / "more").read_text() == "1\n"
+    assert (repo / "metrics/mine.json").read_text() == "{}"
+
+
+@pytest.mark.long
+def test_names_of_any_bytes(repo):
+    names = [b"metrics/a\nb", b"metrics/\xe9", 'metrics/é"\\'.encode(), b"metrics/-x", b"caf\xe9"]
+    files = [repo / os.fsdecode(name) for name in names]
+    for file in files:
+        file.write_text("1")
+    commit(repo, "names")
+    for file in files:
+        file.write_text("2")
+    run(repo, "sh", "-c", "graft back > said")
+    said = (repo / "said").read_bytes()
+    assert all(b"as committed again: " + name + b"\n" in said for name in names[:-1])
+    assert b"not touched, and not as committed: caf\xe9\n" in said
+    assert [file.read_text() for file in files] == ["1", "1", "1", "1", "2"]
+
+
+@pytest.mark.long
+def test_what_stops_it_is_said_in_a_sentence(repo):
+    big = "  big:\n    cmd: mkdir -p sub && head -c 2000000 /dev/zero > sub/big\n    outs: [sub/big]\n"
+    (repo / "dvc.yaml").write_text(DVC_YAML + big)
+    dvc(repo, "repro")
+    commit(repo, "big")
+    (repo / "sub/big").unlink()
+    said = run(repo, "bash", "-c", "ulimit -f 1000; graft back", fails=True)  # as on a full disk
+    assert said == "cannot be written here (is the disk full?): sub/big of big\n"
+    shutil.rmtree(repo / "sub")
+    (repo / "sub").write_text("a person's")
+    said = back(repo, fails=True)
+    assert re.fullmatch(r"\[Errno \d+\] Not a directory: '.*sub/big'\n", said)
+    assert (repo / "sub").read_text() == "a person's"
+    (repo / "dvc.yaml").unlink()
+    assert re.fullmatch("'.*dvc.yaml' does not exist\n", back(repo, fails=True))

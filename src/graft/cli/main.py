@@ -91,18 +91,17 @@ def status(root: Root = Path()) -> None:
 @app.command()
 def back(root: Root = Path()) -> None:
     """Return params.yaml, dvc.lock, metrics/ and the outputs to the last commit's, out of DVC's cache."""
-    from graft.sharing.restore import restore
-    from graft.utils.git import git
+    from graft.sharing.restore import ABSENT, UNWRITTEN, restore
 
     with opened(root) as repo:
-        changed, missing = restore(repo)
-        left = git(Path(repo.root_dir), "diff", "--name-only", "--relative", "HEAD").splitlines()
-    said = ("as committed again", "not touched, and not as committed", "not in the cache")
-    for what, names in zip(said, (changed, left, missing), strict=True):
+        done = restore(repo)
+    for what, names in done.items():
         for name in names:
-            typer.echo(f"{what}: {name}")
-    if missing:
+            typer.echo(f"{what}: {name}".encode(errors="surrogateescape"))
+    if done[ABSENT]:
         fail("`graft share pull` fetches these, or `dvc repro` computes them")
+    if done[UNWRITTEN]:
+        raise typer.Exit(1)
     typer.echo("parameters, lock, metrics and outputs are those of HEAD")
 
 

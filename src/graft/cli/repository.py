@@ -17,6 +17,7 @@ Root = Annotated[Path, typer.Option(help="The repository's root.")]
 def opened(root: Path) -> "Iterator[Repo]":
     """Open the repository; what a person has to mend is printed, without a traceback."""
     import logging
+    import sqlite3
 
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
@@ -29,7 +30,7 @@ def opened(root: Path) -> "Iterator[Repo]":
     try:
         with Repo(str(root)) as repo:
             yield repo
-    except (ShareError, GitError, DvcException) as error:
+    except (ShareError, GitError, DvcException, OSError, sqlite3.Error) as error:
         hint = "; run this in the repository, or name it with --root" * isinstance(error, NotDvcRepoError)
         fail(f"{error}{hint}")
 

@@ -13,23 +13,17 @@ class GitError(Exception):
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run a Git command in a folder, in the repository that the folder lies in and in no other.
+    """Run a Git command, such as ``"log", "-1"``, in the repository that a folder lies in and in no other.
 
-    Args:
-        arguments: of Git, such as ``"log", "-1"``.
-
-    Returns:
-        What it printed on stdout. Names of files are as they are, without quotes.
-
-    Raises:
-        GitError: if Git is not installed, or the command fails.
+    Returns what it printed on stdout, names of files as `os.fsdecode` has them. Raises a GitError if Git is
+    not installed, or the command fails.
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k.startswith(KEPT)}
     command = ["git", "-C", str(folder), "-c", "core.quotePath=false", *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, env=environment)
+        done = subprocess.run(command, capture_output=True, check=False, env=environment)
     except FileNotFoundError:
         raise GitError("git is not installed: install it, https://git-scm.com") from None
     if done.returncode:
-        raise GitError(f"git {arguments[0]}: {' '.join(done.stderr.split())}")
-    return done.stdout
+        raise GitError(f"git {arguments[0]}: {' '.join(os.fsdecode(done.stderr).split())}")
+    return done.stdout.decode(errors="surrogateescape")
