@@ -5,12 +5,10 @@ from typing import Annotated
 
 import typer
 
-from graft.cli.repository import Root, opened
+from graft.cli.repository import Root, fail, opened
 
 Name = Annotated[str | None, typer.Option("--remote", help="A DVC remote; else the default one.")]
-Verify = Annotated[
-    bool, typer.Option("--verify", help="Read the remote's objects in full, and compare md5s.")
-]
+Verify = Annotated[bool, typer.Option("--verify", help="Read the remote's objects in full; compare md5s.")]
 
 app = typer.Typer(no_args_is_help=True, help="Share what was computed, so that nobody computes it again.")
 
@@ -25,11 +23,8 @@ def push(remote: Name = None, root: Root = Path(), verify: Verify = False) -> No
     with opened(root) as repo:
         target = open_remote(repo, remote)
         typer.echo(f"pushed {push_everything(repo, target, verify)} to {target}")
-        _report(
-            Path(repo.root_dir),
-            prove(repo, target, verify),
-            "run `dvc repro`, commit, and `graft share push` again",
-        )
+        remedy = "run `dvc repro`, commit, and `graft share push` again"
+        _report(Path(repo.root_dir), prove(repo, target, verify), remedy)
 
 
 @app.command()
@@ -53,9 +48,8 @@ def pull(remote: Name = None, root: Root = Path()) -> None:
         typer.echo(f"pulled {pull_everything(repo, source)} from {source}")
     with opened(root) as repo:
         changed = [stage.rpartition(":")[2] for stage in repo.status()]
-    typer.echo(
-        f"`dvc repro` runs {', '.join(changed)} and what follows" if changed else "`dvc repro` runs no stage"
-    )
+    runs = f"{', '.join(changed)} and what follows" if changed else "no stage"
+    typer.echo(f"`dvc repro` runs {runs}")
 
 
 def _report(root: Path, missing: list[tuple[str, str]], remedy: str) -> None:
@@ -68,5 +62,4 @@ def _report(root: Path, missing: list[tuple[str, str]], remedy: str) -> None:
         return
     for stage in dict.fromkeys(stage for stage, _ in missing):
         typer.echo(f"{stage}: {', '.join(why for each, why in missing if each == stage)}")
-    typer.echo(f"a fresh clone of HEAD would have to compute these: {remedy}", err=True)
-    raise typer.Exit(1)
+    fail(f"a fresh clone of HEAD would have to compute these: {remedy}")

@@ -32,13 +32,9 @@ def load_params(schemas: Mapping[str, Any], path: str | Path = "params.yaml") ->
     Args:
         schemas: key of params.yaml, dotted for a value in a block, -> the type to validate it as.
             ``backbones.${backbone}`` is the row of `backbones` that `backbone` selects.
-        path: of the file.
 
-    Returns:
-        The values, named by the last part of their keys; the row of the backbone is ``row``.
-
-    Raises:
-        ParamsError: if the file cannot be read, or lacks one of these keys, or has an invalid value there.
+    Returns the values, named by the last part of their keys; the row of the backbone is ``row``. Raises a
+    ParamsError if the file cannot be read, or lacks one of these keys, or has an invalid value there.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -79,9 +75,8 @@ def read_params(path: str | Path) -> dict[str, Any]:
 def parse_yaml(text: str, name: str = "params.yaml") -> dict[str, Any]:
     """Parse the text of a params.yaml, called `name` in errors, as YAML 1.2, as DVC does.
 
-    Raises:
-        ParamsError: if it is no mapping, or has anchors or aliases, whose places `dvc exp run -S` cannot
-            change one by one, tags, duplicate keys, or values of more than ``MAX_CHARACTERS`` characters.
+    Raises a ParamsError if it is no mapping, or has anchors or aliases, whose places `dvc exp run -S` cannot
+    change one by one, tags, duplicate keys, values longer than ``MAX_CHARACTERS``, or what is ``ODD``.
 
     >>> parse_yaml("{learning_rate: 1e-05, classes: [yes, no], first: 010}")
     {'learning_rate': 1e-05, 'classes': ['yes', 'no'], 'first': 10}

@@ -14,9 +14,6 @@ ABSENT = ("deleted", "not in cache")
 def stale_stages(repo: Repo) -> dict[str, list[str]]:
     """Find the stages that `dvc repro` would run again, apart from those whose data is only absent.
 
-    Args:
-        repo: with dvc.yaml.
-
     Returns:
         stage -> what differs from dvc.lock, such as ``src/graft/split.py modified``; empty where
         the lock is fresh.

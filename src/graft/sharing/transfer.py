@@ -21,8 +21,7 @@ def push_everything(repo: Repo, remote: Store, verify: bool) -> str:
     directory, and no `dvc push` would look at its files again.
 
     Args:
-        repo: at its work tree.
-        remote: of `repo`.
+        repo, remote: the work tree, and one of its remotes.
         verify: also read what is there in full, and push again what has another md5.
 
     Returns:
