@@ -7,7 +7,7 @@ import pytest
 from dvc.utils.serialize import dump_yaml
 
 from helpers.comparison import make_facts, make_metrics
-from helpers.repository import ROOT, commit, dvc, run
+from helpers.repository import ROOT, commit, dvc, edit, run
 
 TWO = ("linear", "two_stage")
 # What a method's accuracy is made of.
@@ -88,6 +88,7 @@ def build_results(repo):
     (repo / "stages").mkdir(parents=True)
     (repo / "reports").mkdir()
     shutil.copy(ROOT / "params.yaml", repo)
+    edit(repo, {"two_stage.learning_rate": 0.001})
     shutil.copy(ROOT / ".gitignore", repo)
     for name, text in SCRIPTS.items():
         (repo / name).write_text(text)

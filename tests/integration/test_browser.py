@@ -80,12 +80,15 @@ def test_a_fault_is_seen(of_text, name):
     assert check(of_text(GOOD.replace(before, after)))
 
 
+@pytest.fixture(scope="module")
+def page_of_built(built):
+    return build(read_inputs(built.repo))
+
+
 @pytest.fixture(params=long_but_for(["page", "built"], ["page", "many", "least", "built"]))
 def opened(request, open_page, tmp_path):
     """Three pages of random predictions and one of what `dvc repro` wrote, with all unfolded that unfolds."""
-    made = request.getfixturevalue(request.param)
-    if request.param == "built":
-        made = build(read_inputs(made.repo))
+    made = request.getfixturevalue("page_of_built" if request.param == "built" else request.param)
     file = tmp_path / "page.html"
     file.write_text(made[1] if request.param == "many" else made, encoding="utf-8")
     tab = open_page(file)

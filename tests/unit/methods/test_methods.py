@@ -294,6 +294,7 @@ class TestFineTuning:
         per_epoch = N_TRAIN + 10  # and the validation images, whose features change now
         assert tuned.outcome.facts["images_embedded"] == N_IMAGES + N_TRAIN + 2 * per_epoch + 20
 
+    @pytest.mark.long
     def test_it_cannot_make_the_validation_loss_worse(self, train: Any, trained: Any) -> None:
         """A learning rate far too high: the weights from before are kept, those of the backbone too."""
         spoilt = train("inline", fine_tune={**TUNED, "learning_rate": 1.0})
@@ -312,6 +313,7 @@ class TestFineTuning:
         train("inline", epochs=1, fine_tune=TUNED)
         assert views == [{view} for view in (1, 2, 3) for _ in range(STEPS["inline"])]
 
+    @pytest.mark.long
     def test_its_draws_are_not_those_of_the_head_again(
         self, train: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:

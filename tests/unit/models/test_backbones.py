@@ -346,6 +346,7 @@ class TestImagenet:
         assert weights_sha256(Backbone(self.ROW, "imagenet", 1).build("bfloat16")) == expected
 
     @pytest.mark.usefixtures("keras_home")
+    @pytest.mark.long
     def test_a_wrong_checksum(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(mobilenet_v3.WEIGHTS_HASHES, "small_224_1.0_float", ("", "0" * 32))
         for _ in range(2):  # Keras keeps the file; the next run must not take it for the right one
@@ -354,6 +355,7 @@ class TestImagenet:
             ):
                 Backbone(self.ROW, "imagenet", 0).build()
 
+    @pytest.mark.long
     @pytest.mark.parametrize("address", [NEVER, "{server}/nowhere/"])
     def test_a_host_that_does_not_give_it(
         self, address: str, server: str, keras_home: Path, monkeypatch: pytest.MonkeyPatch
@@ -382,6 +384,7 @@ class TestImagenet:
             Backbone(row, "imagenet", 0).build()
 
 
+@pytest.mark.long
 def test_efficientnet_has_the_scaling_that_keras_gives_it_for_imagenet_only(
     weights: Path, server: str, keras_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,6 +414,7 @@ def test_names_that_keras_numbers_depend_on_the_row_alone() -> None:
     assert names[0][-1] == "activation_3"
 
 
+@pytest.mark.long
 def test_an_outline_takes_no_memory() -> None:
     """The weights of this one would take 1.4 GB, also if Keras made up for them at the next layer."""
     before = psutil.Process().memory_info().rss

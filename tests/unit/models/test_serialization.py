@@ -73,7 +73,7 @@ def test_model_files_give_the_predictions_without_our_code(
         scores = np.load(tmp_path / method / "scores.npz")
         np.testing.assert_allclose(scores["called"], expected[method], atol=5e-3, err_msg=method)
         np.testing.assert_allclose(scores["predicted"], expected[method], atol=5e-3, err_msg=method)
-        np.testing.assert_allclose(scores["larger"], expected[method][:2], atol=0.2, err_msg=method)
+        np.testing.assert_allclose(scores["larger"], expected[method][:2], atol=0.3, err_msg=method)
         assert expected[method].std() > 0.02  # it tells images apart
 
 

@@ -205,6 +205,7 @@ def digest():
     return hashlib.sha256(repr([draw("usual", kind) for kind in KINDS]).encode()).hexdigest()
 
 
+@pytest.mark.long
 def test_bytes_are_the_same_in_another_process_that_has_no_pyplot():
     code = "import sys, test_charts; print(test_charts.digest(), *sys.modules)"
     paths = [str(Path(__file__).parent), *sys.path]

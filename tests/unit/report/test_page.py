@@ -109,6 +109,7 @@ def test_images_have_texts_and_tables_headers(any_page):
     assert [attrs["tabindex"] for attrs in scrolls] == ["0"] * len(inside)
 
 
+@pytest.mark.long
 def test_it_is_small(many, page):
     assert len(many[1].encode()) < 5_000_000
     assert len(page.encode()) < 200_000 * len(METHODS)
@@ -135,6 +136,7 @@ def test_what_the_numbers_say_is_said(page):
     assert f"Trained without epochs, so left out: {left_out}." in words
 
 
+@pytest.mark.long
 def test_the_name_of_a_class_comes_out_as_text(many):
     parsed = Parsed(many[1])
     for name in NAMES:
@@ -154,11 +156,13 @@ def test_with_nothing_to_show_it_says_so(least):
     assert "NOT pre-trained" not in words
     assert "without epochs" not in words
     assert "0 were rejected (0.0%)" in words
-    assert {attrs["class"] for attrs in Parsed(least).all("img")} == {"tiny"}
+    of_the_test = [attrs for attrs in Parsed(least).all("img") if attrs["alt"].startswith("image labelled")]
+    assert {attrs["class"] for attrs in of_the_test} == {"tiny"}
     assert "It is the only method" in words
     assert "runner-up" not in words
 
 
+@pytest.mark.long
 def test_mistakes_beyond_those_shown_are_counted(many):
     inputs, page = many
     gallery = inputs.gallery
@@ -210,7 +214,7 @@ def test_it_says_which_run_it_is_of(inputs):
     assert "two_stage.learning_rate: 0.001 → 0.123" in words
     assert "9 train, 3 validation, 12 test; split: fractions" in words
     assert "Machine A CPU, 2 cores Versions graft 1" in words
-    assert re.search(r"learning_rate 0.123 0.001", words)
+    assert "learning_rate 0.123 0.0003" in words
     for row in ("seeds [0, 1] [0, 1] [0, 1] [0] [0]", "epochs run 2 2 2 2", "best epoch 2 2 2 2", "best C 2"):
         assert f"{row} " in words
     assert "Augmentation flip horizontal, rotation 0.05" in words

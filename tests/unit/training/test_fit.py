@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from graft.training.fit import TrainingData, best_epoch, fit
 from graft.training.mixing import mix
 from graft.training.objective import targets_for
+from helpers.tiers import long_but_for
 from helpers.training import EPOCHS, RATE, make_schedule, make_training
 
 ROWS = 22
@@ -120,8 +121,8 @@ class TestLearningRate:
     @pytest.mark.parametrize(
         ("schedule", "expected"),
         [
-            ("constant", [1, 1, 1, 1, 1, 1]),
-            ("exponential", [1, 1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32]),
+            pytest.param("constant", [1, 1, 1, 1, 1, 1], marks=pytest.mark.long),
+            pytest.param("exponential", [1, 1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32], marks=pytest.mark.long),
             ("cosine", [(1 + np.cos(np.pi * e / EPOCHS)) / 2 for e in range(EPOCHS)]),
             ("reduce_on_plateau", [1, 1, 1, 1 / 2, 1 / 2, 1 / 4]),  # the validation loss only gets worse
         ],
@@ -148,8 +149,8 @@ class TestLearningRate:
     @pytest.mark.parametrize(
         ("schedule", "rates"),
         [
-            ("constant", np.ones(12)),
-            ("exponential", 0.5 ** (np.arange(12) // 2)),
+            pytest.param("constant", np.ones(12), marks=pytest.mark.long),
+            pytest.param("exponential", 0.5 ** (np.arange(12) // 2), marks=pytest.mark.long),
             ("cosine", (1 + np.cos(np.pi * np.arange(12) / 12)) / 2),
         ],
     )
@@ -285,7 +286,7 @@ class TestMix:
             np.testing.assert_array_equal(targets, made_of(x) @ targets_for(LABELS, 3))
             assert sample_weight is None
 
-    @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+    @pytest.mark.parametrize("kind", long_but_for(["cutmix"], ["mixup", "cutmix"]))
     def test_it_depends_on_seed_epoch_and_step_alone(self, steps: list[Any], kind: str) -> None:
         for options in ({}, {"optimizer": "adam", "epochs": 2}, {"seed": 1, "epochs": 2}):
             self.fit(units((5, 4)), LABELS, 3, mix=kind, **options)

@@ -108,6 +108,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     shutil.rmtree(folder)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the kernel's account of memory in /proc")
 @pytest.mark.parametrize(("memory_limit", "least", "most"), [(0.02, 0.0, 0.5), (1.0, 1.0, 2.0)])
 def test_peak_memory_against_the_size_of_the_features(
