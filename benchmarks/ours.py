@@ -52,12 +52,12 @@ Timed = Callable[[], dict[str, float]]
 
 
 def extraction(
-    pictures: str, work: str, row: dict[str, Any], weights: str = "random", precision: Precision = "float32"
+    images: str, work: str, row: dict[str, Any], weights: str = "random", precision: Precision = "float32"
 ) -> Timed:
     """JPEG files -> `data/features`, from an empty store: prepare, split and extract.
 
     Args:
-        pictures: a folder per class.
+        images: a folder per class.
         work: an empty folder for the results.
         row: the backbone, as a row of params.yaml.
         weights: path of a weights file, or random.
@@ -65,21 +65,21 @@ def extraction(
     """
     backbone = _backbone(row, weights, precision)
     embedding = Embedding(backbone, BackboneRow(**row), weights, precision)
-    return lambda: _extract(Path(work), _pack(pictures, work, "fractions"), embedding)
+    return lambda: _extract(Path(work), _pack(images, work, "fractions"), embedding)
 
 
-def share(pictures: str, work: str, row: dict[str, Any], size: int) -> Timed:
+def share(images: str, work: str, row: dict[str, Any], size: int) -> Timed:
     """The extraction of prepared images, with matrix products right before and after it.
 
     Args:
-        pictures: a folder per class.
+        images: a folder per class.
         work: an empty folder for the results.
         row: the backbone, as a row of params.yaml.
         size: rows = columns of the matrices.
     """
     backbone, product = _backbone(row), matmul(size, "float32")
     embedding = Embedding(backbone, BackboneRow(**row), "random", "float32")
-    manifest = _pack(pictures, work, "fractions")
+    manifest = _pack(images, work, "fractions")
 
     def rate() -> float:
         started = perf_counter()
@@ -93,21 +93,19 @@ def share(pictures: str, work: str, row: dict[str, Any], size: int) -> Timed:
     return run
 
 
-def increment(
-    pictures: str, work: str, row: dict[str, Any], known: str | None = None, n_new: int = 0
-) -> Timed:
+def increment(images: str, work: str, row: dict[str, Any], known: str | None = None, n_new: int = 0) -> Timed:
     """Prepared images -> `data/features`, from an empty store or from one that knows most of them.
 
     Args:
-        pictures: a folder per class.
+        images: a folder per class.
         work: an empty folder for the results.
         row: the backbone, as a row of params.yaml.
-        known: features of the same pictures to put into the store; None: none.
+        known: features of the same images to put into the store; None: none.
         n_new: how many of them are left out.
     """
     backbone = _backbone(row)
     embedding = Embedding(backbone, BackboneRow(**row), "random", "float32")
-    manifest = _pack(pictures, work, "fractions")
+    manifest = _pack(images, work, "fractions")
     if known:
         store, old = FeatureStore(Path(work, "store"), embedding.fingerprint), set(manifest["key"][n_new:])
         for rows, features in map(read_features, shard_files(Path(known))):
@@ -118,11 +116,11 @@ def increment(
     return lambda: _extract(Path(work), manifest, embedding)
 
 
-def inline(pictures: str, work: str, row: dict[str, Any], precision: Precision, epochs: int) -> Timed:
+def inline(images: str, work: str, row: dict[str, Any], precision: Precision, epochs: int) -> Timed:
     """Epochs of augmentation -> frozen VGG19 -> head, with validation.
 
     Args:
-        pictures: folder of `train`, `validation` and `test`, each with two class folders.
+        images: folder of `train`, `validation` and `test`, each with two class folders.
         work: an empty folder for the results.
         row: the backbone, as a row of params.yaml.
         precision: of the backbone.
@@ -130,7 +128,7 @@ def inline(pictures: str, work: str, row: dict[str, Any], precision: Precision, 
     """
     params = _params(row, memory_limit=MEMORY_LIMIT, augmentation=AUGMENTATION)
     params.inline = _block("inline", Inline, row, epochs).model_copy(update={"precision": precision})
-    run = _run(Path(work), _pack(pictures, work, "given"))
+    run = _run(Path(work), _pack(images, work, "given"))
     return lambda: {"epochs": epochs, **inline_method.train(params, run).timing}
 
 
@@ -162,11 +160,11 @@ def _batch(row: dict[str, Any]) -> np.ndarray:
     return np.zeros((row["batch_size"], row["image_size"], row["image_size"], 3), np.uint8)
 
 
-def _pack(pictures: str, work: str, strategy: str) -> pd.DataFrame:
+def _pack(source: str, work: str, strategy: str) -> pd.DataFrame:
     """Write `images` and return the manifest."""
     images = Path(work, "images")
     limits = Prepare(max_rejected=0.0, max_pixels=100_000_000, label_conflicts="refuse")
-    prepare(folder.read(Path(pictures)), limits, images)
+    prepare(folder.read(Path(source)), limits, images)
     split = SplitParams(
         strategy=strategy,
         classes=None,

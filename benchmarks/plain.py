@@ -14,12 +14,12 @@ import tensorflow as tf
 
 
 def extraction(
-    pictures: str, work: str, row: dict[str, Any], weights: str | None = None
+    images: str, work: str, row: dict[str, Any], weights: str | None = None
 ) -> Callable[[], dict[str, float]]:
     """JPEG files -> one pickle of float32 features.
 
     Args:
-        pictures: a folder per class.
+        images: a folder per class.
         work: folder for the pickle.
         row: the backbone, as a row of params.yaml.
         weights: path of a weights file; None: random.
@@ -35,11 +35,11 @@ def extraction(
 
     def run() -> dict[str, float]:
         dataset = keras.utils.image_dataset_from_directory(
-            pictures, image_size=(size, size), batch_size=batch_size, verbose=False
+            images, image_size=(size, size), batch_size=batch_size, verbose=False
         )
         features = []
-        for images, _ in dataset:
-            features.append(conv_base.predict(preprocess_input(images), verbose=0))
+        for batch, _ in dataset:
+            features.append(conv_base.predict(preprocess_input(batch), verbose=0))
         with output.open("wb") as file:
             pickle.dump(np.concatenate(features), file)
         return {"images": len(dataset.file_paths), "bytes": output.stat().st_size}
@@ -47,17 +47,17 @@ def extraction(
     return run
 
 
-def inline(pictures: str, row: dict[str, Any]) -> Callable[[], dict[str, float]]:
+def inline(images: str, row: dict[str, Any]) -> Callable[[], dict[str, float]]:
     """One epoch of augmentation -> preprocessing -> frozen VGG19 -> head, with validation.
 
     Args:
-        pictures: folder of `train` and `validation`, each with two class folders.
+        images: folder of `train` and `validation`, each with two class folders.
         row: the backbone, as a row of params.yaml.
     """
     size = row["image_size"]
     train, validation = (
         keras.utils.image_dataset_from_directory(
-            Path(pictures, split),
+            Path(images, split),
             label_mode="binary",
             image_size=(size, size),
             batch_size=row["batch_size"],

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pictures import link
+from drawings import link
 
 Measurement = dict[str, float]
 Row = dict[str, Any]
@@ -36,14 +36,14 @@ class Bench:
 
     Attributes:
         measure: (name, arguments) -> the measurement.
-        files: the pictures, two and a half times as many as `images`.
+        files: the images, two and a half times as many as `images`.
         work: an empty folder.
-        images: pictures in a row, 400 in the published table; the others are multiples of it.
+        images: how many in a row, 400 in the published table; the others are multiples of it.
         rounds: how often plain and ours alternate.
         vgg19: the backbone's row.
         bfloat16: whether the CPU has it.
         matrix: rows of the matrices whose product is the machine's rate.
-        photos: how many of the pictures are photos, which come first.
+        photos: how many of the images are photos, which come first.
         weights: of MobileNetV2.
     """
 
@@ -62,12 +62,12 @@ class Bench:
         """A new, empty folder."""
         return tempfile.mkdtemp(dir=self.work)
 
-    def pictures(self, n: int) -> str:
-        """A new folder with n pictures in two classes."""
+    def image_folder(self, n: int) -> str:
+        """A new folder with n images in two classes."""
         return str(link(self.files, Path(self.folder()), n))
 
     def splits(self, **counts: int) -> str:
-        """A new folder with so many pictures in two classes in each split; none twice while they last."""
+        """A new folder with so many images in two classes in each split; none twice while they last."""
         root, files = Path(self.folder()), list(self.files)
         for split, n in counts.items():
             link(files, root / split, n)
@@ -82,10 +82,10 @@ class Bench:
 
 def extraction(bench: Bench) -> dict[str, Row]:
     """JPEG files -> features on disk in either precision, and the share of the matrix-product rate."""
-    pictures = bench.pictures(bench.images)
+    folder = bench.image_folder(bench.images)
     measured: dict[str, list[Measurement]] = {side: [] for side in ("plain", "share", *bench.precisions)}
     for _ in range(bench.rounds):
-        arguments = {"pictures": pictures, "row": bench.vgg19}
+        arguments = {"images": folder, "row": bench.vgg19}
         measured["plain"].append(bench.measure("plain.extraction", arguments | {"work": bench.folder()}))
         for precision in bench.precisions:
             own = {"work": bench.folder(), "precision": precision}
@@ -125,12 +125,12 @@ def inline(bench: Bench) -> dict[str, Row]:
     """An epoch of augmentation -> frozen backbone -> head, half as many validation as training images."""
     n_validation = 8 * bench.images // 25  # of 400, 128: full batches, as in a training on thousands
     n_train = 2 * n_validation
-    pictures = bench.splits(train=n_train, validation=n_validation, test=4)
+    folder = bench.splits(train=n_train, validation=n_validation, test=4)
     epochs = {"float32": 1, "bfloat16": 3}
     plain: list[Measurement] = []
     ours: dict[str, list[Measurement]] = {precision: [] for precision in epochs}
     for _ in range(bench.rounds):
-        arguments = {"pictures": pictures, "row": bench.vgg19}
+        arguments = {"images": folder, "row": bench.vgg19}
         plain.append(bench.measure("plain.inline", arguments))
         for precision in bench.precisions:
             own = {"work": bench.folder(), "precision": precision, "epochs": epochs[precision]}
@@ -147,8 +147,8 @@ def inline(bench: Bench) -> dict[str, Row]:
 def second_training(bench: Bench) -> dict[str, Row]:
     """Another head on features that are there, against an inline training of ten epochs."""
     counts = {"train": 5 * bench.images, "validation": 5 * bench.images // 2}
-    pictures = bench.splits(**counts)
-    plain = [bench.measure("plain.inline", {"pictures": pictures, "row": bench.vgg19})]
+    folder = bench.splits(**counts)
+    plain = [bench.measure("plain.inline", {"images": folder, "row": bench.vgg19})]
     own = {"row": bench.vgg19, "counts": counts | {"test": 2}, "epochs": 20}
     ours = [
         bench.measure("ours.second_training", own | {"work": bench.folder()}) for _ in range(bench.rounds)
@@ -170,10 +170,10 @@ def second_training(bench: Bench) -> dict[str, Row]:
 def increment(bench: Bench) -> dict[str, Row]:
     """The extraction of images of which all but ten are cached, against none."""
     n = 5 * bench.images // 2
-    pictures = bench.pictures(n)
+    folder = bench.image_folder(n)
     none, most = [], []
     for _ in range(bench.rounds):
-        arguments = {"pictures": pictures, "row": bench.vgg19}
+        arguments = {"images": folder, "row": bench.vgg19}
         work = bench.folder()
         none.append(bench.measure("ours.increment", arguments | {"work": work}))
         own = {"work": bench.folder(), "known": f"{work}/features", "n_new": N_NEW}
@@ -197,11 +197,11 @@ def size_on_disk(bench: Bench) -> dict[str, Row]:
     if bench.photos < bench.images or not bench.weights:
         needs = f"it needs --weights, and --photos with at least {bench.images} JPEG files"
         return {"size": _not_run(title, 5, needs)}
-    pictures = bench.pictures(bench.images)
+    folder = bench.image_folder(bench.images)
     measured = {}
     for pooling in ("none", "avg"):
         arguments = {
-            "pictures": pictures,
+            "images": folder,
             "row": MOBILENET_V2 | {"pooling": pooling},
             "weights": str(bench.weights),
         }

@@ -12,10 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
+from drawings import find_photos, make_images
 from graft.models.dtype_policy import has_bfloat16
 from machine import commit, describe
 from page import insert
-from pictures import find_photos, make_pictures
 from rows import GROUPS, VGG19, Bench, Measurement
 
 HERE = Path(__file__).resolve().parent
@@ -59,7 +59,7 @@ def benchmark(
     Args:
         rows: names in `GROUPS`.
         rounds: how often plain and ours alternate.
-        images: pictures in a row; other rows take multiples.
+        images: how many in a row; other rows take multiples.
         size: pixels of VGG19's images, height = width.
         photos: a folder of JPEG files, used before drawings; None: drawings only.
         weights: of MobileNetV2; None: no row that needs them.
@@ -71,9 +71,9 @@ def benchmark(
     """
     machine = describe()
     with tempfile.TemporaryDirectory(prefix="graft-bench-") as work:
-        _say(f"drawing pictures below {work}")
+        _say(f"drawing images below {work}")
         given = find_photos(photos)
-        files = make_pictures(Path(work, "pictures"), 5 * images // 2, given)
+        files = make_images(Path(work, "images"), 5 * images // 2, given)
         bench = Bench(
             measure=measure,
             files=files,
@@ -91,7 +91,7 @@ def benchmark(
             started = perf_counter()
             measured |= {title: row | {"commit": commit()} for title, row in GROUPS[name](bench).items()}
             _say(f"{name}: {perf_counter() - started:.0f} s in all")
-    drawn = "drawn JPEG pictures of 375 x 500 pixels"
+    drawn = "drawn JPEG images of 375 x 500 pixels"
     source = f"{len(given)} JPEG photos, then {drawn}" if given else drawn.capitalize()
     scale = {"images": images, "size": size, "rounds": rounds, "source": source}
     return {"machine": machine, "scale": scale, "rows": measured}

@@ -12,7 +12,7 @@ import pytest
 from graft.config.features import BackboneRow
 from helpers.repository import ROOT
 
-MODULES = ("measure", "page", "pictures", "rows", "run")
+MODULES = ("measure", "page", "drawings", "rows", "run")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_every_row_runs(bench: SimpleNamespace, tmp_path: Path) -> None:
         return bench.measure.measure(name, arguments | row)
 
     photos, weights = tmp_path / "photos", tmp_path / "mobilenet_v2.weights.h5"
-    bench.pictures.make_pictures(photos, 8, [])
+    bench.drawings.make_images(photos, 8, [])
     keras.applications.MobileNetV2(include_top=False, weights=None).save_weights(weights)
     results = bench.run.benchmark(list(bench.rows.GROUPS), 1, 8, 32, photos, weights, measure, matrix=64)
     text = json.dumps(results)

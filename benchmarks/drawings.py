@@ -1,4 +1,4 @@
-"""The pictures that are measured on: JPEG files drawn for the purpose, or photos of your own."""
+"""The images that are measured on: JPEG files drawn for the purpose, or photos of your own."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ def find_photos(folder: Path | None) -> list[Path]:
     )
 
 
-def make_pictures(folder: Path, n: int, photos: Sequence[Path]) -> list[Path]:
+def make_images(folder: Path, n: int, photos: Sequence[Path]) -> list[Path]:
     """Collect n JPEG files in a folder: photos first, drawings where they do not suffice.
 
     Args:
