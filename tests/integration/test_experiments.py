@@ -124,7 +124,7 @@ def test_the_best_test_accuracy_comes_first(page):
 
 def test_a_diff_is_of_both_experiments(page):
     text = output(page, "dvc exp diff wide")
-    for name, wide, fast in ((OPTIONS[0], "[512, 256]", "[8]"), (OPTIONS[1], "0.001", "0.003")):
+    for name, wide, fast in ((OPTIONS[0], "[2048]", "[8]"), (OPTIONS[1], "0.0003", "0.003")):
         assert re.search(rf"^params.yaml +{name} +{re.escape(wide)} +{re.escape(fast)} ", text, re.MULTILINE)
     changes = table(output(page, "dvc metrics diff --md"))
     assert changes.columns.tolist() == ["Path", "Metric", "HEAD", "wide", "Change"]

@@ -11,6 +11,7 @@ import shutil
 from hashlib import md5
 from types import MappingProxyType, SimpleNamespace
 
+import pandas as pd
 import pytest
 from dvc.utils.serialize import load_yaml
 
@@ -71,24 +72,29 @@ def add_photos(folder, numbers):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def built(once):
     """Ann's repository after her first `dvc repro` on 40 photos, and a branch `ann` with ten more."""
-    repo = tmp_path_factory.mktemp("built") / "graft"
+    folder = once("ann", build)
+    rows = [pd.read_pickle(folder / f"{name}.pickle") for name in ("rows", "rows_of_ann")]
+    return SimpleNamespace(repo=folder / "graft", rows=rows[0], rows_of_ann=rows[1])
+
+
+def build(folder):
+    repo = folder / "graft"
     copy_project(repo)
     theirs = {"dataset": "folder", "source": "pets", "split.max_per_class": None, "seeds": [0]}
     edit(repo, SMALL | theirs)
     add_photos(repo / "pets", range(20))
     run(repo, "git", "init", "--quiet", "--initial-branch", "main")
     commit_photos(repo)
-    rows = feature_rows(repo)
+    pd.to_pickle(feature_rows(repo), folder / "rows.pickle")
 
     run(repo, "git", "switch", "--quiet", "--create", "ann")
     add_photos(repo / "pets", range(20, 25))
     commit_photos(repo, *EXTRACTIONS)
-    built = SimpleNamespace(repo=repo, rows=rows, rows_of_ann=feature_rows(repo))
+    pd.to_pickle(feature_rows(repo), folder / "rows_of_ann.pickle")
     run(repo, "git", "switch", "--quiet", "main")
     dvc(repo, "checkout", "--quiet")
-    return built
 
 
 def commit_photos(repo, *target):
@@ -193,6 +199,7 @@ def test_2_another_head_needs_no_photo(team, mia):
         assert present.isdisjoint({recorded[folder], *(each["md5"] for each in listed)})
 
 
+@pytest.mark.parametrize("team", ["local"], indirect=True)
 def test_2_another_head_builds_no_backbone(mia, ben):
     line = "backbone VGG16: "  # which building one prints
     assert line in ben.output
