@@ -12,6 +12,12 @@ from graft.config.load import read_params
 from helpers.repository import commit, dvc, edit, run
 
 PATHS = ["~/photos", "photos (1)", "Bilder/schön", "a=b", "2024"]
+# Of an `evaluate` that wrote no seeds.
+OLDER = """\
+import pathlib, sys
+text = pathlib.Path(f"{sys.argv[1]}.json").read_text()
+pathlib.Path(f"metrics/{sys.argv[1]}.json").write_text(text)
+"""
 ROW = r"^{} +\*?([\d.]+|-) "
 
 
@@ -181,3 +187,21 @@ class TestRun:
         assert output.startswith(
             "params.yaml would not be valid:\n  two_stage.head.dropout: input should be less"
         )
+
+
+def test_a_lock_with_the_conflict_of_a_merge_is_said(copy_of_results):
+    lock = copy_of_results / "dvc.lock"
+    lock.write_text(f"<<<<<<< HEAD\n{lock.read_text()}")
+    said = run(copy_of_results, "graft", "table", fails=True)
+    assert said.startswith("dvc.lock cannot be read: ")
+    commit(copy_of_results, "with the conflict")
+    assert json.loads(run(copy_of_results, "graft", "experiments", "--json"))[0]["results"] == {}
+
+
+def test_an_experiment_with_metrics_of_an_older_format_hides_no_other(copy_of_results):
+    file = copy_of_results / "linear.json"
+    file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "seeds"}))
+    (copy_of_results / "evaluate.py").write_text(OLDER)
+    run(copy_of_results, "dvc", "repro", "--force", "evaluate@linear")
+    commit(copy_of_results, "older")
+    assert "linear" not in json.loads(run(copy_of_results, "graft", "experiments", "--json"))[0]["results"]

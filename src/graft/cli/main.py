@@ -41,6 +41,8 @@ def main(
 @app.command()
 def table(root: Root = Path()) -> None:
     """Print the results that are of params.yaml as it is, and compare the methods in words."""
+    from ruamel.yaml.error import YAMLError
+
     from graft.report.current import read_current
     from graft.report.terminal import print_table, print_tests
     from graft.utils.timing import read_timings
@@ -51,6 +53,8 @@ def table(root: Root = Path()) -> None:
         fail(f"{error}: run `dvc repro` first, or name the repository with --root")
     except ValueError as error:
         fail(str(error))
+    except YAMLError as error:
+        fail(f"dvc.lock cannot be read: {' '.join(str(error).split())}; restore it from Git")
     print_table(current, timings, Console())
     print_tests(current, Console())
 

@@ -1,14 +1,17 @@
 """What people type after `-S`: checked against the schema of params.yaml, and as Hydra's grammar reads it."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import shorten
 from typing import Any, NamedTuple
 
-from graft.config.load import ParamsError
+from graft.config.load import ParamsError, read_params
 from graft.report.provenance import quote
+from graft.utils.files import read_json
 
 PATHS = ("source", "weights")  # text of any kind, so never a sweep
 TYPED = re.compile(r"(?:params\.yaml:)?(?P<sign>\+\+|\+|~|)(?P<key>[^=]+?)(?:=(?P<value>.*))?", re.DOTALL)
@@ -17,12 +20,10 @@ FILE = "params.yaml"
 
 
 class Override(NamedTuple):
-    """A change of params.yaml: as DVC is told, its dotted key, and its values; a sweep has several."""
+    """A change of params.yaml as DVC is told, and as it is told each value of a sweep."""
 
     text: str
-    key: str
-    values: list[Any]
-    removes: bool = False
+    singles: list[str]
 
 
 def read_overrides(typed: Sequence[str], params: Mapping[str, Any]) -> list[Override]:
@@ -43,15 +44,38 @@ def apply(overrides: Sequence[Override], params: Mapping[str, Any]) -> Iterator[
 
     Of several sweeps not each combination is made, but each value occurs.
     """
-    first = deepcopy(dict(params))
-    for override in overrides:
-        _set(first, override, override.values[0])
-    yield first
-    for override in overrides:
-        for value in override.values[1:]:
-            other = deepcopy(first)
-            _set(other, override, value)
-            yield other
+    first = [override.singles[0] for override in overrides]
+    yield _apply(first, params)
+    for i, override in enumerate(overrides):
+        for single in override.singles[1:]:
+            yield _apply([*first[:i], single, *first[i + 1 :]], params)
+
+
+def _apply(singles: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
+    """params.yaml as `dvc exp run` writes it, and as it is read then.
+
+    Raises:
+        ParamsError: if DVC does not write it, or graft would not read it.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.utils.hydra import apply_overrides
+    from dvc.utils.serialize import dump_yaml
+    from omegaconf.errors import OmegaConfBaseException
+
+    if not singles:
+        return dict(params)
+    with TemporaryDirectory() as folder:
+        file, changes = Path(folder, "params.json"), Path(folder, FILE)  # JSON is read in no time
+        file.write_text(json.dumps(params, default=str), encoding="utf-8")
+        try:
+            apply_overrides(file, [*singles])
+            values = read_json(file)
+            dump_yaml(changes, {key: value for key, value in values.items() if value != params.get(key)})
+            return {**values, **read_params(changes)}
+        except (DvcException, OmegaConfBaseException, ParamsError) as error:
+            typed = shorten(" ".join(f"-S {single}" for single in singles), 300)
+            why = " ".join(str(error.__cause__ or error).split())
+            raise ParamsError(f"{typed}: {why}") from None
 
 
 def _read(typed: str, params: Mapping[str, Any]) -> Override:
@@ -61,34 +85,37 @@ def _read(typed: str, params: Mapping[str, Any]) -> Override:
     sign, key, value = found["sign"], found["key"], found["value"]
     _check_key(key, params, may_be_new="+" in sign)
     if sign == "~":
-        return Override(typed, key, [None], removes=True)
+        text = f"~{key}" if value is None else f"~{key}={value}"
+        return Override(text, [text])
     if key in PATHS and "${" in value:
         raise ParamsError(f"-S {typed}: DVC takes ${{...}} for a reference to a parameter; rename the folder")
     if key in PATHS and not QUOTED.fullmatch(value):
         value = quote(str(Path(value).expanduser()) if value.startswith("~") else value)
     try:
-        values = _parse(f"{key}={value}")
+        singles = _split(f"{sign}{key}={value}")
     except ValueError:
         value = quote(value)  # so that the schema says what is expected instead
-        values = _parse(f"{key}={value}")
-    return Override(f"{sign}{key}={value}", key, values)
+        singles = _split(f"{sign}{key}={value}")
+    return Override(f"{sign}{key}={value}", singles)
 
 
-def _parse(text: str) -> list[Any]:
-    """The values of `key=value` as `dvc exp run` reads it.
+def _split(text: str) -> list[str]:
+    """An override for each value of one that `dvc exp run` may be given: of a sweep several.
 
     Raises:
-        ValueError: if Hydra's grammar refuses it.
+        ValueError: if Hydra's grammar refuses it, or DVC cannot sweep so.
     """
-    # Neither module is public; pyproject.toml bounds DVC's version, and tests/unit/cli names what is used.
+    # The module is not public; pyproject.toml bounds DVC's version, and tests/unit/cli names what is used.
+    from dvc.exceptions import DvcException
     from dvc.utils.hydra import get_hydra_sweeps, to_hydra_overrides
-    from hydra.errors import OverrideParseException
+    from hydra.errors import HydraException
 
     try:
-        texts = [sweep[FILE] for sweep in get_hydra_sweeps({FILE: [text]})]
-    except OverrideParseException as error:
+        if not to_hydra_overrides([text])[0].is_sweep_override():
+            return [text]
+        return [sweep[FILE][0] for sweep in get_hydra_sweeps({FILE: [text]})]
+    except (DvcException, HydraException) as error:
         raise ValueError(str(error)) from None
-    return [to_hydra_overrides(each)[0].value() for each in texts]
 
 
 def _check_key(key: str, params: Mapping[str, Any], may_be_new: bool) -> None:
@@ -101,14 +128,14 @@ def _check_key(key: str, params: Mapping[str, Any], may_be_new: bool) -> None:
             if may_be_new and i == len(parts) - 1:
                 return
             guess = _guess(part, parts[:i], block, params)
-            where, legal = here or FILE, ", ".join(block)
+            where, legal = here or FILE, ", ".join(map(str, block))
             raise ParamsError(f"-S {key}: {where} has no key {part!r}{guess}; legal here: {legal}")
         block = block[part]
 
 
 def _guess(part: str, before: Sequence[str], block: Mapping[str, Any], params: Mapping[str, Any]) -> str:
     """A key that may be meant: one beside it that is spelt alike, else one of that name elsewhere."""
-    close = [".".join([*before, name]) for name in get_close_matches(part, block, 1)]
+    close = [".".join([*before, name]) for name in get_close_matches(part, map(str, block), 1)]
     named = [key for key in _list_keys(params) if key.rpartition(".")[2] == part]
     near = [key for key in named if before and key.startswith(f"{before[0]}.")]
     found = [*close, *near, *named]
@@ -120,14 +147,3 @@ def _list_keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
         yield f"{prefix}{name}"
         if isinstance(value, Mapping):
             yield from _list_keys(value, f"{prefix}{name}.")
-
-
-def _set(params: dict[str, Any], override: Override, value: Any) -> None:
-    *blocks, last = override.key.split(".")
-    block = params
-    for name in blocks:
-        block = block[name]
-    if override.removes:
-        del block[last]
-    else:
-        block[last] = value

@@ -6,6 +6,8 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ruamel.yaml.error import YAMLError
+
 from graft.config.load import ParamsError, parse_yaml
 from graft.config.paths import METRICS
 from graft.methods.registry import METHODS
@@ -97,6 +99,7 @@ def _read_results(read: Read, params: Mapping[str, Any]) -> dict[str, dict[str, 
             text = read(path)
             if lock.made[path] == (stage, md5(text.encode(), usedforsecurity=False).hexdigest()):
                 results[name] = measure(json.loads(text))
-    except (GitError, OSError):  # a commit without results
+    # A commit without results, a lock with a merge's conflict, or metrics of an older format.
+    except (GitError, OSError, YAMLError, AttributeError, LookupError, TypeError, ValueError):
         pass
     return results

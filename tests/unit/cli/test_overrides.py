@@ -21,7 +21,7 @@ def applied(*typed):
     return next(apply(read_overrides(typed, PARAMS), PARAMS))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(TEXT)
 @pytest.mark.parametrize("key", ["source", "weights"])
 def test_any_path_arrives_as_it_is(key, text):
@@ -68,8 +68,47 @@ def test_each_value_of_a_sweep_occurs_and_the_sweep_is_passed_on():
 
 
 def test_a_key_may_be_removed():
-    (read,) = read_overrides(["~split.classes"], PARAMS)
-    assert "classes" not in next(apply([read], PARAMS))["split"]
+    assert "epochs" not in applied("~two_stage.epochs")["two_stage"]
+
+
+def test_a_block_is_merged_as_dvc_merges_it():
+    head = PARAMS["two_stage"]["head"]
+    assert applied("two_stage.head={dropout: 0.25}")["two_stage"]["head"] == head | {"dropout": 0.25}
+
+
+def test_the_last_of_repeated_keys_counts():
+    assert applied("seed=1", "seed=2", "~seed", "+seed=3")["seed"] == 3
+
+
+def test_an_edited_file_with_other_keys_than_text_is_answered_too():
+    with pytest.raises(ParamsError, match="has no key 'sed'; did you mean seed"):
+        read_overrides(["sed=1"], PARAMS | {1: 2})
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["~seed", "~seed"], "'seed' does not exist"),
+        (["two_stage=1", "two_stage.epochs=2"], "-S two_stage=1 -S two_stage.epochs=2: "),
+        (["~two_stage.head", "two_stage.head.dropout=1"], "Could not override 'two_stage.head.dropout'"),
+        (["+seed=1"], "An item is already at 'seed'"),
+        (["source=???"], "Missing mandatory value: source"),
+        (["split.classes=['???', b]"], "Missing mandatory value"),
+        (["source=" + "a" * 4000], "a value of 4000 characters, expected at most 3500"),
+        (["source=a\u2028b"], "which DVC may take otherwise"),
+        (["source=\udc80"], "a character that is in no text or path"),
+    ],
+)
+def test_what_dvc_would_refuse_or_leave_unreadable_is_refused(typed, said):
+    with pytest.raises(ParamsError) as error:
+        applied(*typed)
+    assert said in str(error.value)
+    assert len(str(error.value)) < 700
+
+
+@pytest.mark.parametrize("text", ["interval(0,1)", "glob(a)"])
+def test_what_dvc_cannot_sweep_is_taken_as_text(text):
+    assert applied(f"seed={text}")["seed"] == text
 
 
 @pytest.mark.parametrize(
@@ -94,7 +133,7 @@ def test_what_cannot_be_meant_is_answered_with_what_can(typed, said):
     assert said in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["get_hydra_sweeps", "to_hydra_overrides"])
+@pytest.mark.parametrize("name", ["apply_overrides", "get_hydra_sweeps", "to_hydra_overrides"])
 def test_the_private_parts_of_dvc_that_are_used_are_there(name):
     """`graft.cli.overrides` reads a `-S` by them as DVC does; pyproject.toml bounds DVC's version."""
     assert callable(pkgutil.resolve_name(f"dvc.utils.hydra.{name}"))
