@@ -1,4 +1,4 @@
-"""What a person reads of results: `graft table`, `graft experiments`, the end of `graft repro` and `run`."""
+"""Results as a person reads them: `graft table`, `graft experiments`, the end of `graft repro` and `run`."""
 
 import csv
 import json
@@ -72,7 +72,7 @@ class TestTable:
 
 @pytest.fixture(scope="module")
 def repo(results, tmp_path_factory):
-    """With experiments of several kinds."""
+    """A repository with experiments of several kinds."""
     repo = shutil.copytree(results, tmp_path_factory.mktemp("experiments") / "repo", symlinks=True)
     run(repo, "graft", "run", "-n", "schön", "-S", "two_stage.learning_rate=0.05", "compare")
     run(repo, "graft", "run", "-n", "wide", "-S", "two_stage.head.dense=[512, 256]", "compare")
@@ -205,3 +205,15 @@ def test_an_experiment_with_metrics_of_an_older_format_hides_no_other(copy_of_re
     run(copy_of_results, "dvc", "repro", "--force", "evaluate@linear")
     commit(copy_of_results, "older")
     assert "linear" not in json.loads(run(copy_of_results, "graft", "experiments", "--json"))[0]["results"]
+
+
+@pytest.mark.parametrize("command", ["run", "repro"])
+def test_in_a_sub_folder_the_root_is_asked_for(copy_of_results, command):
+    output = run(copy_of_results / "stages", "graft", command, fails=True)
+    assert output == "params.yaml is not in this folder: run this in the root of the repository\n"
+
+
+def test_a_params_yaml_that_cannot_be_read_is_said(copy_of_results):
+    run(copy_of_results, "graft", "run", "-n", "wide", "-S", "two_stage.head.dense=[2048]", "compare")
+    (copy_of_results / "params.yaml").write_text("seed: [")
+    assert "\n  params.yaml cannot be read\n" in run(copy_of_results, "graft", "experiments")

@@ -41,8 +41,6 @@ def main(
 @app.command()
 def table(root: Root = Path()) -> None:
     """Print the results that are of params.yaml as it is, and compare the methods in words."""
-    from ruamel.yaml.error import YAMLError
-
     from graft.report.current import read_current
     from graft.report.terminal import print_table, print_tests
     from graft.utils.timing import read_timings
@@ -53,8 +51,6 @@ def table(root: Root = Path()) -> None:
         fail(f"{error}: run `dvc repro` first, or name the repository with --root")
     except ValueError as error:
         fail(str(error))
-    except YAMLError as error:
-        fail(f"dvc.lock cannot be read: {' '.join(str(error).split())}; restore it from Git")
     print_table(current, timings, Console())
     print_tests(current, Console())
 
@@ -88,7 +84,7 @@ def status(root: Root = Path()) -> None:
 
 @app.command()
 def back(root: Root = Path()) -> None:
-    """Return params.yaml, dvc.lock, metrics/ and the outputs to the last commit's, out of DVC's cache."""
+    """Return params.yaml, dvc.lock, metrics/ and the outputs to the last commit's, from DVC's cache."""
     from graft.sharing.restore import ABSENT, UNWRITTEN, restore
 
     with opened(root) as repo:

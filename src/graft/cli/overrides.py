@@ -1,4 +1,4 @@
-"""What people type after `-S`: checked against the schema of params.yaml, and as Hydra's grammar reads it."""
+"""Read the values typed after `-S`, quote them for DVC, and apply them to params.yaml as DVC does."""
 
 import json
 import re

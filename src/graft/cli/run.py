@@ -25,7 +25,7 @@ def repro(context: typer.Context) -> None:
     from graft.config.load import read_params
     from graft.report.outdated import is_outdated
 
-    root = Path()
+    root = _require_root()
     try:
         check_params(read_params(root / "params.yaml"), root)
     except ValueError as error:
@@ -46,6 +46,7 @@ def run(context: typer.Context, overrides: Overrides = None) -> None:
     from graft.config.load import read_params
     from graft.methods.params import parse_params
 
+    _require_root()
     try:
         params = read_params("params.yaml")
         read = read_overrides(overrides or [], params)
@@ -70,6 +71,12 @@ def print_results(root: Path) -> None:
         fail(str(error))
     if (root / PAGE).is_file():
         typer.echo(PAGE.as_posix())
+
+
+def _require_root() -> Path:
+    if not Path("params.yaml").exists():
+        fail("params.yaml is not in this folder: run this in the root of the repository")
+    return Path()
 
 
 def _drawn() -> int | None:

@@ -1,4 +1,4 @@
-"""Classes and the pairs taken for each other: those that the page shows, and all of them as CSV beside it."""
+"""Classes, and pairs of classes mistaken for each other: the worst for the page, all for CSV files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,15 +14,15 @@ from graft.report.tables import Measured, count_by_split
 
 
 class Classes(NamedTuple):
-    """What is known of the classes, from the test images and the first seeds.
+    """The classes, as measured on the test images.
 
     Attributes:
-        measured: method -> for each seed what `measure_split` gave for the test images.
-        per_class: method -> frame ``label, precision, recall, f1, support``, in class order.
-        confused: method -> what `count_confusions` gave.
+        measured: method -> the result of `measure_split` for each seed.
+        per_class: method -> frame ``label, precision, recall, f1, support`` of the first seed, by class.
+        confused: method -> the result of `count_confusions` for the first seed.
         counts: images of each class and split.
-        worst: the labels that the page shows: all in class order, of many those of the lowest mean F1.
-        smallest: the labels whose images the page counts: all in class order, of many those of fewest.
+        worst: the labels that the page shows: all, in class order, or those with the lowest mean F1.
+        smallest: the labels whose images the page counts: all, in class order, or those with the fewest.
     """
 
     measured: Measured

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-
 from graft.config.load import read_params
 from graft.config.paths import METRICS
 from graft.evaluation.rows import describe_method
 from graft.methods.registry import METHODS
+from graft.report.lock import Lock, read_lock
 from graft.report.provenance import name_dataset
 from graft.utils.files import digest, read_json
 from graft.utils.git import GitError, git
@@ -34,52 +33,6 @@ class Current(NamedTuple):
     others: list[str]
     dataset: str | None
     experiment: str | None
-
-
-class Lock:
-    """A dvc.lock, asked about the stages that it records.
-
-    Args:
-        content: of the file.
-        params: the content of the params.yaml that results shall be of.
-    """
-
-    def __init__(self, content: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-        self.stages, self.params = content.get("stages", {}), params
-        self.made = {
-            out["path"]: (name, out["md5"])
-            for name, stage in self.stages.items()
-            for out in stage.get("outs", [])
-        }
-
-    def is_current(self, name: str) -> bool:
-        """True if a stage and all those before it ran with these parameters, each on what the others made."""
-        stage = self.stages.get(name)
-        if stage is None or not self._has_params(stage):
-            return False
-        for dep in stage.get("deps", []):
-            maker, md5 = self.made.get(dep["path"], (None, dep.get("md5")))
-            if md5 != dep.get("md5") or (maker and not self.is_current(maker)):
-                return False
-        return True
-
-    def reads(self, name: str, path: str) -> str | None:
-        """The md5 of a file that a stage read, None if it read none."""
-        deps = self.stages.get(name, {}).get("deps", [])
-        return next((dep["md5"] for dep in deps if dep["path"] == path), None)
-
-    def _has_params(self, stage: Mapping[str, Any]) -> bool:
-        recorded = stage.get("params", {}).get("params.yaml", {})
-        return all(look_up(self.params, key) == value for key, value in recorded.items())
-
-
-def look_up(values: Any, key: str) -> Any:
-    """The value of a dotted key; a KeyError as a value where there is none, which equals nothing."""
-    for part in key.split("."):
-        if not isinstance(values, Mapping) or part not in values:
-            return KeyError(key)
-        values = values[part]
-    return values
 
 
 def read_current(root: Path) -> Current:
@@ -106,11 +59,6 @@ def read_current(root: Path) -> Current:
         name_dataset(params["dataset"], params["source"]) if params else None,
         name_experiment(root),
     )
-
-
-def read_lock(text: str) -> dict[str, Any]:
-    """Parse the text of a dvc.lock."""
-    return YAML(typ="safe").load(text) or {}
 
 
 def name_experiment(root: Path) -> str | None:

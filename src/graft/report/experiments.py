@@ -6,12 +6,11 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml.error import YAMLError
-
 from graft.config.load import ParamsError, parse_yaml
 from graft.config.paths import METRICS
 from graft.methods.registry import METHODS
-from graft.report.current import Lock, name_experiment, read_lock
+from graft.report.current import name_experiment
+from graft.report.lock import Lock, read_lock
 from graft.report.provenance import list_overrides
 from graft.utils.git import GitError, git
 
@@ -50,7 +49,7 @@ def read_experiments(root: Path, shown: list[dict[str, Any]]) -> list[Experiment
         read = _reader(root, row["rev"])
         name, state = row["Experiment"] or row["rev"], (row["State"] or "").lower()
         params = _read_params(read)
-        differs = [*list_overrides(base, params)]
+        differs = [*list_overrides(base, params)] if params else ["params.yaml cannot be read"]
         if row["rev"] == WORKSPACE and (not differs or name_experiment(root)):
             continue
         results = {} if state in ("queued", "failed", "running") else _read_results(read, params)
@@ -100,6 +99,6 @@ def _read_results(read: Read, params: Mapping[str, Any]) -> dict[str, dict[str, 
             if lock.made[path] == (stage, md5(text.encode(), usedforsecurity=False).hexdigest()):
                 results[name] = measure(json.loads(text))
     # A commit without results, a lock with a merge's conflict, or metrics of an older format.
-    except (GitError, OSError, YAMLError, AttributeError, LookupError, TypeError, ValueError):
+    except (GitError, OSError, LookupError, TypeError, ValueError):
         pass
     return results

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from graft.config.load import parse_yaml, read_params
+from graft.report.lock import NOTHING, Lock, look_up, read_lock, recorded_params
 from graft.utils.git import GitError, git
 
 # What decides the results besides params.yaml; dvc.lock and metrics/ are results themselves.
@@ -76,22 +77,15 @@ def describe_commit(root: Path) -> Provenance:
 def _describe_edits(root: Path, params: Mapping[str, Any]) -> Iterator[str]:
     """A sentence on values of params.yaml that are not those of the training runs, by dvc.lock."""
     text = _read(root / "dvc.lock")
-    stages = parse_yaml(text, "dvc.lock").get("stages", {}) if text else {}
     edited = dict[str, None]()
-    for name, stage in stages.items():
+    for name, stage in Lock(read_lock(text), params).stages.items():
         if name.startswith("train_"):
-            then = stage.get("params", {}).get("params.yaml", {})
-            now = {key: _look_up(params, key) for key in then}
+            then = recorded_params(stage)
+            now = {key: value for key in then if (value := look_up(params, key)) is not NOTHING}
             edited |= dict.fromkeys(key for key, *_ in list_changes(then, now))
     if edited:
         keys = _list_some([*edited])
         yield f"params.yaml was edited after the training runs, so these values are not theirs: {keys}."
-
-
-def _look_up(values: Any, key: str) -> Any:
-    for part in key.split("."):
-        values = values.get(part) if isinstance(values, Mapping) else None
-    return values
 
 
 def _list_some(names: Sequence[str]) -> str:

@@ -47,7 +47,7 @@ def tabulate_first(blocks: Mapping[str, Any], trained: Mapping[str, Mapping[str,
 
 
 def tabulate_others(blocks: Mapping[str, Any], methods: Mapping[str, Any]) -> Table:
-    """As `tabulate_first`: the rest of the blocks."""
+    """Tabulate the rest of the blocks, as `tabulate_first` does."""
     known = (*FIRST, NETWORK, "seeds")
     return _tabulate(_select(blocks, methods, lambda key: key.partition(".")[0] not in known), methods)
 

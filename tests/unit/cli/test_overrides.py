@@ -1,4 +1,4 @@
-"""What is typed after `-S`: it arrives as it was meant, or is answered with what is legal."""
+"""Values typed after `-S` arrive as they were meant, or the error names those that are legal."""
 
 import pkgutil
 

@@ -19,33 +19,19 @@ from graft.data.augmentation import (
     draw,
     effective,
 )
+from helpers.augmentations import AUGMENTATIONS, FILL_MODES
 
 NULL: dict[str, Any] = {
     **{name: each.neutral for name, each in OPERATIONS.items()},
     "fill_mode": "reflect",
     "interpolation": "bilinear",
 }
-FILL_MODES = ["reflect", "wrap", "nearest", "constant"]
 HEIGHT, WIDTH = 12, 17
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, HEIGHT, WIDTH, 3), dtype=np.uint8)
 KEYS = [sha256(bytes([i])).hexdigest() for i in range(6)]
 # As sparse as VGG19's: ReLU outputs.
 MAPS = np.maximum(np.random.default_rng(1).normal(size=(6, 5, 5, 512)) - 0.5, 0).astype(np.float16)
 VECTORS = MAPS.mean(axis=(1, 2))
-
-specs = st.fixed_dictionaries(
-    {
-        "flip": st.sampled_from(["none", "horizontal", "vertical", "horizontal_and_vertical"]),
-        "rotation": st.floats(0, 1),
-        "zoom": st.floats(0, 0.9),
-        "translation": st.floats(0, 1),
-        "crop": st.floats(0, 0.9),
-        "brightness": st.floats(0, 1),
-        "contrast": st.floats(0, 1),
-        "fill_mode": st.sampled_from(FILL_MODES),
-        "interpolation": st.sampled_from(["bilinear", "nearest"]),
-    }
-).map(lambda values: spec(**values))
 
 
 def spec(**changes: Any) -> Augmentation:
@@ -87,7 +73,7 @@ def test_a_geometric_operation_is_that_of_keras(operation: str, fill_mode: str, 
 
 
 @settings(deadline=None)
-@given(chosen=specs, size=st.sampled_from([8, 28, 33]))
+@given(chosen=AUGMENTATIONS, size=st.sampled_from([8, 28, 33]))
 def test_a_gray_image_is_augmented_as_one_channel_of_three(chosen: Augmentation, size: int) -> None:
     gray = np.random.default_rng(size).integers(0, 256, (2, size, size, 1), dtype=np.uint8)
     one = augment(gray, KEYS[:2], [1, 2], chosen)
@@ -153,7 +139,7 @@ def test_nothing_to_do_leaves_the_pixels_exactly() -> None:
 
 
 @settings(deadline=None, max_examples=30)
-@given(specs, st.permutations(range(6)), st.integers(1, 6))
+@given(AUGMENTATIONS, st.permutations(range(6)), st.integers(1, 6))
 def test_a_view_depends_on_its_key_number_and_spec_alone(
     chosen: Augmentation, order: list[int], n: int
 ) -> None:
@@ -213,7 +199,7 @@ def more(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(chosen=specs, value=st.sampled_from([0.0, 0.3]))
+@given(chosen=AUGMENTATIONS, value=st.sampled_from([0.0, 0.3]))
 def test_one_operation_more_changes_no_draw_of_another_and_at_neutral_no_view(
     more: str, chosen: Augmentation, value: float
 ) -> None:
@@ -237,7 +223,7 @@ def test_one_operation_more_changes_no_draw_of_another_and_at_neutral_no_view(
 
 
 @settings(max_examples=50)
-@given(chosen=specs)
+@given(chosen=AUGMENTATIONS)
 def test_an_augmentation_is_what_it_does(chosen: Augmentation) -> None:
     """What has no effect does not count: the same views have the same description."""
     done = effective(chosen)
@@ -311,7 +297,10 @@ def test_no_augmentation_leaves_features_as_they_are() -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(
-    specs, st.permutations(range(6)), st.integers(1, 6), st.sampled_from([np.float16, np.float32, np.int16])
+    AUGMENTATIONS,
+    st.permutations(range(6)),
+    st.integers(1, 6),
+    st.sampled_from([np.float16, np.float32, np.int16]),
 )
 def test_a_feature_depends_on_its_key_number_and_spec_alone(
     chosen: Augmentation, order: list[int], n: int, dtype: type
@@ -327,7 +316,7 @@ def test_a_feature_depends_on_its_key_number_and_spec_alone(
     assert ((whole >= ends[0] - 1e-3) & (whole <= ends[1] + 1e-3)).all()
 
 
-@given(value=st.floats(-100, 100, width=32, allow_subnormal=False), chosen=specs)
+@given(value=st.floats(-100, 100, width=32, allow_subnormal=False), chosen=AUGMENTATIONS)
 @settings(deadline=None, max_examples=20)
 def test_a_constant_feature_stays_constant(value: float, chosen: Augmentation) -> None:
     colour = chosen.model_copy(

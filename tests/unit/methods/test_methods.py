@@ -247,12 +247,13 @@ def test_each_seed_is_a_training_run_of_its_own_and_the_model_is_of_the_first(
     np.testing.assert_allclose(both.model(pixels_of(both, images, size)), part(both, 3), atol=1e-4)
 
 
+@pytest.mark.parametrize("normalise", long_but_for(["l2"], ["none", "l2"]))
 @pytest.mark.parametrize("method", long_but_for(["inline"], ["two_stage", "two_stage_views", "inline"]))
 def test_the_deployed_model_normalises_as_the_head_did(
-    train: Any, params: Any, images: Path, method: str
+    train: Any, params: Any, images: Path, method: str, normalise: str
 ) -> None:
-    """What a head is trained on is mixed or augmented first, then normalised; what it scores is plain."""
-    head = {**getattr(params, method).head.model_dump(), "normalise": "l2"}
+    """Training inputs are mixed or augmented before they are normalised; scored ones are plain."""
+    head = {**getattr(params, method).head.model_dump(), "normalise": normalise}
     outcome = train(method, head=head, mix="mixup", mix_alpha=1.0, epochs=1)
     np.testing.assert_allclose(outcome.model(pixels_of(outcome, images, 32)), outcome.scores, atol=1e-4)
 
@@ -493,7 +494,7 @@ def test_an_outcome_is_described_by_the_accuracy_of_the_model_that_is_kept(train
 
 
 def test_a_history_of_its_own_is_described_too(trained: Any) -> None:
-    """As that of the method in CONTRIBUTING."""
+    """A history without epochs, like that of the method in CONTRIBUTING."""
     outcome = replace(trained["linear"].outcome, history=pd.DataFrame({"temperature": [100.0]}))
     assert describe(outcome).endswith("% (temperature = 100)")
     several = replace(outcome, facts={**outcome.facts, "seeds": [0, 1, 2]})

@@ -175,7 +175,7 @@ def test_ids_are_those_referred_to_and_begin_with_the_name(case, kind):
 
 
 @pytest.mark.parametrize(("case", "kind"), every_chart())
-def test_text_is_large_enough_on_a_telephone_and_inside(case, kind):
+def test_text_is_large_enough_on_a_phone_and_inside(case, kind):
     """390 CSS pixels with a margin of 16: two small ones side by side; of what is wider, a part at a time."""
     root = ElementTree.fromstring(draw(case, kind).svg)
     width = float(root.attrib["viewBox"].split()[2])

@@ -42,7 +42,7 @@ def test_validation_chooses_and_the_log_loss_where_it_does_not(accuracies, losse
 
 
 def test_it_says_what_the_test_images_tell():
-    """Of 20 images, inline is right on 17, scratch on 5, the others on all."""
+    """Make 20 images, of which inline is right on 17, scratch on 5, and the others on all."""
     accuracies = {"two_stage": 0.9, "two_stage_views": 0.8, "inline": 0.7, "scratch": 0.6}
     verdict = judge(with_validation(accuracies), LOSSES, TIMING)
     assert verdict == (

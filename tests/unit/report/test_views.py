@@ -6,28 +6,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graft.config.features import Augmentation
 from graft.data.augmentation import augment
 from graft.report.views import SHOWN, choose_originals, draw_views
+from helpers.augmentations import AUGMENTATIONS
 from helpers.pages import make_image, make_manifest
-
-SPECS = st.fixed_dictionaries(
-    {
-        "flip": st.sampled_from(["none", "horizontal", "vertical", "horizontal_and_vertical"]),
-        "rotation": st.floats(0, 1),
-        "zoom": st.floats(0, 0.9),
-        "translation": st.floats(0, 1),
-        "crop": st.floats(0, 0.9),
-        "brightness": st.floats(0, 1),
-        "contrast": st.floats(0, 1),
-        "fill_mode": st.sampled_from(["reflect", "wrap", "nearest", "constant"]),
-        "interpolation": st.sampled_from(["bilinear", "nearest"]),
-    }
-).map(Augmentation.model_validate)
 
 
 @settings(deadline=None, max_examples=25)
-@given(SPECS, st.integers(0, 99), st.lists(st.integers(1, 1000), min_size=1, max_size=3))
+@given(AUGMENTATIONS, st.integers(0, 99), st.lists(st.integers(1, 1000), min_size=1, max_size=3))
 def test_they_are_the_views_of_the_training_runs(spec, seed, views):
     """But for rounding, by which a pixel may come from the one beside it; and `wrap` has other seams.
 

@@ -16,8 +16,8 @@ from rich.cells import cell_len, chop_cells
 
 from graft.methods.registry import METHODS
 
-WIDTH = 4.2  # inches, so 302 units, which grow to the width of a telephone or a third of a page
-SMALL = 2.6  # inches: one of small multiples, of which two stand side by side on a telephone
+WIDTH = 4.2  # inches, so 302 units, which grow to the width of a phone or a third of a page
+SMALL = 2.6  # inches: one of small multiples, of which two stand side by side on a phone
 ROW = 0.165  # inches: a row of a legend
 LETTER = 0.08  # inches: a column of text, at most
 ACROSS = 2  # columns of a legend

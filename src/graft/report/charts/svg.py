@@ -3,7 +3,7 @@
 A chart's SVG has no width and height but a viewBox and, in its style, the range of widths (CSS pixels)
 in which its text is readable. Text inherits the page's font; what is black takes the page's text
 colour (``currentColor``), the grid the page's ``--grid``. A page lets what is wider than it scroll:
-``overflow-x: auto`` on the element around the SVG. The class says what fits a telephone: two ``small`` ones
+``overflow-x: auto`` on the element around the SVG. The class says what fits a phone: two ``small`` ones
 side by side, a ``usual`` one, or a part of a ``wide`` one.
 """
 
