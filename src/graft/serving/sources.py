@@ -30,18 +30,18 @@ class Source(NamedTuple):
     read: Callable[[], bytes]
 
 
-def find_images(names: Iterable[str], stdin: BinaryIO = sys.stdin.buffer) -> Iterator[Source]:
+def find_images(names: Iterable[str], stdin: BinaryIO | None = None) -> Iterator[Source]:
     """Find the images that names stand for, in their order; what does not exist cannot be read.
 
     Args:
         names: each a file; a folder, whose images are found in it and below, in the order of their names;
             a zip or a tar; a glob such as ``photos/**/*.jpg``; or ``-``, for names on standard input, with a
             line each or separated by NUL.
-        stdin: read as far as its names are asked for.
+        stdin: read as far as its names are asked for; None: the standard input.
     """
     for name in names:
         if name == STDIN:
-            lines = (part for line in stdin for part in line.rstrip(b"\r\n").split(b"\0"))
+            lines = (part for line in stdin or sys.stdin.buffer for part in line.rstrip(b"\r\n").split(b"\0"))
             yield from find_images((os.fsdecode(line) for line in lines if line and line != b"-"), stdin)
         elif has_magic(name) and not os.path.lexists(name):
             found = sorted(glob(name, recursive=True))  # noqa: PTH207  # of an absolute name as well
@@ -73,7 +73,7 @@ def _look(name: str) -> Iterator[Source]:
 
 
 def walk(folder: str) -> Iterator[str]:
-    """Yield the paths of a folder's image files, sorted in each folder; a folder comes once, however linked."""
+    """Yield the paths of a folder's image files, sorted in each folder, each folder once however linked."""
     seen = set[tuple[int, int]]()
     for root, folders, files in os.walk(folder, followlinks=True):
         found = Path(root).stat()

@@ -29,8 +29,8 @@ class Answers(NamedTuple):
     """The predictions of a batch.
 
     Attributes:
-        table: as of `Classifier.predict`, with a column ``error``: None, or why an image could not be read;
-            such a row has no label, and NaN for scores.
+        table: as of `Classifier.predict`, with a column ``error``: missing, or why an image was not read;
+            such a row has neither label nor scores.
         features: (n, d) float32, NaN of images that could not be read; None of a model without a backbone.
     """
 
@@ -87,8 +87,7 @@ def _answer(model: Classifier, batch: list[Answer]) -> Answers:
         found = Scored(np.empty((0, len(model.classes)), np.float32), None)
     table = model.tabulate([""] * len(read), found.scores).set_axis(read).reindex(range(len(batch)))
     table["path"] = [os.fsencode(answer.path).decode(errors="backslashreplace") for answer in batch]
-    table["label"] = table["label"].astype(object).where(table["label"].notna(), None)
-    table["error"] = np.array([answer.error for answer in batch], dtype=object)
+    table["error"] = pd.array([answer.error for answer in batch], dtype="str")
     features = None
     if found.features is not None:
         features = np.full((len(batch), found.features.shape[1]), np.nan, np.float32)

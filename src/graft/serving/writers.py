@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -91,7 +92,7 @@ class LineWriter:
     def write(self, answers: Answers) -> None:
         scores = answers.table[self._model.columns].to_numpy(np.float64)
         for path, error, row in zip(answers.table["path"], answers.table["error"], scores, strict=True):
-            place = printable(path) if error is None else f"{printable(path)}: {printable(error)}"
+            place = printable(path if pd.isna(error) else f"{path}: {error}")
             self._file.write("  ".join([*self._best(row), place]) + "\n")
 
     def close(self) -> None:
@@ -125,7 +126,13 @@ def opened_text(name: str) -> Iterator[TextIO]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Give a name to write to, which becomes `path` at the end, or is removed after an error."""
+    """Give a name to write to, which becomes `path` at the end, or is removed after an error.
+
+    What is there and is no regular file, such as a pipe, is written to itself.
+    """
+    if path.exists() and not path.is_file():
+        yield path
+        return
     partial = path.with_name(f"{path.name}.partial")
     try:
         yield partial
@@ -149,6 +156,6 @@ def _records(answers: Answers, embeddings: bool) -> Iterator[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float | np.floating):
-        return None if np.isnan(value) else round(float(value), 6)
-    return value
+    if pd.isna(value):
+        return None
+    return value if isinstance(value, str) else round(float(value), 6)
