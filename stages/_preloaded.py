@@ -20,14 +20,24 @@ from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
 SOCKET = "GRAFT_PRELOADED"
-# None leaves a thread that a fork would miss: those of OpenBLAS and jemalloc start again in it, and TensorFlow
-# has none before its first operation.
-LIBRARIES = """
-    keras tensorflow cpuinfo dvclive jinja2 matplotlib.figure pandas PIL.Image pooch pyarrow.compute
-    pyarrow.parquet pydantic rich.progress ruamel.yaml scipy.ndimage scipy.stats sklearn.linear_model
-    sklearn.metrics sklearn.preprocessing
-""".split()
-READ_BY_NO_LIBRARY = "DVC", "GIT_", "GRAFT_", "OLDPWD", "PWD", "SHLVL", "_="
+# None leaves a thread that a fork would miss: those of OpenBLAS and jemalloc start again in it, and
+# TensorFlow has none before its first operation.
+LIBRARIES = (
+    *(
+        "keras",
+        "tensorflow",
+        "cpuinfo",
+        "dvclive",
+        "jinja2",
+        "matplotlib.figure",
+        "pandas",
+        "PIL.Image",
+        "pooch",
+    ),
+    *("pyarrow.compute", "pyarrow.parquet", "pydantic", "rich.progress", "ruamel.yaml", "scipy.ndimage"),
+    *("scipy.stats", "sklearn.linear_model", "sklearn.metrics", "sklearn.preprocessing"),
+)
+READ_BY_NO_LIBRARY = "DVC", "GIT_", "GRAFT_", "OLDPWD=", "PATH=", "PWD=", "SHLVL=", "_="
 FORWARDED = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT
 
 
@@ -39,8 +49,8 @@ def run_forked() -> None:
     address = Path(os.environ.get(SOCKET, os.devnull))
     if not address.is_socket():
         return
-    environment = dict(os.environ)
-    request = [_interpreter(), sys.modules["__main__"].__file__, sys.argv, sys.path, os.getcwd(), environment]
+    script, folder, environment = sys.modules["__main__"].__file__, str(Path.cwd()), dict(os.environ)
+    request = [_interpreter(), script, sys.argv, sys.path, folder, environment]
     with socket.socket(socket.AF_UNIX) as connection, connection.makefile("r") as answers:
         try:
             connection.connect(str(address))
@@ -57,20 +67,21 @@ def _interpreter() -> list[Any]:
     """Describe what an import depends on."""
     environment = [f"{name}={value}" for name, value in sorted(os.environ.items())]
     read = [each for each in environment if not each.startswith(READ_BY_NO_LIBRARY)]
-    return [sys.executable, sys.path[1:], list(sys.flags), sys.warnoptions, read]
+    paths = [str(Path(place).resolve()) for place in (sys.executable, *sys.path[1:])]
+    return [paths, list(sys.flags), sys.warnoptions, read]
 
 
 def _stand_in_for(child: int) -> None:
     """Hand on the signals that end or stop a process."""
 
-    def forward(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    def forward(number: int, _: FrameType | None = None) -> None:
         with suppress(ProcessLookupError):
             os.kill(child, number)
 
-    def suspend(number: int, frame: FrameType | None) -> None:
-        forward(signal.SIGSTOP, frame)
+    def suspend(*_: Any) -> None:
+        forward(signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGSTOP)  # goes on with the next line after SIGCONT
-        forward(signal.SIGCONT, frame)
+        forward(signal.SIGCONT)
 
     for number in FORWARDED:
         signal.signal(number, forward)
@@ -86,7 +97,7 @@ def _exit_like(status: int) -> None:
 
 
 def _serve(address: str) -> list[Any]:
-    """Import the libraries, then fork for each request, until standard input ends.
+    """Import the libraries, then fork for each request, until standard input ends, and remove the folder.
 
     Returns only in a fork: the request that it is to run, with the standard streams of who asked.
     """
@@ -100,12 +111,15 @@ def _serve(address: str) -> list[Any]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
+        print("ready", flush=True)
         while sys.stdin not in select([listener, sys.stdin], [], [])[0]:
             with listener.accept()[0] as connection:
                 if not os.fork():
                     listener.close()
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     return _answer(connection, interpreter)
+    Path(address).unlink()
+    Path(address).parent.rmdir()
     os._exit(0)
 
 
