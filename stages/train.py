@@ -7,6 +7,7 @@ from pathlib import Path
 from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.load import load_params
 from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, MODELS, PREDICTIONS, TEMPORARY, VIEWS
+from graft.config.types import Text
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import write_predictions
 from graft.methods.outcome import describe, write_model
@@ -25,8 +26,10 @@ if __name__ == "__main__":
         temporary=TEMPORARY,
         live=MODELS / name / "live",
     )
-    outcome = method.train(load_params(method.PARAMS), run)
-    facts = {"method": name, **outcome.facts, **write_model(outcome, MODELS / name)}
+    params = load_params({"dataset": Text, **method.PARAMS})
+    outcome = method.train(params, run)
+    written = write_model(outcome, MODELS / name, name, params.dataset)
+    facts = {"method": name, **outcome.facts, **written}
     predictions = PREDICTIONS / f"{name}.parquet"
     write_predictions(predictions, outcome.rows, outcome.scores, outcome.classes, facts)
     write_timing(Path(), f"train_{name}", outcome.timing, [predictions])

@@ -4,9 +4,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from graft.serving.classifier import Classifier
 
 # Before TensorFlow is imported anywhere: Keras on TensorFlow, without its start-up chatter.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -61,3 +65,12 @@ class _Importing:
 
 
 sys.meta_path.insert(0, _Importing())
+
+
+def load(path: str | os.PathLike[str], threads: int | None = None) -> "Classifier":
+    """Load a trained model: a model file, or a folder with one, such as ``models/two_stage``.
+
+    See `graft.serving.classifier.load`, which is not imported before this is called.
+    """
+    classifier: Classifier = import_module("graft.serving.classifier").load(path, threads)
+    return classifier

@@ -59,9 +59,14 @@ def imports(file: Path) -> frozenset[Path]:
     """The project files that a file imports directly, and that have a part in what it computes.
 
     `write_timing` has none: the durations that it writes are no output. Who reads them depends on its module.
+    Imports for the type checker have none either.
     """
     found: set[Path] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for_types = {each for node in ast.walk(tree) if is_for_types(node) for each in ast.walk(node)}
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and [alias.name for alias in node.names] == ["write_timing"]:
@@ -73,6 +78,10 @@ def imports(file: Path) -> frozenset[Path]:
         for name in names:
             found |= resolve(name, file)
     return frozenset(found)
+
+
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def resolve(name: str, file: Path) -> set[Path]:

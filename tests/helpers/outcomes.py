@@ -12,7 +12,11 @@ def write_outcome(outcome: Any, method: str, root: Path) -> None:
     """Write model, history and predictions of a method below `root`, each to its place."""
     from graft.methods.outcome import write_model
 
-    facts = {"method": method, **outcome.facts, **write_model(outcome, root / "models" / method)}
+    facts = {
+        "method": method,
+        **outcome.facts,
+        **write_model(outcome, root / "models" / method, method, "demo"),
+    }
     file = root / "predictions" / f"{method}.parquet"
     write_predictions(file, outcome.rows, outcome.scores, outcome.classes, facts)
 

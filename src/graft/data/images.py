@@ -63,11 +63,11 @@ def resize(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
-def load(data: bytes, size: int, color_mode: ColorMode = "rgb") -> np.ndarray:
+def load(data: bytes, size: int, color_mode: ColorMode = "rgb", max_pixels: int | None = None) -> np.ndarray:
     """Decode and resize an encoded image.
 
     Args:
-        data: as in `decode`.
+        data, max_pixels: as in `decode`.
         size: pixels, height = width.
         color_mode: as in ``keras.utils.load_img``. ``grayscale`` leaves gray images as they are and
             takes the luma of the others (ITU-R 601); ``rgb`` gives gray images three equal channels.
@@ -75,10 +75,14 @@ def load(data: bytes, size: int, color_mode: ColorMode = "rgb") -> np.ndarray:
     Returns:
         (size, size, 3) or, gray, (size, size, 1) uint8.
     """
-    image = _open(data, None)
+    return resize_to(_open(data, max_pixels), size, color_mode)
+
+
+def resize_to(image: Image.Image, size: int, color_mode: ColorMode = "rgb") -> np.ndarray:
+    """Resize an image in RGB or gray as `load` does."""
     if color_mode == "grayscale":
         return np.array(resize(image.convert("L"), size))[..., np.newaxis]
-    return np.array(resize(image, size))
+    return np.array(resize(image, size).convert("RGB"))
 
 
 def iter_shards(folder: Path) -> Iterator[tuple[str, pa.Table]]:
@@ -153,7 +157,7 @@ def _open(data: bytes, max_pixels: int | None) -> Image.Image:
     if not width * height:
         raise ImageError(f"no pixels: {width} x {height}")
     if max_pixels is not None and width * height > max_pixels:
-        raise ImageError(f"{width} x {height} pixels exceed prepare.max_pixels={max_pixels}")
+        raise ImageError(f"{width} x {height} pixels exceed max_pixels={max_pixels}")
     try:
         image.load()
         return _upright(image, _to_rgb(image))

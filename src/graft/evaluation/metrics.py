@@ -16,6 +16,7 @@ from graft.data.manifest import class_names
 from graft.evaluation.confusion import FEW, PAIRS, count_confusions, worst_classes
 from graft.evaluation.predictions import labels_of, score_matrix
 from graft.evaluation.seeds import summarise_seeds
+from graft.training.decision import decide
 
 
 def evaluate(
@@ -102,28 +103,6 @@ def _differing_rows(predictions: pd.DataFrame, manifest: pd.DataFrame) -> list[s
         "keys whose y_true is another label": keys[known & (expected["label"] != predictions["y_true"])],
     }
     return [f"{len(found)} {what}, e.g. key={min(found)}" for what, found in differs.items() if len(found)]
-
-
-def decide(scores: np.ndarray) -> np.ndarray:
-    """Apply the decision rule: the class of the highest score, the first on a tie.
-
-    With two classes it is class 1 from a score of 0.5 on, as for a sigmoid.
-
-    Args:
-        scores: (n, n_classes) probabilities.
-
-    Returns:
-        (n,) class numbers.
-
-    Examples:
-        >>> decide(np.array([[0.1, 0.6, 0.3], [0.4, 0.4, 0.2]])).tolist()
-        [1, 0]
-        >>> decide(np.array([[0.5, 0.5]])).tolist()
-        [1]
-    """
-    if scores.shape[1] == 2:
-        return np.asarray(scores[:, 1] >= 0.5, dtype=np.intp)
-    return np.asarray(scores.argmax(axis=1), dtype=np.intp)
 
 
 def predict_labels(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

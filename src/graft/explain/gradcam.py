@@ -8,8 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from graft.evaluation.metrics import decide
-from graft.training.objective import class_scores
+from graft.training.decision import class_scores, decide
 
 CONVOLUTIONS = (
     keras.layers.Conv2D,

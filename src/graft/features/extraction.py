@@ -23,7 +23,8 @@ from graft.data.sharding import count_shards, shard_name
 from graft.features.format import FORMAT, Row, to_float16, write_features
 from graft.features.from_commits import copy_from_head
 from graft.features.store import FeatureStore, room_for
-from graft.models.backbones import make_embedder, weights_sha256
+from graft.models.backbones import make_embedder
+from graft.models.serialization import weights_sha256
 from graft.utils.progress import track
 
 PARAMS = {

@@ -14,7 +14,7 @@ from graft.features.format import load_features
 from graft.methods.head_training import head_trainer
 from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run
-from graft.models.serialization import deployable, load_frozen
+from graft.models.serialization import deployable, load_frozen, weights_sha256
 from graft.training.fit import TrainingData
 from graft.training.splits import SCORED, arrays_by_split, class_numbers, rows_by_split
 from graft.training.tracking import Curve
@@ -53,8 +53,9 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
 
     def train_once(seed: int, curve: Curve | None) -> Trained:
         head, history = train_head(seed, curve)
-        model = deployable(backbone.input_shape[1], backbone, head)
-        return Trained(model, history, predict(head, plain, block.batch_size), len(array))
+        return Trained(
+            deployable(backbone, head), history, predict(head, plain, block.batch_size), len(array)
+        )
 
-    facts = backbone_facts(params.backbone, params.weights)
+    facts = backbone_facts(params.backbone, params.weights) | {"weights_sha256": weights_sha256(backbone)}
     return train_with_seeds(train_once, params.seeds, run, facts, started)

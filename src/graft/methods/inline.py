@@ -21,7 +21,7 @@ from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run
 from graft.models.backbones import Backbone, make_embedder
 from graft.models.freezing import unfreeze
-from graft.models.serialization import deployable
+from graft.models.serialization import deployable, weights_sha256
 from graft.training.fit import TrainingData
 from graft.training.splits import arrays_by_split, class_numbers, rows_by_split
 from graft.training.tracking import Curve
@@ -62,7 +62,7 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     data = TrainingData(views, labels["train"], (features["validation"], labels["validation"]), embed)
     on_pixels = replace(data, validation=(images["validation"], labels["validation"]), embed=None)
     train_head = head_trainer(features, data, len(class_names(run.manifest)), block)
-    initial = working.get_weights()
+    initial, pretrained = working.get_weights(), weights_sha256(backbone)
 
     def train_once(seed: int, curve: Curve | None) -> Trained:
         working.set_weights(initial)
@@ -74,9 +74,9 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
             passes += len(pixels) - n_train + (len(history) - done) * (n_train + n_validation)
             backbone.set_weights(working.get_weights())
         scores = predict(model, arrays, block.batch_size)
-        return Trained(deployable(params.row.image_size, backbone, head), history, scores, passes)
+        return Trained(deployable(backbone, head), history, scores, passes)
 
-    facts = backbone_facts(params.backbone, params.weights)
+    facts = backbone_facts(params.backbone, params.weights) | {"weights_sha256": pretrained}
     return train_with_seeds(train_once, block.seeds, run, facts, started)
 
 

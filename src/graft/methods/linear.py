@@ -21,7 +21,7 @@ from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run
 from graft.models.heads import fit_scaler, normalise, output_layer, pool, vector_layers
 from graft.models.isolation import build_isolated
-from graft.models.serialization import deployable, load_frozen
+from graft.models.serialization import deployable, load_frozen, weights_sha256
 from graft.training.splits import arrays_by_split, class_numbers, rows_by_split
 from graft.training.tracking import Curve
 from graft.utils.memory import allocate
@@ -53,10 +53,10 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
         }
         fitted, history = fit_regression(x, labels, GRID if block.C is None else (block.C,), block)
         head = build_isolated(lambda: to_head(fitted, array.shape[1:], block, scaler))
-        model = deployable(backbone.input_shape[1], backbone, head)
-        return Trained(model, history, predict(head, features, BATCH_SIZE), len(array))
+        return Trained(deployable(backbone, head), history, predict(head, features, BATCH_SIZE), len(array))
 
-    return train_with_seeds(train_once, (0,), run, backbone_facts(params.backbone, params.weights), started)
+    facts = backbone_facts(params.backbone, params.weights) | {"weights_sha256": weights_sha256(backbone)}
+    return train_with_seeds(train_once, (0,), run, facts, started)
 
 
 class Regression(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -9,21 +10,24 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from graft.data.manifest import class_names
 from graft.methods.run import Run
 from graft.models.serialization import count_parameters, save_model
+from graft.training.decision import class_scores, decide
 from graft.training.fit import Batches, best_epoch
-from graft.training.objective import class_scores
 from graft.training.splits import SCORED, rows_by_split
 from graft.training.tracking import Curve, open_curve
+
+CONFIDENCE = 0.95  # of the intervals on the card
 
 
 class Trained(NamedTuple):
     """A model trained with one seed.
 
     Attributes:
-        model: deployable: (n, H, W, channels) in [0, 255] -> scores.
+        model: deployable: (n, size, size, channels) in [0, 255] -> scores.
         history: one row an epoch.
         scores: (n, n_classes) probabilities of the validation, then the test images.
         images_embedded: how many images ran through the backbone for it.
@@ -45,8 +49,8 @@ class Outcome:
         rows: manifest rows of validation and test with a column ``seed``; once for each seed.
         scores: (len(rows), n_classes) probabilities.
         classes: the labels in class order.
-        facts: ``backbone``, ``weights``, ``pretrained``, ``seeds``, ``n_seen_train`` and, of one
-            training run, ``images_embedded``.
+        facts: ``backbone``, ``weights``, ``pretrained``, ``weights_sha256``, ``seeds``, ``n_seen_train`` and,
+            of one training run, ``images_embedded``.
         timing: ``seconds_preparation``, and ``seconds_training`` of one training run (the mean).
     """
 
@@ -111,10 +115,8 @@ def predict(model: keras.Model, plain: Mapping[str, np.ndarray], batch_size: int
 
 def describe(outcome: Outcome) -> str:
     """Say how well the model that is kept does on validation, and what the history says was best."""
-    rows, history, seeds = outcome.rows, outcome.history, outcome.facts["seeds"]
-    scored = ((rows["seed"] == seeds[0]) & (rows["split"] == "validation")).to_numpy()
-    predicted = np.array(outcome.classes)[outcome.scores[scored].argmax(axis=1)]
-    right = 100 * (predicted == rows.loc[scored, "label"]).mean()
+    history, seeds = outcome.history, outcome.facts["seeds"]
+    right = 100 * _hits(outcome, "validation").mean()
     best = history.iloc[best_epoch(history) - 1 if "val_loss" in history else 0]
     name, value = history.columns[0], f"{best.iloc[0]:g}"
     place = f"{name} {value} of {len(history)}" if name == "epoch" else f"{name} = {value}"
@@ -122,18 +124,55 @@ def describe(outcome: Outcome) -> str:
     return f"validation accuracy {right:.1f} % ({place}{first})"
 
 
-def write_model(outcome: Outcome, folder: Path) -> dict[str, Any]:
-    """Write ``model.keras`` and ``history.csv`` to a folder.
+def write_model(outcome: Outcome, folder: Path, method: str, dataset: str) -> dict[str, Any]:
+    """Write ``model.keras``, its card in it, and ``history.csv`` to a folder.
 
     Returns:
         What the predictions file says of them: ``trainable_params``, ``total_params``, ``model_bytes``,
         ``epochs`` and ``best_epoch``, None of a method without epochs.
     """
-    save_model(outcome.model, folder / "model.keras")
+    card = {"method": method, "dataset": dataset, **_describe_model(outcome)}
+    save_model(outcome.model, folder / "model.keras", card)
     outcome.history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
     return {
         **count_parameters(outcome.model),
         "model_bytes": (folder / "model.keras").stat().st_size,
         "epochs": len(outcome.history) if "epoch" in outcome.history else None,
         "best_epoch": best_epoch(outcome.history) if "epoch" in outcome.history else None,
+    }
+
+
+def _describe_model(outcome: Outcome) -> dict[str, Any]:
+    """All of the card that an outcome tells: see `graft.models.card.read_card`."""
+    facts, (_, size, _, channels) = outcome.facts, outcome.model.input_shape
+    hits = {split: _hits(outcome, split) for split in SCORED}
+    packages = ("graft", "keras", "tensorflow", "numpy", "pillow")
+    return {
+        "classes": outcome.classes,
+        "image_size": size,
+        "channels": channels,
+        **{name: facts[name] for name in ("backbone", "weights", "pretrained", "weights_sha256")},
+        "seed": facts["seeds"][0],
+        "n_images": {"train": facts["n_seen_train"], **{split: len(each) for split, each in hits.items()}},
+        "accuracy": {split: _with_interval(each) for split, each in hits.items()},
+        "confidence": CONFIDENCE,
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+def _hits(outcome: Outcome, split: str) -> np.ndarray:
+    """(n,) bool: the images of a split that the model that is kept is right about."""
+    rows = outcome.rows
+    chosen = ((rows["seed"] == outcome.facts["seeds"][0]) & (rows["split"] == split)).to_numpy()
+    predicted = np.array(outcome.classes)[decide(outcome.scores[chosen])]
+    return np.asarray(predicted == rows.loc[chosen, "label"].to_numpy())
+
+
+def _with_interval(hits: np.ndarray) -> dict[str, float]:
+    interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(CONFIDENCE, method="wilson")
+    return {
+        "value": float(hits.mean()),
+        "low": float(interval.low),
+        "high": float(interval.high),
+        "n": len(hits),
     }

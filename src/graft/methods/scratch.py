@@ -102,7 +102,7 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
         )
         history = fit(network, data, block, seed, curve=curve)
         deployed.set_weights(network.get_weights())
-        return Trained(deployable(size, deployed), history, predict(network, plain, block.batch_size), 0)
+        return Trained(deployable(deployed), history, predict(network, plain, block.batch_size), 0)
 
-    facts = {"backbone": "none", "weights": "none", "pretrained": False}
+    facts = {"backbone": "none", "weights": "none", "pretrained": False, "weights_sha256": None}
     return train_with_seeds(train_once, block.seeds, run, facts, started)

@@ -1,6 +1,5 @@
 """A row of params.yaml -> a frozen keras.Model from raw pixels to features, preprocessing included."""
 
-import hashlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -198,15 +197,6 @@ def _fetch_imagenet(row: BackboneRow) -> None:
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
-
-
-def weights_sha256(model: keras.Model) -> str:
-    """sha256 over the shapes and values of a model's weights, in order: what a fingerprint records."""
-    digest = hashlib.sha256()
-    for weight in model.weights:
-        digest.update(f"{weight.shape}".encode())
-        digest.update(weight.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def make_embedder(

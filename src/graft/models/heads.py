@@ -85,8 +85,18 @@ def vector_layers(
         width = pool(np.zeros((1, *input_shape)), pooling).shape[1]
         layers += [keras.layers.UnitNormalization(), keras.layers.Rescaling(sqrt(width))]
     if scaler is not None:
-        layers.append(keras.layers.Normalization(mean=scaler.mean_, variance=np.square(scaler.scale_)))
+        layers.append(_standardisation(scaler))
     return layers
+
+
+def _standardisation(scaler: "StandardScaler") -> keras.layers.Layer:
+    """A scaler as a layer whose mean and variance are weights: Keras's `Normalization` loses them in ONNX."""
+    layer = keras.layers.BatchNormalization(
+        epsilon=0.0, center=False, scale=False, trainable=False, name="standardise"
+    )
+    layer.build((None, len(scaler.mean_)))
+    layer.set_weights([scaler.mean_, np.square(scaler.scale_)])
+    return layer
 
 
 def _pooling_layer(input_shape: tuple[int, ...], pooling: Pooling) -> keras.layers.Layer:

@@ -1,5 +1,6 @@
-"""Deployable models: raw images in, scores out, in one file that needs none of graft to load."""
+"""Deployable models: pixels in, scores out, in one file that needs none of graft to load."""
 
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -7,24 +8,20 @@ from typing import Any
 
 import keras
 
+from graft.models.card import ENTRY
+
 # The earliest date a zip entry can carry; Keras's own three entries get dates of the run.
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def deployable(size: int, *parts: keras.Model) -> keras.Model:
-    """Join models that follow each other into one that takes raw images.
-
-    Args:
-        size: pixels; an image of another size is resized, bilinear and antialiased.
-        parts: such as a backbone and a head; the first takes (n, size, size, channels).
+def deployable(*parts: keras.Model) -> keras.Model:
+    """Join models that follow each other into one, such as a backbone and a head.
 
     Returns:
-        Model from (n, H, W, channels) in [0, 255] to the last part's output.
+        Model from (n, size, size, channels) in [0, 255], as `graft.data.images` resizes images, to the last
+        part's output.
     """
-    images = keras.Input((None, None, parts[0].input_shape[-1]), name="images")
-    resizing = keras.layers.Resizing(size, size, interpolation="bilinear", antialias=True, name="resizing")
-    # Resizing.call defaults to training=True, which `model(images)` would hand on to the head's dropout.
-    output = resizing(images, training=False)
+    images = output = keras.Input(parts[0].input_shape[1:], name="images")
     for part in parts:
         output = part(output)
     return keras.Model(images, output, name="graft")
@@ -38,8 +35,17 @@ def count_parameters(model: keras.Model) -> dict[str, int]:
     }
 
 
-def save_model(model: keras.Model, path: Path) -> None:
-    """Save a model as a ``.keras`` file whose bytes depend on the model alone.
+def weights_sha256(model: keras.Model) -> str:
+    """sha256 over the shapes and values of a model's weights, in order: what a fingerprint records."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(f"{weight.shape}".encode())
+        digest.update(weight.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_model(model: keras.Model, path: Path, card: dict[str, Any] | None = None) -> None:
+    """Save a model as a ``.keras`` file whose bytes depend on the model and its card alone.
 
     Keras also writes the date, and the addresses of objects that layers share, such as dtype policies;
     here neither is left. A model that was loaded and is saved again has the same bytes.
@@ -53,6 +59,8 @@ def save_model(model: keras.Model, path: Path) -> None:
             if name.endswith(".json"):
                 content = _timeless(content)
             target.writestr(zipfile.ZipInfo(name, FIXED_DATE), content)
+        if card is not None:
+            target.writestr(zipfile.ZipInfo(ENTRY, FIXED_DATE), json.dumps(card))
     raw.unlink()
 
 

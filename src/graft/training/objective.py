@@ -1,4 +1,4 @@
-"""Targets, loss, accuracy and scores: what goes with one sigmoid unit, and with a softmax."""
+"""Targets, loss and accuracy: what goes with one sigmoid unit, and with a softmax."""
 
 from typing import Any
 
@@ -27,11 +27,6 @@ def accuracy(targets: Any, outputs: Any) -> Any:
     Keras's own for one sigmoid unit wants targets of exactly 0 and 1.
     """
     return keras.ops.cast(_decide(targets) == _decide(outputs), "float32")
-
-
-def class_scores(outputs: np.ndarray) -> np.ndarray:
-    """(n, n_classes) probabilities from a model's outputs: a sigmoid's p becomes (1 - p, p)."""
-    return np.hstack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
 
 
 def _decide(scores: Any) -> Any:

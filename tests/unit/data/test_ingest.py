@@ -146,7 +146,7 @@ def test_broken_images_are_rejected_with_a_reason(folder: Path) -> None:
         "cat/text.jpg": (b"a text file named .jpg", "not an image (JPEG, PNG, GIF, BMP or WEBP)"),
         "cat/zero.jpg": (b"", "empty file"),
         "dog/cut.jpg": (picture(1, "JPEG", (24, 24))[:-8], "truncated"),
-        "dog/large.png": (picture(1, size=(20, 30)), "20 x 30 pixels exceed prepare.max_pixels=599"),
+        "dog/large.png": (picture(1, size=(20, 30)), "20 x 30 pixels exceed max_pixels=599"),
     }
     images = [RawImage(path, path.split("/")[0], None, data) for path, (data, _) in broken.items()]
     report = prepare([*images, *GOOD], 4 / 14, 599, folder)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from graft.config.training import Head
-from graft.data.images import decode
+from graft.data.images import decode, load
 from graft.explain.heat_maps import Explained, explain
 from graft.models.heads import build_head
 from graft.models.serialization import deployable, save_model
@@ -56,7 +56,7 @@ def models(backbone: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     for i, method in enumerate(("two_stage", "inline")):
         params = Head(pooling="avg", normalise="none", dense=(8,), batch_norm=True, dropout=0.2, l2=0.0)
         head = build_head(backbone.output_shape[1:], len(CLASSES), params, None, seed=i)
-        save_model(deployable(32, backbone, head), folder / method / "model.keras")
+        save_model(deployable(backbone, head), folder / method / "model.keras")
     return {method: folder / method / "model.keras" for method in ("two_stage", "inline")}
 
 
@@ -111,7 +111,7 @@ def test_the_score_is_the_models_for_that_class_of_the_image_as_a_user_gives_it(
     for method, (path, predicted) in methods.items():
         model = keras.saving.load_model(path)
         for image in read_index(written)["images"]:
-            scores = model(decode(images[image["key"]])[None].astype(np.float32)).numpy()[0]
+            scores = model(load(images[image["key"]], 32)[None].astype(np.float32)).numpy()[0]
             found = image["maps"][method]
             assert found["class"] == predicted[image["key"]]
             assert found["score"] == pytest.approx(scores[CLASSES.index(found["class"])], abs=1e-5)

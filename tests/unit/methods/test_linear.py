@@ -50,7 +50,7 @@ def test_the_head_gives_the_scores_of_the_regression(
 ) -> None:
     from graft.methods.linear import to_head
     from graft.models.heads import fit_scaler, pool
-    from graft.training.objective import class_scores
+    from graft.training.decision import class_scores
 
     features, labels = make_data(60, shape, n_classes)
     block = make_block(pooling=pooling, normalise=how)
@@ -118,7 +118,7 @@ def test_a_given_c_is_taken_and_the_same_arguments_give_the_same_bytes(train: An
     for name in ("first", "second"):
         outcome = train("linear", C=0.03)
         assert outcome.history["C"].tolist() == [0.03]
-        facts = write_model(outcome, tmp_path / name)
+        facts = write_model(outcome, tmp_path / name, "linear", "demo")
         assert facts["epochs"] is facts["best_epoch"] is None
         digests.add(sha256((tmp_path / name / "model.keras").read_bytes()).hexdigest())
     assert len(digests) == 1

@@ -21,6 +21,7 @@ from graft.methods.outcome import Outcome, describe
 from graft.methods.registry import METHODS
 from graft.methods.scratch import build_network
 from graft.models.backbones import Backbone, make_embedder
+from graft.models.card import read_card
 from graft.models.serialization import save_model
 from graft.training.fit import best_epoch
 from helpers.outcomes import write_outcome
@@ -264,7 +265,7 @@ def test_the_file_does_not_depend_on_what_the_process_built_before(
 ) -> None:
     build_network([{"Flatten": {}}, {"Dense": {"units": 3}}, {"Dropout": {"rate": 0.5}}], 16, 3, 0)
     again = train(method, seeds=(0, 1) if method == "two_stage" else (0,))
-    save_model(again.model, tmp_path / "model.keras")
+    save_model(again.model, tmp_path / "model.keras", read_card(trained[method].model))
     assert (tmp_path / "model.keras").read_bytes() == trained[method].model.read_bytes()
 
 
@@ -456,7 +457,7 @@ class TestScratch:
         first, second = (tmp_path / name / "model.keras" for name in ("first", "second"))
         assert first.read_bytes() == second.read_bytes()
         loaded = keras.saving.load_model(first)
-        assert loaded.input_shape == (None, None, None, 1)
+        assert loaded.input_shape == (None, size, size, 1)
         np.testing.assert_allclose(loaded(pixels), outcome.scores, atol=1e-4)
         again = train("scratch", color_mode="grayscale", image_size=size, epochs=2, memory_limit=1e-9)
         assert again.scores.tobytes() == outcome.scores.tobytes()

@@ -28,10 +28,9 @@ from graft.models.backbones import (
     BackboneError,
     make_embedder,
     outline,
-    weights_sha256,
 )
 from graft.models.heads import build_head
-from graft.models.serialization import count_parameters, deployable
+from graft.models.serialization import count_parameters, deployable, weights_sha256
 from helpers.repository import ROOT
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3)).astype(np.float32)
@@ -132,7 +131,7 @@ class TestSizes:
         )
         head = build_head((5, 5, 512), 2, params, None, 0)
         expected = {"total_params": 23_342_657, "trainable_params": 3_318_273}
-        assert count_parameters(deployable(180, vgg19, head)) == expected
+        assert count_parameters(deployable(vgg19, head)) == expected
 
 
 class TestPreprocessing:

@@ -14,7 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from graft.config.training import Head
 from graft.models.heads import build_head, fit_scaler, normalise, pool
 from graft.models.serialization import deployable, save_model
-from graft.training.objective import accuracy, class_scores, loss_for, targets_for
+from graft.training.decision import class_scores
+from graft.training.objective import accuracy, loss_for, targets_for
 from helpers.tiers import long_but_for
 
 MAPS = np.random.default_rng(0).normal(3, 2, (300, 2, 3, 4)).astype(np.float16)
@@ -90,7 +91,7 @@ def test_scores_have_a_column_a_class() -> None:
 def test_the_layers_in_order() -> None:
     scaler = fit_scaler(MAPS, "flatten")
     head = build_head(MAPS.shape[1:], 3, make_params(dense=(5, 4)), scaler, 0)
-    assert names(head) == ["Flatten", "Normalization", "Dense", "Dense", "Dropout", "Dense"]
+    assert names(head) == ["Flatten", "BatchNormalization", "Dense", "Dense", "Dropout", "Dense"]
     assert [layer.units for layer in head.layers if isinstance(layer, keras.layers.Dense)] == [5, 4, 3]
 
 
@@ -200,7 +201,7 @@ def test_a_head_with_everything_is_a_file_that_plain_keras_loads(how: Any, tmp_p
     scaler = fit_scaler(images, "flatten") if how == "standardise" else None
     head = build_head((8, 8, 3), 3, make_params(normalise=how, batch_norm=True, l2=0.1), scaler, 0)
     head(images, training=True)  # moves the statistics of the batch normalisation
-    model = deployable(8, head)
+    model = deployable(head)
     for name in ("model", "again"):
         save_model(model, tmp_path / f"{name}.keras")
     assert (tmp_path / "model.keras").read_bytes() == (tmp_path / "again.keras").read_bytes()

@@ -9,14 +9,13 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
 
 from graft.data.images import load_pixels
 from graft.evaluation.predictions import read_predictions, score_matrix
 from graft.methods.registry import METHODS
 from graft.models.backbones import Backbone
+from graft.models.card import read_card
 from graft.models.serialization import count_parameters, deployable, load_frozen, save_model
 
 PREDICT = """
@@ -29,9 +28,8 @@ for folder in sys.argv[1:]:
     images = np.load(folder + "/images.npy")
     called = np.asarray(model(images))
     assert (called == np.asarray(model(images))).all(), "a call is not repeatable: is dropout on?"
-    larger = np.asarray(model(np.kron(images[:2], np.ones((1, 2, 2, 1)))))
     predicted = model.predict(images, verbose=0)
-    np.savez(folder + "/scores.npz", called=called, predicted=predicted, larger=larger)
+    np.savez(folder + "/scores.npz", called=called, predicted=predicted)
 assert "graft" not in sys.modules
 """
 
@@ -46,7 +44,7 @@ params = Head(
     pooling="avg", normalise="none", dense=(4,), batch_norm=True, dropout=0.1, l2=0.01
 )
 head = build_head((16, 16, 3), 3, params, None, 0)
-save_model(deployable(16, head), Path(sys.argv[1]))
+save_model(deployable(head), Path(sys.argv[1]))
 """
 
 
@@ -71,24 +69,16 @@ def test_model_files_give_the_predictions_without_our_code(
     run(PREDICT, *(tmp_path / method for method in METHODS))
     for method in METHODS:
         scores = np.load(tmp_path / method / "scores.npz")
-        np.testing.assert_allclose(scores["called"], expected[method], atol=5e-3, err_msg=method)
-        np.testing.assert_allclose(scores["predicted"], expected[method], atol=5e-3, err_msg=method)
-        np.testing.assert_allclose(scores["larger"], expected[method][:2], atol=0.3, err_msg=method)
+        np.testing.assert_allclose(scores["called"], expected[method], atol=2e-3, err_msg=method)
+        np.testing.assert_allclose(scores["predicted"], expected[method], atol=2e-3, err_msg=method)
         assert expected[method].std() > 0.02  # it tells images apart
-
-
-def test_images_of_another_size_are_resized_as_everywhere_else(images: Path, manifest: pd.DataFrame) -> None:
-    pixels = load_pixels(images, list(manifest["key"])[:4], 32)
-    identity = keras.Sequential([keras.Input((20, 20, 3)), keras.layers.Rescaling(1.0)])
-    resized = np.asarray(deployable(20, identity)(pixels.astype(np.float32)))
-    expected = [np.array(Image.fromarray(p).resize((20, 20), Image.Resampling.BILINEAR)) for p in pixels]
-    assert np.abs(resized - np.stack(expected)).max() < 1  # Pillow rounds to whole numbers
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_saved_again_it_is_the_same_bytes(trained: Any, tmp_path: Path, method: str) -> None:
-    save_model(trained[method].outcome.model, tmp_path / "again.keras")
-    save_model(keras.saving.load_model(tmp_path / "again.keras"), tmp_path / "loaded.keras")
+    card = read_card(trained[method].model)
+    save_model(trained[method].outcome.model, tmp_path / "again.keras", card)
+    save_model(keras.saving.load_model(tmp_path / "again.keras"), tmp_path / "loaded.keras", card)
     assert (tmp_path / "again.keras").read_bytes() == trained[method].model.read_bytes()
     assert (tmp_path / "loaded.keras").read_bytes() == trained[method].model.read_bytes()
     assert {file.name for file in tmp_path.iterdir()} == {"again.keras", "loaded.keras"}
@@ -117,7 +107,7 @@ def test_frozen_weights_count_as_not_trainable(row: Any) -> None:
     head = keras.Sequential([keras.Input(backbone.output_shape[1:]), keras.layers.Flatten()])
     head.add(keras.layers.Dense(1))
     units = 8 * 8 * 128
-    assert count_parameters(deployable(32, backbone, head)) == {
+    assert count_parameters(deployable(backbone, head)) == {
         "trainable_params": units + 1,
         "total_params": units + 1 + 260_160,
     }
@@ -130,7 +120,7 @@ def test_a_loaded_backbone_stands_for_the_built_one(backbone: Any, tmp_path: Pat
     for name, part in (("built", backbone), ("loaded", loaded)):
         keras.utils.clear_session()  # which numbers names from the start
         layers = [keras.layers.Flatten(), keras.layers.Dense(1, kernel_initializer="ones")]
-        model = deployable(32, part, keras.Sequential([keras.Input(part.output_shape[1:]), *layers]))
+        model = deployable(part, keras.Sequential([keras.Input(part.output_shape[1:]), *layers]))
         assert count_parameters(model)["trainable_params"] == 8 * 8 * 128 + 1
         save_model(model, tmp_path / f"{name}.keras")
     assert (tmp_path / "loaded.keras").read_bytes() == (tmp_path / "built.keras").read_bytes()

@@ -1,0 +1,4 @@
+"""Model files and images from anywhere -> predictions: in Python, on the command line, over HTTP.
+
+May import all packages from `graft.config` to `graft.export`, and `graft.utils`.
+"""

@@ -1,0 +1,152 @@
+"""A model file in use: images in, a table of labels and scores out."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from graft.config.types import ColorMode
+from graft.data.images import CHANNELS, ImageError, resize_to
+from graft.data.images import load as load_image
+from graft.export.registry import Scored, Session, format_of
+from graft.training.decision import decide
+
+BATCH_SIZE = 16
+MAX_PIXELS = 100_000_000  # as prepare.max_pixels has it by default
+TAKEN = ("path", "label", "score", "error", "embedding")  # by other columns
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained model, ready to use. `load` makes one.
+
+    Attributes:
+        card: classes, provenance and accuracy: see `graft.models.card.read_card`.
+        session: from (n, size, size, channels) pixels in [0, 255] to `graft.export.registry.Scored`.
+    """
+
+    card: dict[str, Any]
+    session: Session
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels in class order."""
+        return list(self.card["classes"])
+
+    @property
+    def color_mode(self) -> ColorMode:
+        """``rgb`` or ``grayscale``: what its images are turned into."""
+        return next(mode for mode, channels in CHANNELS.items() if channels == self.card["channels"])
+
+    def decode(self, data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """Decode an encoded image as in training: (size, size, channels) uint8.
+
+        Raises:
+            ImageError: if it does not decode, or has more pixels.
+        """
+        return load_image(data, self.card["image_size"], self.color_mode, max_pixels)
+
+    def score(self, pixels: np.ndarray) -> Scored:
+        """Score decoded images: (n, size, size, channels) in [0, 255], uint8 or float32, n > 0."""
+        return self.session(pixels)
+
+    def tabulate(self, paths: Sequence[str], scores: np.ndarray) -> pd.DataFrame:
+        """Put scores (n, n_classes) into the table that `predict` returns."""
+        chosen = decide(scores)
+        best = {
+            "path": list(paths),
+            "label": np.array(self.classes, dtype=object)[chosen],
+            "score": scores[np.arange(len(scores)), chosen],
+        }
+        return pd.DataFrame({**best, **dict(zip(self.columns, scores.T, strict=True))})
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns with the classes' scores."""
+        return [f"{name} (class)" if name in TAKEN else name for name in self.classes]
+
+    def predict(self, images: Any, batch_size: int = BATCH_SIZE) -> pd.DataFrame:
+        """Predict the class of images.
+
+        Args:
+            images: paths of image files, or arrays (H, W, channels) or (H, W), uint8 or floats in [0, 255],
+                of any sizes; also one of them, or one array (n, H, W, channels).
+            batch_size: how many are scored at once.
+
+        Returns:
+            A row an image in their order: ``path`` (of an array its number), ``label``, ``score`` (the
+            probability of that label), and a float32 column a class with its probability. A class that is
+            called like another column has `` (class)`` added.
+
+        Raises:
+            FileNotFoundError: if a path does not exist.
+            ImageError: if a file does not decode, with its path.
+            ValueError: if an array is no image.
+
+        Examples:
+            >>> import graft, numpy as np
+            >>> model = graft.load("models/two_stage")  # doctest: +SKIP
+            >>> model.predict(["rose.jpg", "unknown.png"])  # doctest: +SKIP
+        """
+        decoded = self._decode_all(_each(images))
+        tables = []
+        while batch := list(islice(decoded, batch_size)):
+            paths, pixels = zip(*batch, strict=True)
+            tables.append(self.tabulate(paths, self.score(np.stack(pixels)).scores))
+        return pd.concat(tables, ignore_index=True) if tables else self.tabulate([], self._no_scores())
+
+    def _no_scores(self) -> np.ndarray:
+        return np.empty((0, len(self.classes)), np.float32)
+
+    def _decode_all(self, images: Iterable[Any]) -> Iterator[tuple[str, np.ndarray]]:
+        for number, image in enumerate(images):
+            if isinstance(image, str | PathLike):
+                try:
+                    yield fspath(image), self.decode(Path(image).read_bytes())
+                except ImageError as error:
+                    raise ImageError(f"{fspath(image)}: {error}") from None
+            else:
+                yield str(number), self._resize(number, np.asarray(image))
+
+    def _resize(self, number: int, array: np.ndarray) -> np.ndarray:
+        gray = array if array.ndim == 2 else array[..., 0] if array.shape[2:] == (1,) else None
+        if array.size == 0 or (gray is None and array.shape[2:] != (3,)):
+            raise ValueError(
+                f"image {number}: expected an array (H, W), (H, W, 1) or (H, W, 3), "
+                f"received shape={array.shape}"
+            )
+        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 255):
+            raise ValueError(
+                f"image {number}: expected values in [0, 255], received {array.min()} to {array.max()}"
+            )
+        values = (array if gray is None else gray).round().astype(np.uint8)
+        return resize_to(Image.fromarray(values), self.card["image_size"], self.color_mode)
+
+
+def load(path: str | PathLike[str], threads: int | None = None) -> Classifier:
+    """Load a trained model.
+
+    Args:
+        path: a model file, or a folder with a ``model.keras``, such as ``models/two_stage``.
+        threads: for the runtime; None: as many as it takes by itself.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no model of graft.
+    """
+    place = Path(path)
+    file = place / "model.keras" if (place / "model.keras").is_file() else place
+    module = format_of(file).load()
+    return Classifier(module.read_card(file), module.open_session(file, threads))
+
+
+def _each(images: Any) -> Iterator[Any]:
+    """The images, of which there may be only one."""
+    one_array = isinstance(images, np.ndarray) and images.ndim <= 3 and images.shape[2:] in ((), (1,), (3,))
+    return iter([images] if one_array or isinstance(images, str | PathLike) else images)
