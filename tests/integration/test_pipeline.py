@@ -5,6 +5,7 @@ The graph is built once, small, and committed; every test starts from that commi
 
 import re
 import shutil
+import sys
 import zipfile
 from io import BytesIO
 
