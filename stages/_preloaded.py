@@ -37,6 +37,7 @@ LIBRARIES = (
     *("pyarrow.compute", "pyarrow.parquet", "pydantic", "rich.progress", "ruamel.yaml", "scipy.ndimage"),
     *("scipy.stats", "sklearn.linear_model", "sklearn.metrics", "sklearn.preprocessing"),
 )
+QUICK = "download.py", "prepare.py", "split.py"  # over before the libraries are there, as they need few
 READ_BY_NO_LIBRARY = "DVC", "GIT_", "GRAFT_", "OLDPWD=", "PATH=", "PWD=", "SHLVL=", "_="
 FORWARDED = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT
 
@@ -44,10 +45,10 @@ FORWARDED = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT
 def run_forked() -> None:
     """Run this process's script in a fork of the preloaded one, and exit as it does.
 
-    Returns where there is none, or one that differs from this one.
+    Waits while that one still imports. Returns where there is none, or one that differs from this one.
     """
     address = Path(os.environ.get(SOCKET, os.devnull))
-    if not address.is_socket():
+    if Path(sys.argv[0]).name in QUICK or not address.is_socket():
         return
     script, folder, environment = sys.modules["__main__"].__file__, str(Path.cwd()), dict(os.environ)
     request = [_interpreter(), script, sys.argv, sys.path, folder, environment]
@@ -104,14 +105,14 @@ def _serve(address: str) -> list[Any]:
     interpreter = _interpreter()
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # both as graft does
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for name in LIBRARIES:
-        import_module(name)
-    gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
-        print("ready", flush=True)
+        print("listening", flush=True)
+        for name in LIBRARIES:
+            import_module(name)
+        gc.freeze()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
         while sys.stdin not in select([listener, sys.stdin], [], [])[0]:
             with listener.accept()[0] as connection:
                 if not os.fork():

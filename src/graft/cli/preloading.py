@@ -13,7 +13,7 @@ SCRIPT, SOCKET = Path("stages/_preloaded.py"), "GRAFT_PRELOADED"
 
 @contextmanager
 def preloading(root: Path, environment: MutableMapping[str, str] = os.environ) -> Iterator[None]:
-    """Let stages begin in forks of such a process, once it is ready; it ends with the block.
+    """Let stages begin in forks of such a process, which ends with the block.
 
     Only on Linux: elsewhere libraries do not outlast a fork, or there is none.
 

@@ -50,12 +50,12 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture
 def server(folder: Path, tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """The process, ready; its socket is ``address/socket`` in `tmp_path`."""
+    """The process, listening; its socket is ``address/socket`` in `tmp_path`."""
     (tmp_path / "address").mkdir()
     command = [sys.executable, str(folder / "_preloaded.py"), str(tmp_path / "address/socket")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
     with subprocess.Popen(command, start_new_session=True, **pipes) as process:
-        assert process.stdout.readline() == "ready\n"
+        assert process.stdout.readline() == "listening\n"
         yield process
 
 
