@@ -1,5 +1,7 @@
 """Put this checkout's `src` first on the path, and let errors of the user or the system end in one message.
 
+Before the former, hand over to a process that has imported the libraries, if there is one.
+
 The stages of a clone, or of `dvc exp run --temp`, then run the code that lies beside them and
 that `dvc.lock` records, whichever checkout the environment was installed from.
 """
@@ -9,8 +11,9 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
+from _preloaded import run_forked
+
 SRC = Path(__file__).resolve().parents[1] / "src"
-sys.path.insert(0, str(SRC))
 
 
 def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -26,3 +29,5 @@ def _explain(kind: type[BaseException], error: BaseException, trace: TracebackTy
 
 
 sys.excepthook = _explain
+run_forked()
+sys.path.insert(0, str(SRC))

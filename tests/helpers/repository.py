@@ -1,20 +1,25 @@
 """A repository as its users have it, and the commands they type."""
 
+import atexit
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
+from functools import cache
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 from dvc.utils.serialize import dump_yaml, load_yaml
 from PIL import Image
 
+from graft.cli.preloading import SOCKET, preloading
 from graft.config.load import read_params
 from graft.methods import registry
 
@@ -44,19 +49,37 @@ N_IMAGES, N_TRAIN = 60, 30
 
 
 def environment(repo):
-    """What a user with an empty home has."""
-    home = str(repo.parent / "home")
-    person = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    ours = {k: v for k, v in os.environ.items() if not k.startswith(("GIT_", "DVC_", "XDG_", "PYTHON"))}
+    """What a user has: an empty home or, where there is one beside the repository, the folder ``home``."""
+    home = repo.parent / "home"
     return {
-        **ours,
+        **plain_environment(),
+        **preloaded(),
+        **({"HOME": str(home)} if home.is_dir() else {}),
+        "DVC_SITE_CACHE_DIR": str(repo.parent / "dvc"),
+        "DVC_GLOBAL_CONFIG_DIR": str(repo.parent / "dvc/config"),
+    }
+
+
+def plain_environment():
+    person = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    private = ("GIT_", "DVC_", "XDG_", "PYTHON", "PYTEST")
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(private)},
         **person,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "HOME": home,
-        "DVC_SITE_CACHE_DIR": home,
         "DVC_NO_ANALYTICS": "1",
         "BROWSER": "echo",
     }
+
+
+@cache
+def preloaded():
+    """The home of all users, and the process that imports the libraries once for all their stages."""
+    block = ExitStack()
+    atexit.register(block.close)
+    shared = plain_environment() | {"HOME": block.enter_context(TemporaryDirectory())}
+    block.enter_context(preloading(ROOT, shared))
+    return {name: shared[name] for name in ("HOME", SOCKET) if name in shared}
 
 
 def run(repo, *command, fails=False):

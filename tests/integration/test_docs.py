@@ -34,18 +34,18 @@ NOT_RUN = {
 }
 # What is read as something that is here, or takes less time.
 SUBSTITUTES = {
-    "<this repository>": "$ORIGIN",
-    "cd graft": 'cd graft && cp -R "$PREPARED/." .',
-    "/path/to/my/photos": '"$PHOTOS"',
-    "/path/to/cats_and_dogs": '"$PHOTOS"',
-    "/path/to/flowers": '"$PHOTOS"',
+    "<this repository>": "$GRAFT_ORIGIN",
+    "cd graft": 'cd graft && cp -R "$GRAFT_PREPARED/." .',
+    "/path/to/my/photos": '"$GRAFT_PHOTOS"',
+    "/path/to/cats_and_dogs": '"$GRAFT_PHOTOS"',
+    "/path/to/flowers": '"$GRAFT_PHOTOS"',
     "features gc  ": "features gc --yes  ",
     "weights=imagenet": "weights=random",
     "backbone=vgg19": "backbone=vgg19 -S backbones.vgg19.image_size=32",
     "image_size=224": "image_size=32",
     "blocks=[block_16]": "blocks=[block2]",
     "=mobilenet_v3_small": "=mobilenet_v3_small -S backbones.mobilenet_v3_small.image_size=32",
-    " -S dataset=cats_and_dogs": " -S dataset=cats_and_dogs -S source=$KAGGLE",
+    " -S dataset=cats_and_dogs": " -S dataset=cats_and_dogs -S source=$GRAFT_KAGGLE",
     " -S dataset=folder": " -S dataset=folder -S features.views=1 -S 'seeds=[0]' -S two_stage_views.epochs=1"
     " -S inline.epochs=1 -S inline.fine_tune.epochs=1",
     "dvc exp run -S dataset=": "dvc exp run evaluate@two_stage -S dataset=",
@@ -104,15 +104,15 @@ def reader(origin, tmp_path, monkeypatch):
             (prepared / ".venv" / entry.name).symlink_to(entry)
     (prepared / ".venv/.installed").touch()
     shutil.copytree(origin / ".graft", prepared / ".graft")
-    config = Path(environment(folder)["HOME"]) / ".config/dvc/config"
+    config = Path(environment(folder)["DVC_GLOBAL_CONFIG_DIR"]) / "config"
     config.parent.mkdir(parents=True)
     config.write_text(f"[cache]\ndir = {origin / '.dvc/cache'}\n")
     (tmp_path / "kaggle").mkdir()
     write_kaggle(tmp_path / "kaggle")
-    monkeypatch.setenv("KAGGLE", str(tmp_path / "kaggle"))
-    monkeypatch.setenv("ORIGIN", str(origin))
-    monkeypatch.setenv("PREPARED", str(prepared))
-    monkeypatch.setenv("PHOTOS", str(make_folder(tmp_path / "my photos")))
+    monkeypatch.setenv("GRAFT_KAGGLE", str(tmp_path / "kaggle"))
+    monkeypatch.setenv("GRAFT_ORIGIN", str(origin))
+    monkeypatch.setenv("GRAFT_PREPARED", str(prepared))
+    monkeypatch.setenv("GRAFT_PHOTOS", str(make_folder(tmp_path / "my photos")))
     return folder
 
 

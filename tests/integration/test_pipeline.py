@@ -5,6 +5,7 @@ The graph is built once, small, and committed; every test starts from that commi
 
 import re
 import shutil
+import sys
 import zipfile
 from io import BytesIO
 
@@ -22,6 +23,7 @@ from helpers.repository import (
     PARAMS,
     ROOT,
     SMALL,
+    SOCKET,
     STAGES,
     dvc,
     edit,
@@ -89,10 +91,11 @@ def test_a_second_repro_does_nothing(repo):
 
 
 @pytest.mark.long
-def test_forced_runs_write_the_same_bytes(repo):
+def test_forced_runs_write_the_same_bytes_also_without_a_preloaded_process(repo):
     before = hashes(repo)
     assert len(before) > 30
-    assert sorted(executed(dvc(repo, "repro", "--force"))) == sorted(STAGES)
+    alone = ("env", "--unset", SOCKET, sys.executable)  # each stage imports its libraries itself
+    assert sorted(executed(run(repo, *alone, "-m", "dvc", "repro", "--force"))) == sorted(STAGES)
     assert hashes(repo) == before
     assert run(repo, "git", "status", "--porcelain") == ""  # dvc.lock among them
     assert extraction(repo) == (0, N_IMAGES + N_TRAIN, 0)

@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 
 from graft.config.load import read_params
-from helpers.repository import commit, dvc, edit, run
+from helpers.repository import commit, dvc, edit, environment, run
 
 PATHS = ["~/photos", "photos (1)", "Bilder/schön", "a=b", "2024"]
 # Of an `evaluate` that wrote no seeds.
@@ -172,7 +172,7 @@ class TestRun:
     )
     def test_a_path_arrives_as_it_is(self, copy_of_results, path):
         run(copy_of_results, "graft", "run", "-S", "dataset=folder", "-S", f"source={path}", "split")
-        home = str(copy_of_results.parent / "home")
+        home = environment(copy_of_results)["HOME"]
         assert read_params(copy_of_results / "params.yaml")["source"] == path.replace("~", home)
 
     def test_a_wrong_key_is_answered_before_anything_runs(self, copy_of_results):

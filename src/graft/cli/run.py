@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from graft.cli.preloading import preloading
 from graft.cli.repository import fail
 from graft.config.paths import PAGE
 
@@ -31,10 +32,11 @@ def repro(context: typer.Context) -> None:
     except ValueError as error:
         fail(str(error))
     before = _drawn()
-    _run_dvc(["repro", *context.args])
-    # DVC draws the page when something that it shows has another hash: not in a fresh clone.
-    if not context.args and is_outdated(PAGE, root):
-        raise typer.Exit(subprocess.call([sys.executable, "stages/report.py"]))
+    with preloading(root):
+        _run_dvc(["repro", *context.args])
+        # DVC draws the page when something that it shows has another hash: not in a fresh clone.
+        if not context.args and is_outdated(PAGE, root):
+            raise typer.Exit(subprocess.call([sys.executable, "stages/report.py"]))
     if _drawn() == before:
         print_results(root)
 
@@ -56,7 +58,8 @@ def run(context: typer.Context, overrides: Overrides = None) -> None:
         check_params(first, Path())
     except ValueError as error:
         fail(str(error).replace("params.yaml is not valid", "params.yaml would not be valid"))
-    _run_dvc(["exp", "run", *context.args, *(part for each in read for part in ("-S", each.text))])
+    with preloading(Path()):
+        _run_dvc(["exp", "run", *context.args, *(part for each in read for part in ("-S", each.text))])
 
 
 def print_results(root: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from graft.data.images import decode, load
 from graft.explain.gradcam import Explanation, gradcam
+from graft.explain.models import Models
 from graft.explain.overlay import draw_heat
 from graft.utils.files import write_json
 from graft.utils.progress import track
@@ -53,16 +54,15 @@ def explain(
     """
     shutil.rmtree(folder, ignore_errors=True)
     maps: dict[str, dict[str, Any]] = {example["key"]: {} for example in examples}
+    models = Models()
     for method, (path, predicted) in methods.items():
         (folder / method).mkdir(parents=True)
-        model = keras.saving.load_model(path)
+        model = models.load(path)
         numbers = {key: classes.index(predicted[key]) for key in maps}
         for key, pixels, found in track(_explain(model, images, numbers), f"explain {method}", len(maps)):
             file = f"{method}/{key}.png"
             (folder / file).write_bytes(draw_heat(pixels, found.heat))
             maps[key][method] = {"class": predicted[key], "score": round(found.score, 6), "file": file}
-        del model
-        keras.utils.clear_session()  # also frees the model's memory
     index = [{**example, "maps": maps[example["key"]]} for example in examples]
     write_json({"methods": list(methods), "images": index}, folder / "index.json")
 

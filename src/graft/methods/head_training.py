@@ -9,7 +9,7 @@ import pandas as pd
 from graft.config.training import HeadMethod
 from graft.models.heads import build_head, fit_scaler
 from graft.models.isolation import build_isolated
-from graft.training.fit import TrainingData, fit
+from graft.training.fit import TrainingData, compile_model, fit
 from graft.training.tracking import Curve
 
 TrainHead = Callable[[int, Curve | None], tuple[keras.Model, pd.DataFrame]]
@@ -28,14 +28,41 @@ def head_trainer(
         params: head and training.
 
     Returns:
-        Function from the seed and the curve to the head and its history.
+        Function from the seed and the curve to the head and its history. It is the same head in each
+        training run, so that its graphs are traced and compiled once.
     """
     needs_scaler = params.head.normalise == "standardise"
     scaler = fit_scaler(features["train"], params.head.pooling) if needs_scaler else None
     shape = features["validation"].shape[1:]
+    kept: list[_Compiled] = []
 
     def train(seed: int, curve: Curve | None) -> tuple[keras.Model, pd.DataFrame]:
-        head = build_isolated(lambda: build_head(shape, n_classes, params.head, scaler, seed))
+        drawn = build_isolated(lambda: build_head(shape, n_classes, params.head, scaler, seed))
+        if kept:
+            kept[0].begin_again(drawn)
+        else:
+            kept.append(_Compiled(drawn, params, len(data.labels)))
+        head = kept[0].head
         return head, fit(head, data, params, seed, curve=curve)
 
     return train
+
+
+class _Compiled:
+    """A head with an optimizer, and what that begins with."""
+
+    def __init__(self, head: keras.Model, params: HeadMethod, n_train: int) -> None:
+        compile_model(head, params, -(-n_train // params.batch_size))
+        self.head, self.optimizer = head, head.optimizer
+        self.optimizer.build(head.trainable_variables)
+        self.initial = [variable.numpy() for variable in self.optimizer.variables]
+
+    def begin_again(self, drawn: keras.Model) -> None:
+        """Give it the weights and the dropout's state of another head, and an optimizer that has no past."""
+        variables, values = (
+            [*self.head.variables, *self.optimizer.variables],
+            [*drawn.variables, *self.initial],
+        )
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        self.head.optimizer, self.head.compiled, self.head.stop_training = self.optimizer, True, False

@@ -71,7 +71,7 @@ def fit(
     batches in the same order. On one machine the same arguments give the same bits.
 
     Args:
-        model: compiled and changed here.
+        model: changed here, and compiled unless it is.
         data: training and validation rows.
         params: optimizer and its schedule, loss, sampling, mixing, epochs, batch size, patience.
         seed: of order, sampling and mixing.
@@ -92,7 +92,8 @@ def fit(
     tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")  # it warns that functions are traced again, as each seed's are
     steps = -(-len(data.labels) // params.batch_size)
-    _compile(model, params, steps)
+    if not model.compiled:
+        compile_model(model, params, steps)
     n_outputs, (inputs, labels) = model.output_shape[-1], data.validation
     scored = Batches(inputs, targets_for(labels, n_outputs), params.batch_size)
     callbacks = _callbacks(model, params, steps, curve)
@@ -171,7 +172,8 @@ def _average(logs: Sequence[Mapping[str, float]], sizes: Sequence[int]) -> dict[
     return {name: float(np.average([log[name] for log in logs], weights=sizes)) for name in logs[0]}
 
 
-def _compile(model: keras.Model, params: Training, steps: int) -> None:
+def compile_model(model: keras.Model, params: Training, steps: int) -> None:
+    """Give a model its loss, accuracy and optimizer, for epochs of so many steps."""
     rate = params.learning_rate
     if params.schedule.name == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, steps * params.epochs)

@@ -26,7 +26,7 @@ stages:
 def work(tmp_path: Path) -> Path:
     """A script in a repository of three stages."""
     (tmp_path / "stages").mkdir()
-    for name in ("_checkout.py", "_stage.py"):
+    for name in ("_checkout.py", "_preloaded.py", "_stage.py"):
         shutil.copy(ROOT / "stages" / name, tmp_path / "stages")
     (tmp_path / "dvc.yaml").write_text(SMALL)
     script = tmp_path / "stages/work.py"

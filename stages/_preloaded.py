@@ -1,0 +1,180 @@
+"""Run a stage in a fork of one process that has imported the libraries, which takes them seconds each time.
+
+`graft repro` and `graft run` start that process, this file as a script, and put its socket into the
+environment. It imports no code of graft's: each stage imports its own, as it stands. Without the socket, or
+where interpreter or environment are others than that process has, a stage imports everything itself.
+"""
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from select import select
+from types import FrameType, ModuleType, TracebackType
+from typing import Any
+
+SOCKET = "GRAFT_PRELOADED"
+# None leaves a thread that a fork would miss: those of OpenBLAS and jemalloc start again in it, and
+# TensorFlow has none before its first operation.
+LIBRARIES = (
+    *(
+        "keras",
+        "tensorflow",
+        "cpuinfo",
+        "dvclive",
+        "jinja2",
+        "matplotlib.figure",
+        "pandas",
+        "PIL.Image",
+        "pooch",
+    ),
+    *("pyarrow.compute", "pyarrow.parquet", "pydantic", "rich.progress", "ruamel.yaml", "scipy.ndimage"),
+    *("scipy.stats", "sklearn.linear_model", "sklearn.metrics", "sklearn.preprocessing"),
+)
+QUICK = "download.py", "prepare.py", "split.py"  # over before the libraries are there, as they need few
+READ_BY_NO_LIBRARY = "DVC", "GIT_", "GRAFT_", "OLDPWD=", "PATH=", "PWD=", "SHLVL=", "_="
+FORWARDED = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT
+
+
+def run_forked() -> None:
+    """Run this process's script in a fork of the preloaded one, and exit as it does.
+
+    Waits while that one still imports. Returns where there is none, or one that differs from this one.
+    """
+    address = Path(os.environ.get(SOCKET, os.devnull))
+    if Path(sys.argv[0]).name in QUICK or not address.is_socket():
+        return
+    script, folder, environment = sys.modules["__main__"].__file__, str(Path.cwd()), dict(os.environ)
+    request = [_interpreter(), script, sys.argv, sys.path, folder, environment]
+    with socket.socket(socket.AF_UNIX) as connection, connection.makefile("r") as answers:
+        try:
+            connection.connect(str(address))
+            socket.send_fds(connection, [f"{json.dumps(request)}\n".encode()], [0, 1, 2])
+            child = int(answers.readline() or 0)
+        except OSError:
+            return
+        if child:
+            _stand_in_for(child)
+            _exit_like(int(answers.readline() or -signal.SIGKILL))
+
+
+def _interpreter() -> list[Any]:
+    """Describe what an import depends on."""
+    environment = [f"{name}={value}" for name, value in sorted(os.environ.items())]
+    read = [each for each in environment if not each.startswith(READ_BY_NO_LIBRARY)]
+    paths = [str(Path(place).resolve()) for place in (sys.executable, *sys.path[1:])]
+    return [paths, list(sys.flags), sys.warnoptions, read]
+
+
+def _stand_in_for(child: int) -> None:
+    """Hand on the signals that end or stop a process."""
+
+    def forward(number: int, _: FrameType | None = None) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(child, number)
+
+    def suspend(*_: Any) -> None:
+        forward(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)  # goes on with the next line after SIGCONT
+        forward(signal.SIGCONT)
+
+    for number in FORWARDED:
+        signal.signal(number, forward)
+    signal.signal(signal.SIGTSTP, suspend)
+
+
+def _exit_like(status: int) -> None:
+    if status < 0:
+        if status != -signal.SIGKILL:
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    sys.exit(status)
+
+
+def _serve(address: str) -> list[Any]:
+    """Import the libraries, then fork for each request, until standard input ends, and remove the folder.
+
+    Returns only in a fork: the request that it is to run, with the standard streams of who asked.
+    """
+    interpreter = _interpreter()
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # both as graft does
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        print("listening", flush=True)
+        for name in LIBRARIES:
+            import_module(name)
+        gc.freeze()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+        while sys.stdin not in select([listener, sys.stdin], [], [])[0]:
+            with listener.accept()[0] as connection:
+                if not os.fork():
+                    listener.close()
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    return _answer(connection, interpreter)
+    Path(address).unlink()
+    Path(address).parent.rmdir()
+    os._exit(0)
+
+
+def _answer(connection: socket.socket, interpreter: list[Any]) -> list[Any]:
+    """Fork once more for a request, say how that fork ends, and end it if who asked ends before."""
+    data, streams, *_ = socket.recv_fds(connection, 1 << 20, 3)
+    while not data.endswith(b"\n"):
+        data += connection.recv(1 << 20) or os._exit(1)
+    theirs, *request = json.loads(data)
+    if theirs != interpreter:
+        os._exit(0)
+    if child := os.fork():
+        connection.sendall(f"{child}\n".encode())
+        end = os.pidfd_open(child)
+        if end not in select([end, connection], [], [])[0]:
+            os.kill(child, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        connection.sendall(f"{status}\n".encode())
+        os._exit(0)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    return request
+
+
+def _execute(
+    script: str, arguments: list[str], path: list[str], folder: str, environment: Mapping[str, str]
+) -> None:
+    """Run a script as `python <script>` does."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update({name: value for name, value in environment.items() if name != SOCKET})
+    sys.argv, sys.path = arguments, path
+    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
+    main = sys.modules["__main__"] = ModuleType("__main__")
+    main.__file__ = script
+    code = compile(Path(script).read_bytes(), script, "exec")
+    try:
+        exec(code, vars(main))
+    except BaseException:
+        _hide_frames()
+        raise
+
+
+def _hide_frames() -> None:
+    """Let a traceback begin with the script."""
+    hook = sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType) -> None:
+        inner = trace.tb_next.tb_next
+        hook(kind, error.with_traceback(inner), inner)
+
+    sys.excepthook = show
+
+
+if __name__ == "__main__":
+    _execute(*_serve(*sys.argv[1:]))
