@@ -56,7 +56,9 @@ def _load(path: Path, options: ort.SessionOptions) -> ort.InferenceSession:
         raise ValueError(f"{path} cannot be loaded by ONNX Runtime: {error}") from None
 
 
-def write(model: "keras.Model", card: dict[str, Any], path: Path, precision: str, calibration: np.ndarray) -> None:
+def write(
+    model: "keras.Model", card: dict[str, Any], path: Path, precision: str, calibration: np.ndarray
+) -> None:
     """Write the model; see `graft.export.registry.Format` for the arguments.
 
     float16 stores the weights in 16 bits, and computes in float32 after ONNX Runtime has folded the casts;
@@ -69,7 +71,9 @@ def write(model: "keras.Model", card: dict[str, Any], path: Path, precision: str
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tf2onnx, for NumPy 2 and protobuf
         raw = Path(folder, "raw.onnx")
-        portable(model).export(raw, format="onnx", verbose=False)
+        whole = portable(model)
+        whole(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras refuses a model that never ran
+        whole.export(str(raw), format="onnx", verbose=False)
         graph = _quantise(raw, calibration) if precision == "int8" else onnx.load(raw)
     if precision == "float16":
         _store_in_float16(graph)
