@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import keras
     import onnx
 
+OPSET = 15  # which onnxruntime-web and older ONNX Runtimes take
 PROVIDERS = ["CPUExecutionProvider"]
 # What int8 is computed in; the normalisation of a head stays in float32, whose squares 8 bits do not hold.
 QUANTISED = ["Conv", "Gemm", "MatMul", "Clip", "Relu", "Add", "GlobalAveragePool", "MaxPool", "AveragePool"]
@@ -68,18 +69,34 @@ def write(
 
     from graft.export.keras_file import portable
 
-    with TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of tf2onnx, for NumPy 2 and protobuf
-        raw = Path(folder, "raw.onnx")
-        whole = portable(model)
-        whole(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras refuses a model that never ran
-        whole.export(str(raw), format="onnx", verbose=False)
-        graph = _quantise(raw, calibration) if precision == "int8" else onnx.load(raw)
+    graph = _convert(portable(model))
+    if precision == "int8":
+        graph = _quantise(graph, calibration)
     if precision == "float16":
         _store_in_float16(graph)
     onnx.helper.set_model_props(graph, {ENTRY: json.dumps(card)})
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
+
+
+def _convert(model: "keras.Model") -> "onnx.ModelProto":
+    """Convert a model; Keras's own `export` leaves constants, such as a mean to subtract, as inputs."""
+    import tensorflow as tf
+    import tf2onnx
+    from onnx import numpy_helper
+
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="images")]
+    traced = tf.function(lambda images: model(images, training=False), input_signature=signature)
+    captured = traced.get_concrete_function().graph.captures
+    values = {inner.name: outer for outer, inner in captured if outer.dtype != tf.resource}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        converted, _ = tf2onnx.convert.from_function(traced, signature, opset=OPSET)
+    for constant in [each for each in converted.graph.input if each.name != "images"]:
+        value = numpy_helper.from_array(values[constant.name].numpy(), constant.name)
+        converted.graph.initializer.append(value)
+        converted.graph.input.remove(constant)
+    return converted
 
 
 def _store_in_float16(model: "onnx.ModelProto") -> None:
@@ -96,7 +113,7 @@ def _store_in_float16(model: "onnx.ModelProto") -> None:
     graph.node.extend(nodes)
 
 
-def _quantise(raw: Path, calibration: np.ndarray) -> "onnx.ModelProto":
+def _quantise(model: "onnx.ModelProto", calibration: np.ndarray) -> "onnx.ModelProto":
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -109,16 +126,17 @@ def _quantise(raw: Path, calibration: np.ndarray) -> "onnx.ModelProto":
             image = next(self.left, None)
             return None if image is None else {"images": image[np.newaxis].astype(np.float32)}
 
-    prepared, quantised = raw.with_name("prepared.onnx"), raw.with_name("int8.onnx")
-    quant_pre_process(str(raw), str(prepared), skip_symbolic_shape=True)
-    quantize_static(
-        str(prepared),
-        str(quantised),
-        Images(),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=QUANTISED,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
-    return onnx.load(quantised)
+    with TemporaryDirectory() as folder:
+        prepared, quantised = f"{folder}/prepared.onnx", f"{folder}/int8.onnx"
+        quant_pre_process(model, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            quantised,
+            Images(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=QUANTISED,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        return onnx.load(quantised)
