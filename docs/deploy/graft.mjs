@@ -9,7 +9,7 @@ export async function load(url) {
     if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
     const file = new Uint8Array(await response.arrayBuffer());
     const card = readCard(file);
-    const session = await ort.InferenceSession.create(file);
+    const session = await ort.InferenceSession.create(file, { logSeverityLevel: 3 }); // errors only
     const predict = async (blob) => {
         const { image_size: size, channels } = card;
         const pixels = Float32Array.from(await decode(blob, size, channels));

@@ -114,6 +114,7 @@ PACKAGES = [
     "training",
     "methods",
     "evaluation",
+    "export",
     "explain",
     "report",
     "sharing",

@@ -127,8 +127,9 @@ def _quantise(model: "onnx.ModelProto", calibration: np.ndarray) -> "onnx.ModelP
             return None if image is None else {"images": image[np.newaxis].astype(np.float32)}
 
     with TemporaryDirectory() as folder:
-        prepared, quantised = f"{folder}/prepared.onnx", f"{folder}/int8.onnx"
-        quant_pre_process(model, prepared, skip_symbolic_shape=True)
+        raw, prepared, quantised = (f"{folder}/{name}.onnx" for name in ("raw", "prepared", "int8"))
+        onnx.save(model, raw)
+        quant_pre_process(raw, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,
             quantised,
