@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import subprocess
 import sys
 import tarfile
 import threading
@@ -19,6 +21,7 @@ from helpers.browser import AXE, PHONE, faults_of_access, faults_of_headings, fa
 from helpers.pages import make_image
 from helpers.repository import ROOT
 
+PAGE = ROOT / "docs/deploy.md"
 RUNTIME = next(Path(sys.prefix).glob("onnxruntime-web-*.tgz"), None)
 FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 
@@ -143,3 +146,27 @@ def test_a_file_that_is_no_model_is_named(tab, site):
     tab.wait_for_function("document.getElementById('status').textContent.startsWith('The model cannot')")
     tab.goto(f"{site}/browser.html?model=missing.onnx")
     tab.wait_for_function("document.getElementById('status').textContent.includes('404')")
+
+
+SNIPPETS = re.findall(r"^```text\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+FORMATS_OF_SNIPPETS = ("onnx", "litert", "openvino", "saved_model")
+
+
+@pytest.mark.parametrize(("name", "code"), zip(FORMATS_OF_SNIPPETS, SNIPPETS, strict=True))
+def test_a_snippet_of_the_page_answers_without_graft(name, code, trained, photos, tmp_path):
+    import graft
+    from graft.export.registry import FORMATS
+    from graft.models.card import read_card
+
+    made, format = trained["two_stage"], FORMATS[name]
+    for package in format.packages:
+        pytest.importorskip(package.replace("-", "_"))
+    file = tmp_path / f"two_stage-float32{format.suffix}"
+    none = np.empty((0, 32, 32, 3), np.uint8)
+    format.load().write(made.outcome.model, read_card(made.model), file, "float32", none)
+    shutil.copy(photos[0], tmp_path / "photo.jpg")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (expected,) = graft.load(made.model).predict(photos[0])["label"]
+    assert done.stdout.splitlines()[-1] == expected
+    assert "graft" not in code.replace("graft.json", "").replace('"graft", "card"', "")

@@ -81,6 +81,7 @@ def write(
 
 def _convert(model: "keras.Model") -> "onnx.ModelProto":
     """Convert a model; Keras's own `export` leaves constants, such as a mean to subtract, as inputs."""
+    import onnx
     import tensorflow as tf
     import tf2onnx
     from onnx import numpy_helper
@@ -91,6 +92,7 @@ def _convert(model: "keras.Model") -> "onnx.ModelProto":
     values = {inner.name: outer for outer, inner in captured if outer.dtype != tf.resource}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        converted: onnx.ModelProto
         converted, _ = tf2onnx.convert.from_function(traced, signature, opset=OPSET)
     for constant in [each for each in converted.graph.input if each.name != "images"]:
         value = numpy_helper.from_array(values[constant.name].numpy(), constant.name)

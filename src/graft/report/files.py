@@ -17,7 +17,7 @@ def list_files(methods: Sequence[Mapping[str, Any]], exports: Exports) -> Table:
         methods: rows of the comparison.
         exports: method -> what `graft.export.records.read_exports` gave.
     """
-    rows = {}
+    rows: dict[str, tuple[str, ...]] = {}
     for row in methods:
         folder = f"models/{row['method']}"
         size, accuracy = f"{row['model_bytes'] / 1e6:.1f}", percent(row["test_accuracy"])
