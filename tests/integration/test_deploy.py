@@ -152,7 +152,7 @@ SNIPPETS = re.findall(r"^```text\n(.*?)^```$", PAGE.read_text(encoding="utf-8"),
 FORMATS_OF_SNIPPETS = ("onnx", "litert", "openvino", "saved_model")
 
 
-@pytest.mark.parametrize(("name", "code"), zip(FORMATS_OF_SNIPPETS, SNIPPETS, strict=True))
+@pytest.mark.parametrize(("name", "code"), list(zip(FORMATS_OF_SNIPPETS, SNIPPETS, strict=True)))
 def test_a_snippet_of_the_page_answers_without_graft(name, code, trained, photos, tmp_path):
     import graft
     from graft.export.registry import FORMATS
