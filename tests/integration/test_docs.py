@@ -25,6 +25,7 @@ NOT_RUN = {
     "graft share": "tests/integration/test_team.py",
     "make check": ".ci/run",
     "make remotes": ".ci/run",
+    "make runtimes": ".ci/run",
     "make browser": ".ci/run",
     "make test": ".ci/run",
     "make graph": "tests/integration/test_contributing.py",

@@ -118,9 +118,7 @@ def format_of(path: Path) -> Format:
     FileNotFoundError: models/two_stage/model.keras does not exist: ...
     """
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path} does not exist: expected a model file; `dvc repro` makes one, `graft share pull` gets it"
-        )
+        raise FileNotFoundError(f"{path} does not exist: expected a model file")
     for each in FORMATS.values():
         if each.suffix == path.suffix.lower() * path.is_file():
             return each
