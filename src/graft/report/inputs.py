@@ -11,8 +11,10 @@ from graft.config.paths import EXPLAIN, IMAGES, MANIFEST, METRICS, MODELS, PREDI
 from graft.data.images import read_images
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import read_predictions
+from graft.export.records import read_exports
 from graft.methods.registry import METHODS
 from graft.report.costs import Timing
+from graft.report.files import Exports
 from graft.report.gallery import Gallery, Predictions, choose_gallery
 from graft.report.views import choose_originals
 from graft.utils.files import read_json
@@ -33,6 +35,7 @@ class Inputs:
         manifest: `data/manifest.csv`.
         gallery: the images that the page shows.
         images: key -> encoded image of the gallery, and of those whose views are drawn.
+        exports: method -> the records of the files that were made of its model.
         maps: file below `reports/explain` -> encoded image.
     """
 
@@ -45,6 +48,7 @@ class Inputs:
     manifest: pd.DataFrame
     gallery: Gallery
     images: Mapping[str, bytes]
+    exports: Exports
     maps: Mapping[str, bytes]
 
 
@@ -68,5 +72,6 @@ def read_inputs(root: Path) -> Inputs:
         manifest=manifest,
         gallery=gallery,
         images=read_images(root / IMAGES, sorted({*gallery.keys, *choose_originals(manifest)})),
+        exports={method: read_exports(root / MODELS / method) for method in METHODS},
         maps={file: (root / EXPLAIN / file).read_bytes() for file in gallery.maps},
     )

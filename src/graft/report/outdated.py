@@ -8,6 +8,7 @@ SHOWN = (
     "metrics/*.json",
     "metrics/timing/*.json",
     "models/*/history.csv",
+    "models/*/exports.json",
     "predictions/*.parquet",
     "reports/explain/index.json",
 )

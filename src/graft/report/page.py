@@ -22,6 +22,7 @@ from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
 from graft.report.charts.svg import Chart
 from graft.report.classes import Classes, describe_classes, write_rest
+from graft.report.files import list_files
 from graft.report.inputs import Inputs, read_inputs
 from graft.report.provenance import Provenance, describe_commit, describe_machine, name_dataset
 from graft.report.thumbnails import LONGEST, Thumbnail, draw_thumbnail, make_thumbnail
@@ -49,6 +50,7 @@ CONTENTS = {
     "mistakes": "The mistakes",
     "looks": "Where the models look",
     "data": "The data",
+    "files": "Files you can take away",
     "seeds": "Over the seeds",
 }
 
@@ -120,6 +122,7 @@ def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict
         "blocks": {method: getattr(params, method) for method in METHODS},
         "trained": {m: settings.describe_training(facts[m], inputs.histories[m]) for m in facts},
         "spent": {m: cost for m, cost in costs.measure_costs(inputs.timing).items() if m in compared},
+        "files": list_files(rows, inputs.exports),
         "confused_pairs": tables.count_pairs(classes.confused, PAIRS),
     }
 
