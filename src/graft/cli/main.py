@@ -9,6 +9,7 @@ from rich.console import Console
 
 from graft.cli.experiments import experiments
 from graft.cli.features import app as features_app
+from graft.cli.monitor import monitor
 from graft.cli.report import app as report_app
 from graft.cli.repository import Root, fail, opened
 from graft.cli.run import PASSED_ON, repro, run
@@ -21,6 +22,7 @@ app.add_typer(share_app, name="share")
 app.command(context_settings=PASSED_ON)(repro)
 app.command(context_settings=PASSED_ON)(run)
 app.command()(experiments)
+app.command()(monitor)
 
 
 def _print_version(wanted: bool) -> None:

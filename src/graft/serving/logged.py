@@ -45,11 +45,8 @@ def read_log(folder: Path, card: Mapping[str, Any], since: datetime | None, limi
     Raises:
         FileNotFoundError: if there is no such folder, or no log in it.
     """
-    files = sorted(folder.glob(f"{PREFIX}*.parquet"))
-    if not files:
-        raise FileNotFoundError(f"{folder} holds no log: expected the folder that a server logs to")
     ours, n_others, n_unreadable = [], 0, 0
-    for file in files:
+    for file in _list(folder):
         times = _read(file, ["time"])
         if times is None:
             n_unreadable += 1
@@ -66,6 +63,30 @@ def read_log(folder: Path, card: Mapping[str, Any], since: datetime | None, limi
     return Logged(*_parse(tables, card), len(ours), n_others, n_unreadable)
 
 
+def newest_card(folder: Path) -> dict[str, Any]:
+    """Read the card of the model that the newest request in a log was made to.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or no log in it that can be read.
+    """
+    for file in reversed(_list(folder)):
+        if (table := _read(file, ["time"])) is not None:
+            return _card(table)
+    raise FileNotFoundError(f"no file of the log in {folder} can be read")
+
+
+def _list(folder: Path) -> list[Path]:
+    files = sorted(folder.glob(f"{PREFIX}*.parquet"))
+    if not files:
+        raise FileNotFoundError(f"{folder} holds no log: expected the folder that a server logs to")
+    return files
+
+
+def _card(table: pa.Table) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads((table.schema.metadata or {}).get(b"card", b"{}"))
+    return card
+
+
 def _read(file: Path, columns: list[str] | None = None) -> pa.Table | None:
     """None of a file that is damaged, or that a server has just deleted as its oldest."""
     try:
@@ -75,7 +96,7 @@ def _read(file: Path, columns: list[str] | None = None) -> pa.Table | None:
 
 
 def _is_of(table: pa.Table, card: Mapping[str, Any]) -> bool:
-    logged = json.loads((table.schema.metadata or {}).get(b"card", b"{}"))
+    logged = _card(table)
     return all(logged.get(name) == value for name, value in card.items())
 
 
