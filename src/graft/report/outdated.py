@@ -10,6 +10,7 @@ SHOWN = (
     "models/*/history.csv",
     "predictions/*.parquet",
     "reports/explain/index.json",
+    "reports/monitoring/*.json",
 )
 
 

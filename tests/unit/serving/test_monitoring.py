@@ -5,12 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency
+from threadpoolctl import threadpool_limits
 
 from graft.serving.drift_words import explain, summarise
 from graft.serving.logged import Logged
 from graft.serving.monitoring import LEAST_IMAGES, find_distinct, find_noticeable, measure_drift
 from graft.serving.reference import Reference
 from graft.serving.two_samples import compare_components, compare_kernels, compare_shares, compare_values
+from helpers.tiers import long_but_for
 
 CLASSES = ["daisy", "rose", "tulip"]
 CARD = {"classes": CLASSES, "confidence": 0.95}
@@ -39,10 +41,12 @@ def changed(drift):
     return [row["name"] for row in drift["tests"] if row["changed"]]
 
 
-def test_the_same_distribution_is_not_flagged_in_95_of_100_draws():
+@pytest.mark.parametrize("n_draws", long_but_for([20], [20, 100]))
+def test_the_same_distribution_is_not_flagged_in_95_of_100_draws(n_draws):
     rng = np.random.default_rng(0)
-    drifts = [compare(draw(rng, 70), draw(rng, 60), seed=n) for n in range(100)]
-    assert sum(drift["drift"] for drift in drifts) <= 5
+    with threadpool_limits(1):  # as small as these are, threads only wait for each other
+        drifts = [compare(draw(rng, 70), draw(rng, 60), seed=n) for n in range(n_draws)]
+    assert sum(drift["drift"] for drift in drifts) <= 0.05 * n_draws
 
 
 @pytest.mark.parametrize(
