@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup remotes browser repro test test-all check graph bench
+.PHONY: help setup remotes runtimes browser repro test test-all check graph bench
 VENV := .venv
 PYTHON ?= python3
 # The stages' command is `python ...`: the environment's comes first.
@@ -27,6 +27,12 @@ $(VENV)/.remotes: $(STAMP) requirements-remotes.lock
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-remotes.lock
 	@touch $@
 
+runtimes: $(VENV)/.runtimes ## Add what `graft export` and `graft serve` need: ONNX, LiteRT, OpenVINO, FastAPI
+
+$(VENV)/.runtimes: $(STAMP) requirements-runtimes.lock
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-runtimes.lock
+	@touch $@
+
 browser: $(VENV)/.browser $(VENV)/axe-core-$(AXE).tgz ## Add what the tests of the page need: Playwright and axe-core
 
 $(VENV)/.browser: $(STAMP) requirements-browser.lock
@@ -47,7 +53,7 @@ PYTEST := python -m pytest -n 2 --dist worksteal
 test: setup ## Run the tests but those marked `long`, in 5 minutes on two cores
 	$(PYTEST) -m 'not long'
 
-test-all: setup ## Run the whole test-suite; without `make remotes`, `make browser`, sshd and Chromium, not all of it
+test-all: setup ## Run the whole test-suite; without `make remotes`, `runtimes`, `browser`, sshd and Chromium, not all of it
 	$(PYTEST)
 
 check: setup ## Lint, formatting and types

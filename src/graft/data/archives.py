@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 
@@ -39,23 +40,22 @@ def read_members(path: Path, keep: Callable[[str], object] = lambda _: True) -> 
         ValueError: if it is no such archive, is corrupt or encrypted, has a name twice, an unsafe name, a
             link that leaves the archive, a device, or a wanted member larger than ``MAX_MEMBER_BYTES``.
     """
-    for name, size, read in _wanted(path, keep):
-        data = read() if size <= MAX_MEMBER_BYTES else b""
-        size = max(size, len(data))  # a link's own is 0
-        if size > MAX_MEMBER_BYTES:
-            raise ValueError(
-                f"{path}: member {name!r} is too large for an image: expected at most {MAX_MEMBER_BYTES} "
-                f"bytes, received {size=}; remove it"
-            )
-        yield name, data
+    for name, read in iter_members(path, keep):
+        yield name, read()
 
 
 def list_members(path: Path, keep: Callable[[str], object] = lambda _: True) -> list[str]:
     """List the names that `read_members` would yield, sorted; raises as it does, but reads no member."""
-    return sorted(name for name, _, _ in _wanted(path, keep))
+    return sorted(name for name, _ in iter_members(path, keep))
 
 
-def _wanted(path: Path, keep: Callable[[str], object]) -> Iterator[Member]:
+def iter_members(
+    path: Path, keep: Callable[[str], object] = lambda _: True
+) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield names as `read_members` does, each with the function that reads its bytes: before the next one.
+
+    Raises a ValueError as it does; for a member that is corrupt or too large, only when that is read.
+    """
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: expected a folder, a zip or a tar")
     seen = set()
@@ -65,7 +65,18 @@ def _wanted(path: Path, keep: Callable[[str], object]) -> Iterator[Member]:
                 if name in seen:
                     raise ValueError(f"{path}: member {name!r} is there twice; make the archive again")
                 seen.add(name)
-                yield name, size, readable(path, name)(read)
+                yield name, partial(_read_within, path, name, size, readable(path, name)(read))
+
+
+def _read_within(path: Path, name: str, size: int, read: Callable[[], bytes]) -> bytes:
+    data = read() if size <= MAX_MEMBER_BYTES else b""
+    size = max(size, len(data))  # a link's own is 0
+    if size > MAX_MEMBER_BYTES:
+        raise ValueError(
+            f"{path}: member {name!r} is too large for an image: expected at most {MAX_MEMBER_BYTES} "
+            f"bytes, received {size=}; remove it"
+        )
+    return data
 
 
 def _members(path: Path) -> Iterator[Member]:

@@ -1,10 +1,12 @@
 """A comparison -> the method to take, in words, and what speaks for the next one."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from graft.report.costs import Timing, measure_cost, with_unit
 from graft.report.words import Row, describe_test, percent
+from graft.utils.files import read_json
 
 Comparison = Mapping[str, Any]
 
@@ -35,11 +37,7 @@ def judge(comparison: Comparison, log_losses: Mapping[str, float], timing: Timin
         log_losses: method -> log loss on the validation images, which decides between equal accuracies.
         timing: stage -> durations and counts.
     """
-    order = {
-        row["method"]: (-row["validation_accuracy"], log_losses[row["method"]])
-        for row in comparison["methods"]
-    }
-    best, *others = sorted(comparison["methods"], key=lambda row: order[row["method"]])
+    best, *others = rank(comparison, log_losses)
     level = f"{100 * comparison['confidence']:g} % interval"
     ends = f"{percent(best['test_accuracy_low'])}-{percent(best['test_accuracy_high'])}"
     reasons = [_explain_choice(best, others), *_describe_spread(best)]
@@ -51,6 +49,27 @@ def judge(comparison: Comparison, log_losses: Mapping[str, float], timing: Timin
         tuple(reasons),
         tuple(_describe_runner_up(comparison, best, others[0], timing)) if others else (),
     )
+
+
+def rank(comparison: Comparison, log_losses: Mapping[str, float]) -> list[Row]:
+    """Sort the methods of a comparison, the one to take first; arguments as of `judge`."""
+    order = {
+        row["method"]: (-row["validation_accuracy"], log_losses[row["method"]])
+        for row in comparison["methods"]
+    }
+    return sorted(comparison["methods"], key=lambda row: order[row["method"]])
+
+
+def read_best(metrics: Path) -> str:
+    """Name the method to take, by the files of a folder `metrics`.
+
+    Raises:
+        FileNotFoundError: if one is missing.
+    """
+    comparison = read_json(metrics / "comparison.json")
+    methods = [row["method"] for row in comparison["methods"]]
+    losses = {name: read_json(metrics / f"{name}.json")["validation"]["log_loss"] for name in methods}
+    return str(rank(comparison, losses)[0]["method"])
 
 
 def _explain_choice(best: Row, others: Sequence[Row]) -> str:

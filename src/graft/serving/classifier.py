@@ -19,7 +19,7 @@ from graft.training.decision import decide
 
 BATCH_SIZE = 16
 MAX_PIXELS = 100_000_000  # as prepare.max_pixels has it by default
-COLUMNS = ("path", "label", "score")
+TAKEN = ("path", "label", "score", "error", "embedding")  # by other columns
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,17 @@ class Classifier:
     def tabulate(self, paths: Sequence[str], scores: np.ndarray) -> pd.DataFrame:
         """Put scores (n, n_classes) into the table that `predict` returns."""
         chosen = decide(scores)
-        names = [f"{name} (class)" if name in COLUMNS else name for name in self.classes]
         best = {
             "path": list(paths),
             "label": np.array(self.classes, dtype=object)[chosen],
             "score": scores[np.arange(len(scores)), chosen],
         }
-        return pd.DataFrame({**best, **dict(zip(names, scores.T, strict=True))})
+        return pd.DataFrame({**best, **dict(zip(self.columns, scores.T, strict=True))})
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns with the classes' scores."""
+        return [f"{name} (class)" if name in TAKEN else name for name in self.classes]
 
     def predict(self, images: Any, batch_size: int = BATCH_SIZE) -> pd.DataFrame:
         """Predict the class of images.
@@ -78,7 +82,7 @@ class Classifier:
         Returns:
             A row an image in their order: ``path`` (of an array its number), ``label``, ``score`` (the
             probability of that label), and a float32 column a class with its probability. A class that is
-            called like one of the first three columns has `` (class)`` added.
+            called like another column has `` (class)`` added.
 
         Raises:
             FileNotFoundError: if a path does not exist.

@@ -1,0 +1,111 @@
+"""`graft predict`: the classes of images, from anywhere to anywhere."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from graft.cli.repository import Root, fail
+
+if TYPE_CHECKING:
+    from graft.serving.classifier import Classifier
+    from graft.serving.writers import Writer
+
+File = Annotated[str | None, typer.Option(metavar="FILE", help="Write all scores there; -: standard output.")]
+
+
+def predict(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Images, folders, zips, tars, globs; -: such names on standard input.",
+        ),
+    ],
+    method: Annotated[str | None, typer.Option(help="Default: the one that the report recommends.")] = None,
+    model: Annotated[Path | None, typer.Option(help="A model file, also an exported one.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many labels of each image to print.")] = 1,
+    csv: File = None,
+    json: File = None,
+    parquet: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all scores there.")] = None,
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="Add each image's features, to JSON or Parquet.")
+    ] = False,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Decode no larger image.")] = 100_000_000,
+    root: Root = Path(),
+) -> None:
+    """Predict the class of images. Fails at the end if some could not be read; the others are predicted."""
+    from graft.serving.sources import count_images, find_images
+    from graft.serving.stream import predict_stream
+    from graft.utils.progress import track
+
+    if embeddings and not (json or parquet):
+        fail("--embeddings needs a place for them: add --json FILE or --parquet FILE")
+    classifier = _load(root, method, model)
+    n_images = n_unread = 0
+    try:
+        with ExitStack() as stack:
+            writers = list(_open_writers(stack, classifier, csv, json, parquet, embeddings, top))
+            answers = predict_stream(classifier, find_images(paths), max_pixels)
+            for batch in track(answers, "predict", count_images(paths), count=lambda each: len(each.table)):
+                if embeddings and batch.features is None and batch.table["error"].isna().any():
+                    fail("--embeddings: this model has no backbone, so its images have none")
+                for writer in writers:
+                    writer.write(batch)
+                n_images += len(batch.table)
+                n_unread += int(batch.table["error"].notna().sum())
+            for writer in writers:
+                writer.close()
+    except BrokenPipeError:
+        raise typer.Exit(1) from None
+    except OSError as error:
+        fail(f"the predictions cannot be written: {error}")
+    except KeyboardInterrupt:
+        fail(f"stopped after {n_images:,} images")
+    if n_unread:
+        fail(f"{n_unread:,} of {n_images:,} images could not be read")
+    if not n_images:
+        fail(f"no image in {', '.join(paths)}")
+
+
+def _load(root: Path, method: str | None, model: Path | None) -> "Classifier":
+    from graft.methods.registry import METHODS
+    from graft.report.verdict import read_best
+    from graft.serving.classifier import load
+
+    try:
+        if model is None:
+            name = method or read_best(root / "metrics")
+            if name not in METHODS:
+                fail(f"--method={name!r}: expected one of {', '.join(METHODS)}")
+            model = root / "models" / name / "model.keras"
+        return load(model)
+    except FileNotFoundError as error:
+        fail(f"{error}: run `dvc repro` first, or give --model FILE, or name the repository with --root")
+    except (ValueError, OSError) as error:
+        fail(str(error))
+
+
+def _open_writers(
+    stack: ExitStack,
+    model: "Classifier",
+    csv: str | None,
+    json: str | None,
+    parquet: Path | None,
+    embeddings: bool,
+    top: int,
+) -> "Iterator[Writer]":
+    import sys
+
+    from graft.serving import writers
+
+    if csv:
+        yield writers.CsvWriter(stack.enter_context(writers.opened_text(csv)))
+    if json:
+        yield writers.JsonWriter(stack.enter_context(writers.opened_text(json)), embeddings)
+    if parquet:
+        yield writers.ParquetWriter(stack.enter_context(writers.whole(parquet)), embeddings)
+    if not (csv or json or parquet):
+        yield writers.LineWriter(sys.stdout, model, top)

@@ -1,0 +1,95 @@
+"""Images from anywhere -> tables of predictions, a batch after the other, in bounded memory."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from graft.data.images import ImageError
+from graft.export.registry import Scored
+from graft.serving.classifier import BATCH_SIZE, MAX_PIXELS, Classifier
+from graft.serving.sources import Source
+
+AHEAD = 3 * BATCH_SIZE  # images that are decoded, or being so, while a batch is scored
+
+
+class Answer(NamedTuple):
+    """The answer to an image: its pixels, or why there are none."""
+
+    path: str
+    pixels: np.ndarray | None
+    error: str | None
+
+
+class Answers(NamedTuple):
+    """The predictions of a batch.
+
+    Attributes:
+        table: as of `Classifier.predict`, with a column ``error``: missing, or why an image was not read;
+            such a row has neither label nor scores.
+        features: (n, d) float32, NaN of images that could not be read; None of a model without a backbone.
+    """
+
+    table: pd.DataFrame
+    features: np.ndarray | None
+
+
+def predict_stream(
+    model: Classifier, sources: Iterable[Source], max_pixels: int = MAX_PIXELS
+) -> Iterator[Answers]:
+    """Predict the class of each image, in their order.
+
+    Args:
+        model: see `graft.serving.classifier.load`.
+        sources: see `graft.serving.sources.find_images`.
+        max_pixels: height x width; an image of more is not decoded.
+    """
+    batch: list[Answer] = []
+    for answer in _decode(model, sources, max_pixels):
+        batch.append(answer)
+        if len(batch) == BATCH_SIZE:
+            yield _answer(model, batch)
+            batch = []
+    if batch:
+        yield _answer(model, batch)
+
+
+def _decode(model: Classifier, sources: Iterable[Source], max_pixels: int) -> Iterator[Answer]:
+    def decode(path: str, data: bytes) -> Answer:
+        try:
+            return Answer(path, model.decode(data, max_pixels), None)
+        except ImageError as error:
+            return Answer(path, None, str(error))
+
+    window: deque[Future[Answer]] = deque()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for source in sources:
+            try:
+                window.append(pool.submit(decode, source.path, source.read()))
+            except (OSError, ValueError) as error:
+                reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+                window.append(pool.submit(Answer, source.path, None, reason))
+            if len(window) == AHEAD:
+                yield window.popleft().result()
+        while window:
+            yield window.popleft().result()
+
+
+def _answer(model: Classifier, batch: list[Answer]) -> Answers:
+    read = [i for i, answer in enumerate(batch) if answer.pixels is not None]
+    if read:
+        found = model.score(np.stack([batch[i].pixels for i in read]))  # type: ignore[misc]
+    else:
+        found = Scored(np.empty((0, len(model.classes)), np.float32), None)
+    table = model.tabulate([""] * len(read), found.scores).set_axis(read).reindex(range(len(batch)))
+    table["path"] = [os.fsencode(answer.path).decode(errors="backslashreplace") for answer in batch]
+    table["error"] = pd.array([answer.error for answer in batch], dtype="str")
+    features = None
+    if found.features is not None:
+        features = np.full((len(batch), found.features.shape[1]), np.nan, np.float32)
+        features[read] = found.features
+    return Answers(table, features)
