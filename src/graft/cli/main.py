@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from graft.cli.card import card
 from graft.cli.experiments import experiments
 from graft.cli.export import export
 from graft.cli.features import app as features_app
@@ -25,6 +26,7 @@ app.command(context_settings=PASSED_ON)(repro)
 app.command(context_settings=PASSED_ON)(run)
 app.command()(experiments)
 app.command()(monitor)
+app.command()(card)
 app.command()(predict)
 app.command()(export)
 

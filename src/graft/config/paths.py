@@ -7,6 +7,7 @@ IMAGES = Path("data/images")
 MANIFEST = Path("data/manifest.csv")
 FEATURES = Path("data/features")
 VIEWS = Path("data/views")
+CROISSANT = Path("data/croissant.json")
 MODELS = Path("models")
 BACKBONE = MODELS / "backbone.keras"
 PREDICTIONS = Path("predictions")
