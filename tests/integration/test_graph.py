@@ -120,6 +120,7 @@ PACKAGES = [
     "explain",
     "report",
     "sharing",
+    "cards",
     "serving",
     "cli",
 ]

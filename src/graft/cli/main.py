@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from graft.cli.card import card
 from graft.cli.experiments import experiments
 from graft.cli.export import export
 from graft.cli.features import app as features_app
+from graft.cli.monitor import monitor
 from graft.cli.predict import predict
 from graft.cli.report import app as report_app
 from graft.cli.repository import Root, fail, opened
@@ -23,6 +25,8 @@ app.add_typer(share_app, name="share")
 app.command(context_settings=PASSED_ON)(repro)
 app.command(context_settings=PASSED_ON)(run)
 app.command()(experiments)
+app.command()(monitor)
+app.command()(card)
 app.command()(predict)
 app.command()(export)
 

@@ -1,13 +1,13 @@
 """Files that the other stages wrote -> the values that the page is made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from graft.config.paths import EXPLAIN, IMAGES, MANIFEST, METRICS, MODELS, PREDICTIONS
+from graft.config.paths import EXPLAIN, IMAGES, MANIFEST, METRICS, MODELS, MONITORING, PREDICTIONS
 from graft.data.images import read_images
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import read_predictions
@@ -17,6 +17,7 @@ from graft.report.costs import Timing
 from graft.report.files import Exports
 from graft.report.gallery import Gallery, Predictions, choose_gallery
 from graft.report.views import choose_originals
+from graft.utils.belonging import read_values
 from graft.utils.files import read_json
 from graft.utils.timing import read_timings
 
@@ -37,6 +38,7 @@ class Inputs:
         images: key -> encoded image of the gallery, and of those whose views are drawn.
         exports: method -> the records of the files that were made of its model.
         maps: file below `reports/explain` -> encoded image.
+        monitoring: method -> what `graft monitor` found last, of those that are of these predictions.
     """
 
     comparison: Mapping[str, Any]
@@ -50,6 +52,7 @@ class Inputs:
     images: Mapping[str, bytes]
     exports: Exports
     maps: Mapping[str, bytes]
+    monitoring: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_inputs(root: Path) -> Inputs:
@@ -74,4 +77,5 @@ def read_inputs(root: Path) -> Inputs:
         images=read_images(root / IMAGES, sorted({*gallery.keys, *choose_originals(manifest)})),
         exports={method: read_exports(root / MODELS / method) for method in METHODS},
         maps={file: (root / EXPLAIN / file).read_bytes() for file in gallery.maps},
+        monitoring=read_values(root, MONITORING),
     )

@@ -11,6 +11,7 @@ SHOWN = (
     "models/*/exports.json",
     "predictions/*.parquet",
     "reports/explain/index.json",
+    "reports/monitoring/*.json",
 )
 
 

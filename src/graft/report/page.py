@@ -17,7 +17,7 @@ from graft.data.images import load
 from graft.evaluation.confusion import PAIRS
 from graft.evaluation.predictions import first_seed
 from graft.methods.registry import METHODS
-from graft.report import costs, settings, tables, words
+from graft.report import costs, monitoring, settings, tables, words
 from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
 from graft.report.charts.svg import Chart
@@ -52,6 +52,7 @@ CONTENTS = {
     "data": "The data",
     "files": "Files you can take away",
     "seeds": "Over the seeds",
+    "monitoring": "In use",
 }
 
 
@@ -103,7 +104,7 @@ def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, proven
     )
     values = vars(inputs) | _describe(inputs, classes, params) | _draw(inputs, classes, params)
     values |= {"params": params, "classes": classes, "provenance": provenance, "percent": percent_sign}
-    modules = {"costs": costs, "settings": settings, "tables": tables, "words": words}
+    modules = {"costs": costs, "drifts": monitoring, "settings": settings, "tables": tables, "words": words}
     return environment.get_template("page.html.j2").render(values | modules)
 
 
@@ -111,12 +112,13 @@ def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict
     """The names by which the template knows what is told in words and tables."""
     rows = inputs.comparison["methods"]
     compared, several = {row["method"] for row in rows}, any(row["n_seeds"] > 1 for row in rows)
+    sections = {"seeds": several, "monitoring": bool(inputs.monitoring)}
     log_losses = {method: one["validation"]["log_loss"] for method, one in inputs.metrics.items()}
     facts = {method: facts for method, (_, facts) in inputs.predictions.items()}
     return {
         "data": {"notice": None} | dict(inputs.data),
         "dataset": name_dataset(params.dataset, params.source),
-        "contents": {id: heading for id, heading in CONTENTS.items() if id != "seeds" or several},
+        "contents": {id: heading for id, heading in CONTENTS.items() if sections.get(id, True)},
         "verdict": judge(inputs.comparison, log_losses, inputs.timing),
         "split_sizes": {split: int((inputs.manifest["split"] == split).sum()) for split in SPLITS},
         "blocks": {method: getattr(params, method) for method in METHODS},
