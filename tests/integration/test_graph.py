@@ -117,6 +117,8 @@ PACKAGES = [
     "explain",
     "report",
     "sharing",
+    "export",
+    "serving",
     "cli",
 ]
 
