@@ -36,9 +36,7 @@ def portable(model: keras.Model) -> keras.Model:
 
 def open_session(path: Path, threads: int | None = None) -> Session:
     """Load a ``.keras`` file to run it; `threads` counts only before TensorFlow has computed anything."""
-    if threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+    limit_threads(threads)
     model = portable(keras.saving.load_model(path, compile=False))
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
     forward = tf.function(lambda images: model(images, training=False), input_signature=signature)
@@ -49,6 +47,13 @@ def open_session(path: Path, threads: int | None = None) -> Session:
         return Scored(outputs["scores"].numpy(), features)
 
     return run
+
+
+def limit_threads(threads: int | None) -> None:
+    """Let TensorFlow take so many threads, None: all; before it has computed anything."""
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def write(

@@ -60,6 +60,11 @@ FORMATS = {
 }  # fmt: skip
 
 
+def not_ours(path: Path) -> ValueError:
+    """The error of a file that a runtime may take, but that graft did not write."""
+    return ValueError(f"{path} has no card of graft: expected a file that `graft export` wrote")
+
+
 def format_of(path: Path) -> Format:
     """Tell a model file's format by its name.
 
