@@ -56,7 +56,9 @@ def _load(path: Path, options: ort.SessionOptions) -> ort.InferenceSession:
         raise ValueError(f"{path} cannot be loaded by ONNX Runtime: {error}") from None
 
 
-def write(model: "keras.Model", card: dict[str, Any], path: Path, precision: str, calibration: np.ndarray) -> None:
+def write(
+    model: "keras.Model", card: dict[str, Any], path: Path, precision: str, calibration: np.ndarray
+) -> None:
     """Write the model; see `graft.export.registry.Format` for the arguments.
 
     float16 stores the weights in 16 bits, and computes in float32 after ONNX Runtime has folded the casts;

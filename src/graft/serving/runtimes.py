@@ -28,9 +28,7 @@ def choose(folder: Path, runtime: str | None = None) -> tuple[Path, str]:
     """
     model = folder / "model.keras"
     if not model.is_file():
-        raise FileNotFoundError(
-            f"{model} does not exist: `dvc repro` makes it, `graft share pull` gets it"
-        )
+        raise FileNotFoundError(f"{model} does not exist: `dvc repro` makes it, `graft share pull` gets it")
     if runtime == KERAS:
         return model, KERAS
     usable = [each for each in _passed(folder, model) if runtime in (None, each["format"])]

@@ -4,15 +4,18 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from graft.serving.server.limits import Limits, RefusedError
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 MULTIPART, JSON = "multipart/form-data", "application/json"
 FIELD_BYTES = 4096  # of a form's field that is no file
@@ -149,7 +152,7 @@ class _Parts:
         self.fields: dict[str, str] = {}
         self.begin()
 
-    def callbacks(self) -> MultipartCallbacks:
+    def callbacks(self) -> "MultipartCallbacks":
         return {
             "on_part_begin": self.begin,
             "on_header_field": self.header_field,

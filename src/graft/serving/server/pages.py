@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 
 STATIC = {
     "/": ("index.html", "text/html"),
@@ -33,7 +33,5 @@ def _add(app: FastAPI, path: str, content: bytes, kind: str) -> None:
 
 def _render_docs(app: FastAPI) -> str:
     loader = PackageLoader("graft.serving.server", "page")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template("docs.html.j2").render(api=app.openapi())

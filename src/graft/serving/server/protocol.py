@@ -13,8 +13,8 @@ from graft.serving.server.limits import Limits
 def bounded(limits: Limits) -> type[asyncio.Protocol]:
     """Make the protocol of a server with these limits.
 
-    uvicorn waits for ever for a connection's first byte, for the rest of a request's headers, and for a client
-    to read its answer. It has no option for these; so this rests on names of `H11Protocol` that are
+    uvicorn waits for ever for a connection's first byte, for the rest of a request's headers, and for a
+    client to read its answer. It has no option for these; so this rests on names of `H11Protocol` that are
     not public, which a test lists, and `pyproject.toml` bounds uvicorn's version.
     """
 
