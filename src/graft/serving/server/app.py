@@ -52,6 +52,7 @@ def build_app(
         service.close()
 
     app = FastAPI(title="graft serve", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.service = service
     responses = {status: {"model": Problem, "description": text} for status, text in REFUSALS.items()}
     app.include_router(make_router(service), responses=responses)
     add_pages(app)
