@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from graft.cli.experiments import experiments
+from graft.cli.export import export
 from graft.cli.features import app as features_app
 from graft.cli.predict import predict
 from graft.cli.report import app as report_app
@@ -25,6 +26,7 @@ app.command(context_settings=PASSED_ON)(run)
 app.command()(experiments)
 app.command()(serve)
 app.command()(predict)
+app.command()(export)
 
 
 def _print_version(wanted: bool) -> None:

@@ -71,7 +71,9 @@ def write(
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tf2onnx, for NumPy 2 and protobuf
         raw = Path(folder, "raw.onnx")
-        portable(model).export(raw, format="onnx", verbose=False)
+        whole = portable(model)
+        whole(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras refuses a model that never ran
+        whole.export(str(raw), format="onnx", verbose=False)
         graph = _quantise(raw, calibration) if precision == "int8" else onnx.load(raw)
     if precision == "float16":
         _store_in_float16(graph)

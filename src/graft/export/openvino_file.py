@@ -1,6 +1,9 @@
 """OpenVINO: for Intel's processors. An ``.xml`` file, and its weights in a ``.bin`` file beside it."""
 
 import json
+import logging
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -43,3 +46,32 @@ def open_session(path: Path, threads: int | None = None) -> Session:
         return Scored(named["scores"], named.get("features"))
 
     return run
+
+
+def write(
+    model: "keras.Model", card: dict[str, Any], path: Path, precision: str, calibration: np.ndarray
+) -> None:
+    """Write the model; see `graft.export.registry.Format` for the arguments.
+
+    float16 stores the weights in 16 bits and computes in float32; int8 has the ranges of the calibration
+    images.
+    """
+    from graft.export.keras_file import portable
+    from graft.export.saved_model import save
+
+    with TemporaryDirectory() as folder:
+        save(portable(model), Path(folder, "model"))
+        converted = ov.convert_model(f"{folder}/model")
+        if precision == "int8":
+            converted = _quantise(converted, calibration)
+    converted.set_rt_info(json.dumps(card), CARD)
+    ov.save_model(converted, str(path), compress_to_fp16=precision == "float16")
+
+
+def _quantise(model: ov.Model, calibration: np.ndarray) -> ov.Model:
+    import nncf
+
+    images = nncf.Dataset([image[np.newaxis].astype(np.float32) for image in calibration])
+    nncf.set_log_level(logging.ERROR)
+    with redirect_stdout(StringIO()):  # its bars
+        return nncf.quantize(model, images, subset_size=len(calibration))
