@@ -76,7 +76,7 @@ def _choose(method: str | None, model: Path | None, runtime: str | None, root: P
     from graft.config.paths import MODELS
     from graft.export.registry import format_of
     from graft.methods.registry import METHODS
-    from graft.serving.runtimes import choose, is_installed
+    from graft.serving.runtimes import choose
 
     if (method is None) == (model is None):
         raise ValueError(f"expected a method ({', '.join(METHODS)}) or --model FILE")
@@ -87,8 +87,7 @@ def _choose(method: str | None, model: Path | None, runtime: str | None, root: P
     known = format_of(model)
     if runtime not in (None, known.name):
         raise ValueError(f"{model} is for the runtime {known.name}, received {runtime=!s}")
-    if not is_installed(known.name):
-        raise ValueError(f"runtime={known.name} is not installed: pip install 'graft[{known.extra}]'")
+    known.load()
     return model, known.name
 
 
