@@ -105,6 +105,8 @@ def started(command: list[str], port: int) -> Iterator[psutil.Process]:
         try:
             while process.poll() is None and not answers_health(port):
                 time.sleep(0.2)
+            if process.poll() is not None:
+                raise RuntimeError(f"{command[1:3]} did not start")
             yield psutil.Process(process.pid)
         finally:
             family = psutil.Process(process.pid).children(recursive=True)
@@ -132,26 +134,14 @@ def rss(process: psutil.Process) -> int:
 
 def servers(model: Path, litserve: Path | None) -> dict[str, tuple[Callable[[int], list[str]], str, str]]:
     """Name -> the command that starts it on a port, the path and the field of its form."""
-    made: dict[str, tuple[Callable[[int], list[str]], str, str]] = {
-        "graft": (lambda port: graft(model, port), "/v1/predict", "files"),
-        "unbatched": (
-            lambda port: [
-                sys.executable,
-                str(HERE / "serving_others.py"),
-                "unbatched",
-                str(model),
-                str(port),
-            ],
-            "/predict",
-            "files",
-        ),
-    }
-    if litserve:
-        script = str(HERE / "serving_others.py")
-        made["litserve"] = (
-            lambda port: [str(litserve), script, "litserve", str(model), str(port)], "/predict", "request",
-        )  # fmt: skip
-    return made
+    ours = {"graft": (lambda port: graft(model, port), "/v1/predict", "files")}
+    plain = {"unbatched": (_other(sys.executable, "serving_plain.py", model), "/predict", "files")}
+    lit = {"litserve": (_other(str(litserve), "serving_litserve.py", model), "/predict", "request")}
+    return ours | plain | (lit if litserve else {})
+
+
+def _other(python: str, script: str, model: Path) -> Callable[[int], list[str]]:
+    return lambda port: [python, str(HERE / script), str(model), str(port)]
 
 
 def graft(model: Path, port: int, *options: str) -> list[str]:

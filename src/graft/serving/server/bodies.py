@@ -147,10 +147,9 @@ class _Parts:
     """Collects the parts of a form; python-multipart calls it."""
 
     def __init__(self, max_files: int) -> None:
-        self.max_files, self.ended = max_files, False
+        self.max_files, self.parts, self.ended = max_files, 0, False
         self.files: list[tuple[str, bytes]] = []
         self.fields: dict[str, str] = {}
-        self.begin()
 
     def callbacks(self) -> "MultipartCallbacks":
         return {
@@ -164,6 +163,9 @@ class _Parts:
 
     def begin(self) -> None:
         self.header, self.disposition, self.data = b"", b"", list[bytes]()
+        self.parts += 1
+        if self.parts > self.max_files:
+            raise _too_many(self.max_files)
 
     def header_field(self, data: bytes, start: int, end: int) -> None:
         self.header = data[start:end].lower()
@@ -176,8 +178,6 @@ class _Parts:
         self.data.append(data[start:end])
 
     def part_end(self) -> None:
-        if len(self.files) + len(self.fields) >= self.max_files:
-            raise _too_many(self.max_files)
         _, options = parse_options_header(self.disposition)
         data, name = b"".join(self.data), options.get(b"name", b"").decode("utf-8", "replace")
         if b"filename" in options:

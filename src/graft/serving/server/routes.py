@@ -1,6 +1,7 @@
 """The routes of the API: what they take, and what they answer."""
 
 import json
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,6 +13,7 @@ from graft.serving.server.bodies import JSON, MULTIPART, Form, Images, media_typ
 from graft.serving.server.limits import RefusedError
 from graft.serving.server.service import Service, answered
 
+AT_ONCE = 1 << 19  # bytes of a body that is parsed in less time than another thread needs to begin
 REFUSALS: dict[int | str, str] = {
     400: "the request is no proper HTTP",
     401: "the API key is missing or wrong",
@@ -134,4 +136,5 @@ def make_router(service: Service) -> APIRouter:
 async def _form(request: Request, service: Service, take: Any) -> Form:
     kind, boundary = media_type(request)
     body = await read_body(request, service.limits, take)
-    return await service.in_decoder(parse, kind, boundary, body, service.limits.max_files)
+    work = partial(parse, kind, boundary, body, service.limits.max_files)
+    return work() if len(body) <= AT_ONCE else await service.in_decoder(work)

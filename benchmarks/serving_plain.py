@@ -1,6 +1,6 @@
-"""What `graft serve` is measured against: `python serving_others.py unbatched|litserve MODEL.onnx PORT`.
+"""An unbatched FastAPI handler, against which `graft serve` is measured: `... MODEL.onnx PORT`.
 
-Neither needs graft, for LitServe has an environment of its own. Both decode and answer as ours does.
+Needs none of graft, for LitServe, which shares `Model`, has an environment of its own.
 """
 
 import json
@@ -48,33 +48,5 @@ def serve_unbatched(path: str, port: int) -> None:
     uvicorn.run(app, port=port, log_level="error")
 
 
-def serve_litserve(path: str, port: int) -> None:
-    """LitServe with batches of up to 16."""
-    import litserve
-
-    class Api(litserve.LitAPI):
-        def setup(self, device: str) -> None:  # noqa: ARG002
-            self.model = Model(path)
-
-        def decode_request(self, request: UploadFile) -> np.ndarray:
-            return self.model.decode(request.file.read())
-
-        def batch(self, inputs: list) -> np.ndarray:
-            return np.stack(inputs)
-
-        def predict(self, images: np.ndarray) -> np.ndarray:
-            return self.model.score(images)
-
-        def unbatch(self, output: np.ndarray) -> list:
-            return list(output)
-
-        def encode_response(self, output: np.ndarray) -> dict:
-            return self.model.answer(output)
-
-    server = litserve.LitServer(Api(max_batch_size=16, batch_timeout=0.005), accelerator="cpu")
-    server.run(port=port, generate_client_file=False, log_level="error")
-
-
 if __name__ == "__main__":
-    kind, model_file, number = sys.argv[1:]
-    {"unbatched": serve_unbatched, "litserve": serve_litserve}[kind](model_file, int(number))
+    serve_unbatched(sys.argv[1], int(sys.argv[2]))
