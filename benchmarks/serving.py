@@ -17,7 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,35 +150,47 @@ def graft(model: Path, port: int, *options: str) -> list[str]:
     return [*ours, "--model", str(model), "--port", str(port), *options]
 
 
-def compare(
-    model: Path, photos: list[bytes], litserve: Path | None, rounds: int, seconds: float
-) -> dict[str, Any]:
-    """Measure all servers in turn, so often; medians over the rounds."""
+def compare(model: Path, photos: list[bytes], litserve: Path | None, rounds: int) -> dict[str, Any]:
+    """Measure all servers, which take turns of a few seconds; medians over the rounds."""
     runs: dict[str, dict[int, list[dict[str, Any]]]] = {}
-    for _ in range(rounds):
+    with ExitStack() as stack:
+        serving = []
         for name, (command, path, field) in servers(model, litserve).items():
             port = free_port()
-            with started(command(port), port) as process:
-                messages = [request(path, multipart(photo, field)) for photo in photos]
-                asyncio.run(load(port, 4, messages[:20]))
-                for clients in CLIENTS:
-                    number = int((200 if clients == 1 else 600) * seconds)
-                    before = rss(process)
-                    sent = [messages[i % len(messages)] for i in range(number)]
-                    found = summarise(*asyncio.run(load(port, clients, sent)))
-                    found |= {"rss_before": before, "rss_after": rss(process)}
+            process = stack.enter_context(started(command(port), port))
+            messages = [request(path, multipart(photo, field)) for photo in photos]
+            asyncio.run(load(port, 16, messages))
+            serving.append((name, port, process, messages))
+        for _ in range(rounds):
+            for clients in CLIENTS:
+                for name, port, process, messages in serving:
+                    number = 64 if clients == 1 else 256
+                    found = measure(port, process, clients, messages * (number // len(messages)))
                     runs.setdefault(name, {}).setdefault(clients, []).append(found)
                     print(name, clients, json.dumps(found), file=sys.stderr, flush=True)
     return {name: {str(n): median(each) for n, each in by.items()} for name, by in runs.items()}
 
 
+def measure(port: int, process: psutil.Process, clients: int, messages: list[bytes]) -> dict[str, Any]:
+    """Load a server: what `summarise` gives, its CPU time a request, and its memory before and after."""
+    before, used = rss(process), cpu(process)
+    found = summarise(*asyncio.run(load(port, clients, messages)))
+    spent = 1000 * (cpu(process) - used) / len(messages)
+    return {**found, "cpu_ms": spent, "rss_before": before, "rss_after": rss(process)}
+
+
+def cpu(process: psutil.Process) -> float:
+    """Seconds of CPU of a server and its children."""
+    family = [process, *process.children(recursive=True)]
+    return sum(sum(each.cpu_times()[:2]) for each in family)
+
+
 def median(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     """The median of each number, and the statuses of all rounds."""
-    numbers = {key for key in rounds[0] if key != "statuses"}
+    numbers = sorted({key for key in rounds[0] if key != "statuses"})
     statuses = sum((Counter(each["statuses"]) for each in rounds), Counter())
-    return {key: statistics.median(each[key] for each in rounds) for key in sorted(numbers)} | {
-        "statuses": dict(statuses)
-    }
+    medians = {key: statistics.median(each[key] for each in rounds) for key in numbers}
+    return {**medians, "statuses": dict(statuses)}
 
 
 def hostile(photo: bytes) -> list[bytes]:
@@ -232,15 +244,14 @@ def main(
     model: Annotated[Path, typer.Argument(help="A file of `graft export`.")],
     photos: Annotated[Path, typer.Argument(help="A folder of JPEG files.")],
     litserve: Annotated[Path | None, typer.Option(help="A Python that has LitServe.")] = None,
-    rounds: Annotated[int, typer.Option(help="How often the servers take turns; 0: not at all.")] = 3,
-    scale: Annotated[float, typer.Option(help="More, or less, than 200 and 600 requests.")] = 1,
+    rounds: Annotated[int, typer.Option(help="How often the servers take turns; 0: not at all.")] = 9,
     hostile: Annotated[int, typer.Option(help="Requests of which 5 % are hostile; 0: none.")] = 0,
 ) -> None:
     """Measure, and print JSON."""
     bodies = [file.read_bytes() for file in sorted(photos.rglob("*.jpg"))[:64]]
     if litserve is None:
         print("no --litserve: it is left out", file=sys.stderr)
-    found: dict[str, Any] = {"compared": compare(model, bodies, litserve, rounds, scale)} if rounds else {}
+    found: dict[str, Any] = {"compared": compare(model, bodies, litserve, rounds)} if rounds else {}
     if hostile:
         found["hostile"] = endure(model, bodies, hostile)
     print(json.dumps(found, indent=2))

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -11,80 +11,76 @@ import numpy as np
 from graft.export.registry import Scored, Session
 
 T = TypeVar("T")
+Answer = asyncio.Future[np.ndarray]
 
 
 class Batcher:
-    """Scores images in a thread of its own, those that wait together.
+    """Scores images that wait, together, in whichever thread brings one while the runtime is free.
 
-    A lone image is scored at once. Images that arrive while the runtime is busy wait until it is free, and
-    are then scored together, in the order in which they came.
+    A lone image is scored at once, by the thread that decoded it. Images that arrive while the runtime is
+    busy are scored together as soon as it is free, in the order in which they came, by the thread that it
+    was busy for.
 
     Args:
-        session: the runtime, which is never called by two threads.
+        session: the runtime, which is never called by two threads at once.
         max_batch: the most images that are scored at once.
-        on_batch: is called in that thread with each answer, after the images' requests have it.
+        on_batch: is called with each answer, after the images' requests have it.
     """
 
     def __init__(self, session: Session, max_batch: int, on_batch: Callable[[Scored], None]) -> None:
         self._session, self._max_batch, self._on_batch = session, max_batch, on_batch
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="graft-runtime")
-        self._waiting: deque[tuple[np.ndarray, asyncio.Future[np.ndarray]]] = deque()
+        self._waiting: deque[tuple[np.ndarray, Answer]] = deque()
+        self._changing, self._running = Lock(), Lock()
         self._busy = False
 
-    def submit(self, pixels: np.ndarray) -> "asyncio.Future[np.ndarray]":
-        """Score an image.
+    def submit(self, pixels: np.ndarray, answer: Answer) -> None:
+        """Score an image, in a thread other than the event loop's.
 
         Args:
             pixels: (size, size, channels) in [0, 255].
-
-        Returns:
-            A future of its scores (n_classes,); cancelling it takes the image off the queue.
+            answer: gets its scores (n_classes,); one that is done is not scored.
         """
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append((pixels, future))
-        if not self._busy:
-            self._score_waiting()
-        return future
+        with self._changing:
+            self._waiting.append((pixels, answer))
+            if self._busy:
+                return
+            self._busy = True
+        while batch := self._next():
+            self._score(*zip(*batch, strict=True))
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do something else in the runtime's thread, between two batches."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+    def run(self, work: Callable[[], T]) -> T:
+        """Do something else with the runtime, between two batches."""
+        with self._running:
+            return work()
 
-    def close(self) -> None:
-        """Finish what runs."""
-        self._thread.shutdown()
+    def _next(self) -> list[tuple[np.ndarray, Answer]]:
+        with self._changing:
+            batch = list[tuple[np.ndarray, Answer]]()
+            while self._waiting and len(batch) < self._max_batch:
+                pixels, answer = self._waiting.popleft()
+                if not answer.done():  # its client is still there
+                    batch.append((pixels, answer))
+            self._busy = bool(batch)
+        return batch
 
-    def _score_waiting(self) -> None:
-        batch = list[tuple[np.ndarray, asyncio.Future[np.ndarray]]]()
-        while self._waiting and len(batch) < self._max_batch:
-            pixels, future = self._waiting.popleft()
-            if not future.done():  # its client is still there
-                batch.append((pixels, future))
-        self._busy = bool(batch)
-        if batch:
-            loop = asyncio.get_running_loop()
-            self._thread.submit(self._score, loop, [pixels for pixels, _ in batch], [f for _, f in batch])
-
-    def _score(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        images: list[np.ndarray],
-        futures: "list[asyncio.Future[np.ndarray]]",
-    ) -> None:
+    def _score(self, images: tuple[np.ndarray, ...], answers: tuple[Answer, ...]) -> None:
         try:
-            scored = self._session(np.stack(images))
+            scored = self.run(lambda: self._session(np.stack(images)))
         except Exception as error:
-            loop.call_soon_threadsafe(self._answer, futures, error)
+            answers[0].get_loop().call_soon_threadsafe(fail, answers, error)
         else:
-            loop.call_soon_threadsafe(self._answer, futures, scored.scores)
+            answers[0].get_loop().call_soon_threadsafe(_succeed, answers, scored.scores)
             self._on_batch(scored)
 
-    def _answer(self, futures: "list[asyncio.Future[np.ndarray]]", answer: "np.ndarray | Exception") -> None:
-        for number, future in enumerate(futures):
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer[number])
-        self._score_waiting()
+
+def _succeed(answers: tuple[Answer, ...], scores: np.ndarray) -> None:
+    for answer, row in zip(answers, scores, strict=True):
+        if not answer.done():
+            answer.set_result(row)
+
+
+def fail(answers: tuple[Answer, ...], error: Exception) -> None:
+    """Give an error as the answer, in the event loop, to who still waits."""
+    for answer in answers:
+        if not answer.done():
+            answer.set_exception(error)

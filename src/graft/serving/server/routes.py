@@ -137,4 +137,4 @@ async def _form(request: Request, service: Service, take: Any) -> Form:
     kind, boundary = media_type(request)
     body = await read_body(request, service.limits, take)
     work = partial(parse, kind, boundary, body, service.limits.max_files)
-    return work() if len(body) <= AT_ONCE else await service.in_decoder(work)
+    return work() if len(body) <= AT_ONCE else await service.in_thread(work)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -15,7 +14,7 @@ from graft.data.images import ImageError, decode
 from graft.explain.overlay import draw_heat
 from graft.export.registry import Scored
 from graft.serving.classifier import BATCH_SIZE, Classifier
-from graft.serving.server.batching import Batcher
+from graft.serving.server.batching import Answer, Batcher, fail
 from graft.serving.server.limits import Limits, RefusedError, Room
 from graft.serving.server.metrics import Metrics
 from graft.training.decision import decide
@@ -61,7 +60,8 @@ class Service:
         self.queue = Room(limits.queue)
         self.memory = Room(limits.bodies * limits.max_bytes)
         self.metrics = Metrics(lambda: self.queue.used)
-        self.decoders = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="graft-decoder")
+        # One thread more than cores, for one of them also scores.
+        self.threads = ThreadPoolExecutor((os.cpu_count() or 1) + 1, thread_name_prefix="graft")
         self.loaded: Loaded | None = None
         self.batcher: Batcher | None = None
 
@@ -73,14 +73,12 @@ class Service:
         shape = (card["image_size"], card["image_size"], card["channels"])
         for n in (1, BATCH_SIZE):
             pixels = np.zeros((n, *shape), np.uint8)
-            await self.batcher.run(partial(loaded.classifier.score, pixels))
+            await self.in_thread(loaded.classifier.score, pixels)
         self.loaded = loaded
 
     def close(self) -> None:
         """Finish what runs and write the log's last rows."""
-        self.decoders.shutdown(cancel_futures=True)
-        if self.batcher:
-            self.batcher.close()
+        self.threads.shutdown(cancel_futures=True)
         if self.loaded and self.loaded.log:
             self.loaded.log.close()
 
@@ -95,9 +93,9 @@ class Service:
             raise RefusedError(503, "not_ready", "the model is still being loaded: try again in a second")
         return self.loaded
 
-    async def in_decoder(self, work: Callable[..., T], *args: Any) -> T:
+    async def in_thread(self, work: Callable[..., T], *args: Any) -> T:
         """Do something that may take a while in one of the threads for it."""
-        return await asyncio.get_running_loop().run_in_executor(self.decoders, work, *args)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work, *args)
 
     async def predict(self, files: list[tuple[str, bytes]]) -> list[dict[str, Any]]:
         """Predict the classes of encoded images.
@@ -134,21 +132,14 @@ class Service:
             raise RefusedError(422, "no_class", f"expected a label of {', '.join(classes[:20])}")
         with self.queue.taken() as take:
             take(1)
-            pixels = await self._decode(data)
-            number = (
-                decide((await self.batcher.submit(pixels))[None])[0]
-                if label is None
-                else classes.index(label)
-            )
-            heat = await self.batcher.run(lambda: explain(pixels, int(number)))
-            return await self.in_decoder(_draw, data, heat)
+            pixels = await self.in_thread(self._decode, data)
+            number = classes.index(label) if label else int(decide((await self._score(data))[None])[0])
+            heat = await self.in_thread(self.batcher.run, lambda: explain(pixels, number))
+            return await self.in_thread(_draw, data, heat)
 
     async def _predict_one(self, name: str, data: bytes) -> dict[str, Any]:
-        pixels = await self._decode(data)
-        assert self.batcher is not None
-        scores = await self.batcher.submit(pixels)
-        classes = self.ready.classifier.classes
-        best = int(decide(scores[None])[0])
+        scores = await self._score(data)
+        classes, best = self.ready.classifier.classes, int(decide(scores[None])[0])
         self.metrics.predicted.labels(classes[best]).inc()
         rounded = [round(float(score), 6) for score in scores]
         return {
@@ -158,9 +149,23 @@ class Service:
             "scores": dict(zip(classes, rounded, strict=True)),
         }
 
-    async def _decode(self, data: bytes) -> np.ndarray:
+    def _score(self, data: bytes) -> Answer:
+        """Decode an image and score it: (n_classes,), or a `RefusedError`."""
+        answer = asyncio.get_running_loop().create_future()
+        self.threads.submit(self._decode_and_score, data, answer)
+        return answer
+
+    def _decode_and_score(self, data: bytes, answer: Answer) -> None:
+        if answer.done() or self.batcher is None:
+            return
         try:
-            return await self.in_decoder(self.ready.classifier.decode, data, self.limits.max_pixels)
+            self.batcher.submit(self._decode(data), answer)
+        except Exception as error:
+            answer.get_loop().call_soon_threadsafe(fail, (answer,), error)
+
+    def _decode(self, data: bytes) -> np.ndarray:
+        try:
+            return self.ready.classifier.decode(data, self.limits.max_pixels)
         except ImageError as error:
             too_large = "max_pixels" in str(error)
             raise RefusedError(
