@@ -161,9 +161,10 @@ def compare(model: Path, photos: list[bytes], litserve: Path | None, rounds: int
             messages = [request(path, multipart(photo, field)) for photo in photos]
             asyncio.run(load(port, 16, messages))
             serving.append((name, port, process, messages))
-        for _ in range(rounds):
+        for turn in range(rounds):
+            first = turn % len(serving)
             for clients in CLIENTS:
-                for name, port, process, messages in serving:
+                for name, port, process, messages in serving[first:] + serving[:first]:
                     number = 64 if clients == 1 else 256
                     found = measure(port, process, clients, messages * (number // len(messages)))
                     runs.setdefault(name, {}).setdefault(clients, []).append(found)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -190,24 +190,30 @@ class Service:
             log.add(scored.features, scored.scores, np.full(len(scored.scores), time.time()))
 
 
-async def answered(
-    work: "Coroutine[Any, Any, T]", receive: Callable[[], Awaitable[Any]], timeout: float
-) -> T:
+async def answered(work: Awaitable[T], receive: Callable[[], Awaitable[Any]], timeout: float) -> T:
     """Wait for an answer as long as its client does, and no longer than `timeout` seconds.
 
     Raises:
         RefusedError: 503 on time-out; 400 if the client went away, which nobody reads.
     """
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(receive())
+    mine, gone = asyncio.current_task(), asyncio.ensure_future(receive())
+
+    def stop(gone: "asyncio.Future[Any]") -> None:
+        if mine and not gone.cancelled():
+            mine.cancel("gone")
+
+    gone.add_done_callback(stop)
     try:
-        await asyncio.wait({task, gone}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        if gone.done():
-            raise RefusedError(400, "gone", "the client went away")
-        raise RefusedError(503, "timeout", f"no answer within {timeout:g} s: try again later")
+        async with asyncio.timeout(timeout):
+            return await work
+    except TimeoutError:
+        raise RefusedError(503, "timeout", f"no answer within {timeout:g} s: try again later") from None
+    except asyncio.CancelledError:
+        if gone.done() and mine and not mine.uncancel():
+            raise RefusedError(400, "gone", "the client went away") from None
+        raise
     finally:
-        task.cancel()
+        gone.remove_done_callback(stop)
         gone.cancel()
 
 
