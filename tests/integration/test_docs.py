@@ -16,6 +16,7 @@ QUICK = ROOT / "CONTRIBUTING.md"  # which needs no datasets
 OWN_TEST = {
     "team.md": "tests/integration/test_team.py",
     "experiments.md": "tests/integration/test_experiments.py",
+    "serve.md": "tests/integration/test_serve.py",
 }
 # What a command that is left out begins with, and who runs it.
 NOT_RUN = {

@@ -2,6 +2,7 @@
 
 import base64
 import importlib.util
+import json
 import os
 import re
 import signal
@@ -27,7 +28,7 @@ from helpers.browser import (
     faults_of_width,
     show,
 )
-from helpers.repository import environment, run
+from helpers.repository import ROOT, environment, run
 from helpers.serving import form
 
 pytestmark = [
@@ -154,18 +155,20 @@ def page(served):
             lambda asked: asked.url.startswith((own, "blob:", "data:")) or tab.trouble.append(asked.url),
         )
         tab.goto(own)
-        tab.wait_for_function("document.querySelector('#about').textContent.includes('classes')")
+        tab.locator("#about", has_text="classes").wait_for()
         yield tab
         browser.close()
 
 
 def upload(tab, photos):
+    """Choose files on the page, and wait for all answers."""
     files = [
-        {"name": f"{number}.jpg", "mimeType": "image/jpeg", "buffer": photo}
-        for number, photo in enumerate(photos)
+        {"name": f"{n}.jpg", "mimeType": "image/jpeg", "buffer": photo} for n, photo in enumerate(photos)
     ]
     tab.set_input_files("#files", files)
-    tab.wait_for_function(f"document.querySelectorAll('.bars li').length >= {2 * len(files)}")
+    for file in files:
+        card = tab.locator("#results > li", has_text=file["name"])
+        card.locator(".bars li").first.wait_for()
 
 
 def test_the_page_shows_what_the_api_answers(page, served, photos):
@@ -180,8 +183,7 @@ def test_the_page_shows_what_the_api_answers(page, served, photos):
         show(page, width, scheme)
         page.evaluate(page.axe)
         assert faults_of_access(page) + faults_of_width(page) + faults_of_headings(page) == []
-    page.locator(".photo").first.wait_for()
-    assert faults_of_images(page.locator("body").page) == []
+    assert faults_of_images(page) == []
     assert page.trouble == []
 
 
@@ -209,7 +211,8 @@ def test_the_page_takes_what_is_dropped(page, photos):
 def test_the_page_takes_photos_by_keyboard_alone(page):
     page.get_by_role("button", name="Use the camera").focus()
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('#video').videoWidth > 0")
+    while not page.evaluate("document.querySelector('#video').videoWidth"):
+        pass
     assert page.evaluate("document.activeElement.id") == "shoot"
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="camera 1.jpg").wait_for()
@@ -234,3 +237,33 @@ def test_the_page_asks_for_the_key(built, photos):
         assert "secret" not in said
         key = {"Authorization": "Bearer secret"}
         assert client.post("/v1/predict", files=form(photos[0][0]), headers=key).status_code == 200
+
+
+def test_the_examples_of_the_page_of_docs(served, photos, tmp_path):
+    page = (ROOT / "docs/serve.md").read_text(encoding="utf-8")
+    for name, photo in zip(("rose.jpg", "tulip.jpg"), photos[0], strict=False):
+        (tmp_path / name).write_bytes(photo)
+    here = page.replace("http://127.0.0.1:8000", str(served.base_url).rstrip("/"))
+    asked = re.findall(r"^curl .+", here, re.MULTILINE)
+    answers = [
+        json.loads(run(tmp_path, "sh", "-ec", command.replace("curl", "curl -sS"))) for command in asked
+    ]
+    assert [len(answer.get("predictions", [])) for answer in answers] == [1, 2, 1, 0]
+    (code,) = re.findall(r"^```python\n(.*?)^```$", here, re.MULTILINE | re.DOTALL)
+    said = run(tmp_path, sys.executable, "-c", code).split()
+    assert said[:2] == ["rose.jpg", answers[0]["predictions"][0]["label"]]
+
+
+def test_the_limits_of_the_page_of_docs_are_those_of_the_code():
+    from graft.serving.server.limits import Limits
+
+    page, limits = (ROOT / "docs/serve.md").read_text(encoding="utf-8"), Limits()
+    cells = [f"{limits.max_bytes >> 20} MiB", f"{limits.max_pixels:,}", f"{limits.max_files}, or"]
+    cells += [
+        f"{limits.queue} |",
+        f"{limits.timeout} |",
+        f"{limits.head_seconds}; 5",
+        f"{limits.connections} |",
+    ]
+    cells += [f"{limits.max_head >> 10} KiB", f"{limits.bodies} bodies"]
+    assert [cell for cell in cells if f"| {cell}" not in page] == []
