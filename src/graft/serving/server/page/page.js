@@ -62,13 +62,15 @@ function makeCard(file) {
 }
 
 async function explain(card, file, label) {
-  const button = card.querySelector(".look"), figure = card.querySelector("figure"), image = figure.querySelector("img");
+  const button = card.querySelector(".look"), figure = card.querySelector("figure"), image = new Image();
   button.disabled = true;
   try {
     const drawn = await (await ask("v1/explain", formOf(file, { label }))).blob();
+    image.className = "heat";
     image.src = URL.createObjectURL(drawn);
     image.alt = `Heat map: the places of ${file.name} that speak for ${label}`;
     figure.querySelector("figcaption").textContent = `The lighter, the more that place speaks for ${label}.`;
+    figure.prepend(image);
     figure.hidden = false;
     button.hidden = true;
     say(`The heat map of ${file.name} is there.`);
