@@ -12,8 +12,8 @@ from graft.serving.server.metrics import Metrics
 OPEN = ("/", "/docs", "/healthz", "/openapi.json", "/page.css", "/page.js", "/readyz")  # without a key
 KEYED = ("/metrics", "/v1/explain", "/v1/model", "/v1/predict")
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = [
     (b"content-security-policy", POLICY.encode()),
