@@ -10,5 +10,5 @@ USER 10001
 ENV PYTHONPATH=/graft/src PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
 EXPOSE 8000
 HEALTHCHECK CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=3)"]
-ENTRYPOINT ["python", "-m", "graft.cli", "serve", "--host", "0.0.0.0", "--port", "8000"]
+ENTRYPOINT ["python", "-c", "from graft.cli.main import app; app()", "serve", "--host", "0.0.0.0", "--port", "8000"]
 CMD ["two_stage"]

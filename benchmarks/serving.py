@@ -146,7 +146,7 @@ def _other(python: str, script: str, model: Path) -> Callable[[int], list[str]]:
 
 def graft(model: Path, port: int, *options: str) -> list[str]:
     """The command of our server."""
-    ours = [sys.executable, "-m", "graft.cli", "serve"]
+    ours = [sys.executable, "-c", "from graft.cli.main import app; app()", "serve"]
     return [*ours, "--model", str(model), "--port", str(port), *options]
 
 
