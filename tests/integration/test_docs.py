@@ -17,6 +17,7 @@ OWN_TEST = {
     "team.md": "tests/integration/test_team.py",
     "experiments.md": "tests/integration/test_experiments.py",
     "monitor.md": "tests/integration/test_monitor.py",
+    "serve.md": "tests/integration/test_serve.py",
 }
 # What a command that is left out begins with, and who runs it.
 NOT_RUN = {

@@ -16,6 +16,7 @@ from graft.cli.predict import predict
 from graft.cli.report import app as report_app
 from graft.cli.repository import Root, fail, opened
 from graft.cli.run import PASSED_ON, repro, run
+from graft.cli.serve import serve
 from graft.cli.share import app as share_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Reproducible transfer learning, compared")
@@ -27,6 +28,7 @@ app.command(context_settings=PASSED_ON)(run)
 app.command()(experiments)
 app.command()(monitor)
 app.command()(card)
+app.command()(serve)
 app.command()(predict)
 app.command()(export)
 
