@@ -20,6 +20,7 @@ from graft.data.manifest import write_manifest
 from graft.evaluation.compare import compare
 from graft.evaluation.metrics import evaluate
 from graft.evaluation.predictions import SCORE, write_predictions
+from graft.export.records import write_exports
 from graft.methods.registry import METHODS
 from graft.report.classes import describe_classes
 from graft.report.gallery import choose_gallery
@@ -223,6 +224,16 @@ def least():
     return build(replace(gray, timing={}, data=gray.data | clean), provenance=NO_COMMIT)
 
 
+def write_files(exports, folder):
+    """Write a model, its exports and their records, none of which can be loaded."""
+    (folder / "model.keras").write_bytes(b"a model")
+    if exports:
+        (folder / "exports").mkdir()
+        for each in exports:
+            (folder / each["file"]).write_bytes(b"an export")
+        write_exports(folder, exports)
+
+
 def write_inputs(inputs, root):
     """Lay the inputs where the stages write them."""
     for method, (frame, facts) in inputs.predictions.items():
@@ -232,6 +243,7 @@ def write_inputs(inputs, root):
         write_predictions(root / f"predictions/{method}.parquet", rows, scores.to_numpy(), classes, facts)
         (root / f"models/{method}").mkdir(parents=True)
         inputs.histories[method].to_csv(root / f"models/{method}/history.csv", index=False)
+        write_files(inputs.exports.get(method, []), root / f"models/{method}")
     write_manifest(inputs.manifest, root / "data/manifest.csv")
     (root / "data/images").mkdir()
     images = pd.DataFrame({"key": inputs.images.keys(), "image": inputs.images.values()})
