@@ -8,6 +8,9 @@ STAMP := $(VENV)/.installed
 # Of the tarball that `npm pack axe-core@$(AXE)` makes.
 AXE := 4.14.1
 AXE_SHA512 := 1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5
+# The same of onnxruntime-web@$(ORT_WEB).
+ORT_WEB := 1.30.0
+ORT_WEB_SHA512 := ab4cbe26baedba45d2cec05610c71c55fa97db92d19a8b171c5f8269126683ca590a5cdc57bb2f35ce2b298de32f4d956fb42644c0ecd528a0a91e025c07ca61
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +36,7 @@ $(VENV)/.runtimes: $(STAMP) requirements-runtimes.lock
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-runtimes.lock
 	@touch $@
 
-browser: $(VENV)/.browser $(VENV)/axe-core-$(AXE).tgz ## Add what the tests of the page need: Playwright and axe-core
+browser: $(VENV)/.browser $(VENV)/axe-core-$(AXE).tgz $(VENV)/onnxruntime-web-$(ORT_WEB).tgz ## Add what the tests of pages need: Playwright, axe-core, onnxruntime-web
 
 $(VENV)/.browser: $(STAMP) requirements-browser.lock
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-browser.lock
@@ -44,6 +47,11 @@ $(VENV)/axe-core-$(AXE).tgz: | $(STAMP)
 	rm -f $(VENV)/axe-core-*.tgz
 	npm pack --silent --pack-destination $(VENV) axe-core@$(AXE) >/dev/null
 	@echo "$(AXE_SHA512)  $@" | sha512sum --check --quiet
+
+$(VENV)/onnxruntime-web-$(ORT_WEB).tgz: | $(STAMP)
+	rm -f $(VENV)/onnxruntime-web-*.tgz
+	npm pack --silent --pack-destination $(VENV) onnxruntime-web@$(ORT_WEB) >/dev/null
+	@echo "$(ORT_WEB_SHA512)  $@" | sha512sum --check --quiet
 
 repro: setup ## Rebuild everything that is not up to date, and print the comparison
 	@graft repro

@@ -35,6 +35,17 @@ FLOWERS = ["daisy", "rose", "tulip"]
 LONG = ("a_very_long_class_name_" * 3)[:60]
 NAMES = ["<b>x", '"quoted"', "it's & <script>alert(1)</script>", LONG, "写真", "ورد", "$x^2$ {{ 7 * 7 }}"]
 MANY = sorted(NAMES + [f"class {n:02d}" for n in range(40 - len(NAMES))])
+EXPORT = {
+    "format": "onnx",
+    "precision": "int8",
+    "file": "exports/a-int8.onnx",
+    "bytes": 4_000_000,
+    "accuracy": 0.75,
+    "differing_answers": 1,
+    "n_images": 12,
+    "images_per_second": {"1": 345.6, "16": 500.0},
+    "passed": True,
+}
 COMMIT = Provenance("0123456789ab", "2026-11-23T12:00:00+00:00", "git switch --detach 0 && make repro", ())
 
 
@@ -131,6 +142,7 @@ def make_inputs(classes, methods=tuple(METHODS), n_test=4, share_wrong=0.3, draw
         images={
             key: encode(draw(n)) for n, key in enumerate(sorted({*gallery.keys, *choose_originals(manifest)}))
         },
+        exports={methods[0]: [EXPORT, EXPORT | {"file": "exports/b.tflite", "passed": False}]},
         maps=dict(zip(gallery.maps, cycle(encode(make_image(n, (98, 128)), "PNG") for n in range(9)))),
     )
 

@@ -16,9 +16,14 @@ QUICK = ROOT / "CONTRIBUTING.md"  # which needs no datasets
 OWN_TEST = {
     "team.md": "tests/integration/test_team.py",
     "experiments.md": "tests/integration/test_experiments.py",
+    "monitor.md": "tests/integration/test_monitor.py",
+    "serve.md": "tests/integration/test_serve.py",
 }
 # What a command that is left out begins with, and who runs it.
 NOT_RUN = {
+    "npm pack": "tests/integration/test_deploy.py, from what `make browser` got",
+    "tar -xzf onnxruntime": "tests/integration/test_deploy.py",
+    "python -m http.server": "tests/integration/test_deploy.py",
     "graft share": "tests/integration/test_team.py",
     "make check": ".ci/run",
     "make remotes": ".ci/run",

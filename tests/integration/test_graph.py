@@ -6,6 +6,7 @@ import pytest
 from dvc.utils.serialize import load_yaml
 
 from graft.config.load import read_params
+from graft.export.registry import FORMATS
 from graft.methods.registry import METHODS
 from helpers.graph import ROOT, closure, imports, loaded_params, name_of, reachable, script, with_closures
 
@@ -97,6 +98,7 @@ def test_every_parameter_is_used_by_some_stage():
 def test_every_module_belongs_to_a_stage_or_the_command_line():
     from_stages = set().union(*map(closure, STAGES.values()))
     from_cli = reachable(ROOT / "src/graft/cli/main.py")
+    from_cli |= {f"src/graft/export/{each.module}.py" for each in FORMATS.values()}
     modules = {name_of(f) for f in (ROOT / "src").rglob("*.py") if f.parent.name != "datasets"}
     assert modules <= from_stages | from_cli
 
@@ -114,9 +116,12 @@ PACKAGES = [
     "training",
     "methods",
     "evaluation",
+    "export",
     "explain",
     "report",
     "sharing",
+    "cards",
+    "serving",
     "cli",
 ]
 

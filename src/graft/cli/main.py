@@ -7,12 +7,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from graft.cli.card import card
 from graft.cli.experiments import experiments
+from graft.cli.export import export
 from graft.cli.features import app as features_app
+from graft.cli.monitor import monitor
 from graft.cli.predict import predict
 from graft.cli.report import app as report_app
 from graft.cli.repository import Root, fail, opened
 from graft.cli.run import PASSED_ON, repro, run
+from graft.cli.serve import serve
 from graft.cli.share import app as share_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Reproducible transfer learning, compared")
@@ -22,7 +26,11 @@ app.add_typer(share_app, name="share")
 app.command(context_settings=PASSED_ON)(repro)
 app.command(context_settings=PASSED_ON)(run)
 app.command()(experiments)
+app.command()(monitor)
+app.command()(card)
+app.command()(serve)
 app.command()(predict)
+app.command()(export)
 
 
 def _print_version(wanted: bool) -> None:

@@ -83,7 +83,7 @@ def _load(root: Path, method: str | None, model: Path | None) -> "Classifier":
             model = root / "models" / name / "model.keras"
         return load(model)
     except FileNotFoundError as error:
-        fail(f"{error}: run `dvc repro` first, or give --model FILE, or name the repository with --root")
+        fail(f"{error}: `dvc repro` or `graft share pull` makes it; or give --model FILE, or --root")
     except (ValueError, OSError) as error:
         fail(str(error))
 

@@ -1,4 +1,4 @@
 """A trained model -> a file for another runtime, proven against Keras before it counts.
 
-May import all packages from `graft.config` to `graft.sharing`, and `graft.utils`.
+May import all packages from `graft.config` to `graft.evaluation`, and `graft.utils`.
 """

@@ -1,5 +1,6 @@
 """Keras's own file, and the model in the form that every other format is made of."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,11 @@ def portable(model: keras.Model) -> keras.Model:
 
 def open_session(path: Path, threads: int | None = None) -> Session:
     """Load a ``.keras`` file to run it; `threads` counts only before TensorFlow has computed anything."""
-    if threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    model = portable(keras.saving.load_model(path, compile=False))
+    limit_threads(threads)
+    try:
+        model = portable(keras.saving.load_model(path, compile=False))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} cannot be loaded by Keras: {error}") from None
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
     forward = tf.function(lambda images: model(images, training=False), input_signature=signature)
 
@@ -49,6 +51,14 @@ def open_session(path: Path, threads: int | None = None) -> Session:
         return Scored(outputs["scores"].numpy(), features)
 
     return run
+
+
+def limit_threads(threads: int | None) -> None:
+    """Let TensorFlow take so many threads, None: all; it is too late once it has computed anything."""
+    if threads:
+        with suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def write(

@@ -1,6 +1,7 @@
 """The formats of model files, and what running one gives. Imports no runtime before one is used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,16 +23,26 @@ class Scored(NamedTuple):
     features: np.ndarray | None
 
 
-# From (n, size, size, channels) in [0, 255], uint8 or float32, n > 0, to the answer.
+# From (n, size, size, channels) in [0, 255], uint8 or float32, n > 0, to the answer. One call at a time.
 Session = Callable[[np.ndarray], Scored]
+
+
+class MissingRuntimeError(ImportError, ValueError):
+    """What a format needs is not installed."""
 
 
 @dataclass(frozen=True)
 class Format:
     """A format of model files.
 
-    Its module has ``read_card(path) -> dict``, ``open_session(path, threads) -> Session``, where None is as
-    many threads as the runtime takes by itself, and ``write(model, card, path, precision, calibration)``.
+    Its module has
+
+    - ``read_card(path) -> dict``: see `graft.models.card.read_card`;
+    - ``open_session(path, threads) -> Session``, where None is as many threads as the runtime takes by
+      itself; it imports no TensorFlow for ONNX, LiteRT and OpenVINO;
+    - ``write(model, card, path, precision, calibration)``: the deployable `keras.Model`, its card, the new
+      file, one of the precisions, and the images (n, size, size, channels), uint8, that int8 takes the
+      ranges of values from.
 
     Attributes:
         name: as people type it.
@@ -39,6 +50,8 @@ class Format:
         suffix: of its files; empty: it is a folder.
         extra: what `pip install graft[...]` adds to run it; None: nothing.
         precisions: that it can be written in, the default first.
+        packages: that write and run it.
+        beside: suffix of a second file, which belongs to the first; empty: there is none.
     """
 
     name: str
@@ -46,18 +59,51 @@ class Format:
     suffix: str
     extra: str | None
     precisions: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    beside: str = ""
+
+    def files(self, path: Path) -> list[Path]:
+        """List the files, or the folder, that a model file consists of."""
+        return [path, path.with_suffix(self.beside)] if self.beside else [path]
 
     def load(self) -> ModuleType:
-        """Import its module."""
-        return import_module(f"graft.export.{self.module}")
+        """Import its module.
+
+        Raises:
+            MissingRuntimeError: if that is not installed.
+        """
+        with self.needed():
+            return import_module(f"graft.export.{self.module}")
+
+    @contextmanager
+    def needed(self) -> Iterator[None]:
+        """Say how to install what a block of code imports and is not there."""
+        try:
+            yield
+        except ModuleNotFoundError as error:
+            if not self.extra or str(error.name).startswith("graft"):
+                raise
+            raise MissingRuntimeError(
+                f"{self.name} needs {error.name}, which is not installed: pip install 'graft[{self.extra}]'"
+            ) from None
 
 
+ALL = ("float32", "float16", "int8")
 FORMATS = {
     each.name: each
     for each in (
         Format("keras", "keras_file", ".keras", None, ("float32",)),
+        Format("onnx", "onnx_file", ".onnx", "onnx", ALL, ("onnx", "tf2onnx", "onnxruntime")),
+        Format("litert", "litert_file", ".tflite", "litert", ALL, ("ai-edge-litert",)),
+        Format("openvino", "openvino_file", ".xml", "openvino", ALL, ("openvino", "nncf"), ".bin"),
+        Format("saved_model", "saved_model", "", None, ("float32",)),
     )
 }  # fmt: skip
+
+
+def not_ours(path: Path) -> ValueError:
+    """The error of a file that a runtime may take, but that graft did not write."""
+    return ValueError(f"{path} has no card of graft: expected a file that `graft export` wrote")
 
 
 def format_of(path: Path) -> Format:
@@ -72,11 +118,9 @@ def format_of(path: Path) -> Format:
     FileNotFoundError: models/two_stage/model.keras does not exist: ...
     """
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path} does not exist: expected a model file; `dvc repro` makes one, `graft share pull` gets it"
-        )
+        raise FileNotFoundError(f"{path} does not exist: expected a model file")
     for each in FORMATS.values():
         if each.suffix == path.suffix.lower() * path.is_file():
             return each
-    known = ", ".join(each.suffix or "a SavedModel's folder" for each in FORMATS.values())
+    known = ", ".join(each.suffix or "the folder of a SavedModel" for each in FORMATS.values())
     raise ValueError(f"{path} is no model file of a known format: expected {known}")

@@ -1,20 +1,23 @@
 """Files that the other stages wrote -> the values that the page is made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from graft.config.paths import EXPLAIN, IMAGES, MANIFEST, METRICS, MODELS, PREDICTIONS
+from graft.config.paths import EXPLAIN, IMAGES, MANIFEST, METRICS, MODELS, MONITORING, PREDICTIONS
 from graft.data.images import read_images
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import read_predictions
+from graft.export.records import read_exports
 from graft.methods.registry import METHODS
 from graft.report.costs import Timing
+from graft.report.files import Exports
 from graft.report.gallery import Gallery, Predictions, choose_gallery
 from graft.report.views import choose_originals
+from graft.utils.belonging import read_values
 from graft.utils.files import read_json
 from graft.utils.timing import read_timings
 
@@ -33,7 +36,9 @@ class Inputs:
         manifest: `data/manifest.csv`.
         gallery: the images that the page shows.
         images: key -> encoded image of the gallery, and of those whose views are drawn.
+        exports: method -> the records of the files that were made of its model.
         maps: file below `reports/explain` -> encoded image.
+        monitoring: method -> what `graft monitor` found last, of those that are of these predictions.
     """
 
     comparison: Mapping[str, Any]
@@ -45,7 +50,9 @@ class Inputs:
     manifest: pd.DataFrame
     gallery: Gallery
     images: Mapping[str, bytes]
+    exports: Exports
     maps: Mapping[str, bytes]
+    monitoring: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_inputs(root: Path) -> Inputs:
@@ -68,5 +75,7 @@ def read_inputs(root: Path) -> Inputs:
         manifest=manifest,
         gallery=gallery,
         images=read_images(root / IMAGES, sorted({*gallery.keys, *choose_originals(manifest)})),
+        exports={method: read_exports(root / MODELS / method) for method in METHODS},
         maps={file: (root / EXPLAIN / file).read_bytes() for file in gallery.maps},
+        monitoring=read_values(root, MONITORING),
     )

@@ -1,10 +1,13 @@
 """dvc.lock: the parameters that each stage ran with, what it read and what it made."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+
+from graft.utils.files import digest
 
 NOTHING = object()  # the value of a key that is not there: equal to no value
 
@@ -69,3 +72,20 @@ def look_up(values: Any, key: str) -> Any:
     for part in key.split("."):
         values = values.get(part, NOTHING) if isinstance(values, Mapping) else NOTHING
     return values
+
+
+def params_of(root: Path, stage: str, output: Path) -> Mapping[str, Any] | None:
+    """Find the parameters of the run that made a file; None where dvc.lock does not record this content.
+
+    Args:
+        root: of the DVC repository.
+        stage: such as ``train_linear``.
+        output: a file, relative to `root`.
+
+    Raises:
+        ValueError: if dvc.lock cannot be read.
+    """
+    file = root / "dvc.lock"
+    lock = Lock(read_lock(file.read_text(encoding="utf-8")) if file.is_file() else {}, {})
+    made = lock.made.get(output.as_posix()) == (stage, digest(root / output, "md5"))
+    return recorded_params(lock.stages[stage]) if made else None

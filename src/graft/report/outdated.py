@@ -8,8 +8,10 @@ SHOWN = (
     "metrics/*.json",
     "metrics/timing/*.json",
     "models/*/history.csv",
+    "models/*/exports.json",
     "predictions/*.parquet",
     "reports/explain/index.json",
+    "reports/monitoring/*.json",
 )
 
 

@@ -17,11 +17,12 @@ from graft.data.images import load
 from graft.evaluation.confusion import PAIRS
 from graft.evaluation.predictions import first_seed
 from graft.methods.registry import METHODS
-from graft.report import costs, settings, tables, words
+from graft.report import costs, monitoring, settings, tables, words
 from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
 from graft.report.charts.svg import Chart
 from graft.report.classes import Classes, describe_classes, write_rest
+from graft.report.files import list_files
 from graft.report.inputs import Inputs, read_inputs
 from graft.report.provenance import Provenance, describe_commit, describe_machine, name_dataset
 from graft.report.thumbnails import LONGEST, Thumbnail, draw_thumbnail, make_thumbnail
@@ -49,7 +50,9 @@ CONTENTS = {
     "mistakes": "The mistakes",
     "looks": "Where the models look",
     "data": "The data",
+    "files": "Files you can take away",
     "seeds": "Over the seeds",
+    "monitoring": "In use",
 }
 
 
@@ -101,7 +104,7 @@ def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, proven
     )
     values = vars(inputs) | _describe(inputs, classes, params) | _draw(inputs, classes, params)
     values |= {"params": params, "classes": classes, "provenance": provenance, "percent": percent_sign}
-    modules = {"costs": costs, "settings": settings, "tables": tables, "words": words}
+    modules = {"costs": costs, "drifts": monitoring, "settings": settings, "tables": tables, "words": words}
     return environment.get_template("page.html.j2").render(values | modules)
 
 
@@ -109,17 +112,19 @@ def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict
     """The names by which the template knows what is told in words and tables."""
     rows = inputs.comparison["methods"]
     compared, several = {row["method"] for row in rows}, any(row["n_seeds"] > 1 for row in rows)
+    sections = {"seeds": several, "monitoring": bool(inputs.monitoring)}
     log_losses = {method: one["validation"]["log_loss"] for method, one in inputs.metrics.items()}
     facts = {method: facts for method, (_, facts) in inputs.predictions.items()}
     return {
         "data": {"notice": None} | dict(inputs.data),
         "dataset": name_dataset(params.dataset, params.source),
-        "contents": {id: heading for id, heading in CONTENTS.items() if id != "seeds" or several},
+        "contents": {id: heading for id, heading in CONTENTS.items() if sections.get(id, True)},
         "verdict": judge(inputs.comparison, log_losses, inputs.timing),
         "split_sizes": {split: int((inputs.manifest["split"] == split).sum()) for split in SPLITS},
         "blocks": {method: getattr(params, method) for method in METHODS},
         "trained": {m: settings.describe_training(facts[m], inputs.histories[m]) for m in facts},
         "spent": {m: cost for m, cost in costs.measure_costs(inputs.timing).items() if m in compared},
+        "files": list_files(rows, inputs.exports),
         "confused_pairs": tables.count_pairs(classes.confused, PAIRS),
     }
 

@@ -65,7 +65,7 @@ def describe_commit(root: Path) -> Provenance:
     except GitError:
         return NO_COMMIT
     params = read_params(root / "params.yaml")
-    shown = _without_folders(params)
+    shown = without_folders(params)
     overrides = [*list_overrides(committed, shown)]
     settings = " ".join(f"-S {shlex.quote(override)}" for override in overrides)
     run = f'make setup && PATH="$PWD/.venv/bin:$PATH" dvc exp run {settings}' if overrides else "make repro"
@@ -116,14 +116,14 @@ def _notes(params: Mapping[str, Any], overrides: list[str], changed: list[str]) 
         yield f"Code that is not in that commit was in use: {_list_some(sorted(changed))}."
     if params.get("dataset") == "folder":
         yield "It needs the same images in the folder or archive that “source” names."
-    if _without_folders(params) != params:
+    if without_folders(params) != params:
         yield "“/path/to” stands for a folder of the machine that made this page."
 
 
-def _without_folders(values: Any) -> Any:
+def without_folders(values: Any) -> Any:
     """Leave out the folders of absolute paths: the page is sent to others."""
     if isinstance(values, Mapping):
-        return {key: _without_folders(value) for key, value in values.items()}
+        return {key: without_folders(value) for key, value in values.items()}
     if isinstance(values, str) and (Path(values).is_absolute() or values.startswith("~")):
         return f"/path/to/{Path(values).name}"
     return values

@@ -1,4 +1,4 @@
 """Model files and images from anywhere -> predictions: in Python, on the command line, over HTTP.
 
-May import all packages from `graft.config` to `graft.export`, and `graft.utils`.
+May import all packages from `graft.config` to `graft.cards`, and `graft.utils`.
 """

@@ -96,7 +96,7 @@ def test_an_archive_and_a_list_give_what_the_folder_gives(photos: Path, model: P
 
 def test_the_method_of_the_report_is_the_default(trained: Any, photos: Path, tmp_path: Path) -> None:
     root = trained["linear"].model.parents[2]
-    assert "run `dvc repro` first" in predict(photos, "--root", root, code=1).stderr  # it has no metrics
+    assert "or give --model FILE" in predict(photos, "--root", root, code=1).stderr  # it has no metrics
     assert (
         "--method='svm': expected one of linear,"
         in predict(photos, "--root", root, "--method", "svm", code=1).stderr

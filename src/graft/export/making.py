@@ -1,0 +1,151 @@
+"""A method's model -> a file in another format, checked, and its record."""
+
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from graft.data.images import CHANNELS, load_pixels
+from graft.export.check import compare_to_keras, find_faults, list_versions
+from graft.export.measure import Measured, measure_apart
+from graft.export.records import FOLDER, MODEL, read_exports, write_exports
+from graft.export.registry import Format
+from graft.models.card import read_card
+
+TESTED, CALIBRATED = 500, 128  # images at most
+ONE_THREAD = "_one_thread"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained method, and the images that its exports are made and checked with.
+
+    Attributes:
+        folder: such as ``models/two_stage``, with the ``model.keras``.
+        images: `data/images`.
+        manifest: `data/manifest.csv`.
+        commit: of the model; None if it is unknown.
+    """
+
+    folder: Path
+    images: Path
+    manifest: pd.DataFrame
+    commit: str | None
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """The card that the exports have."""
+        card = read_card(self.folder / MODEL) | {"commit": self.commit}
+        labels = sorted(self.manifest["label"].unique())
+        if labels != card["classes"]:
+            raise ValueError(
+                f"{self.folder / MODEL} has the classes {', '.join(card['classes'])}, the manifest has "
+                f"{', '.join(labels)}: run `dvc repro`"
+            )
+        return card
+
+    @cached_property
+    def test(self) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels (n, size, size, channels) uint8 and class numbers (n,) of the first test images by key."""
+        rows = self._choose("test", TESTED)
+        return self._load(rows), np.searchsorted(self.card["classes"], rows["label"])
+
+    @cached_property
+    def calibration(self) -> np.ndarray:
+        """Pixels of the first training images by key: keys are digests, so it is a random choice."""
+        return self._load(self._choose("train", CALIBRATED))
+
+    @cached_property
+    def keras(self) -> tuple[Measured, Measured]:
+        """The runs of the model in Keras, with all threads and with one."""
+        return measure_twice(self.folder / MODEL, self.test[0])
+
+    def _choose(self, split: str, n: int) -> pd.DataFrame:
+        rows = self.manifest[self.manifest["split"] == split].sort_values("key").head(n)
+        if rows.empty:
+            raise ValueError(f"the manifest has no images of {split}: no export can be checked")
+        return rows
+
+    def _load(self, rows: pd.DataFrame) -> np.ndarray:
+        mode = next(mode for mode, n in CHANNELS.items() if n == self.card["channels"])
+        return load_pixels(self.images, list(rows["key"]), self.card["image_size"], color_mode=mode)
+
+
+def measure_twice(path: Path, images: np.ndarray) -> tuple[Measured, Measured]:
+    """Run a file with all threads, then, for its speed, the first images with one."""
+    return measure_apart(path, images, None), measure_apart(path, images[:1], 1)
+
+
+def export(
+    source: Source, format: Format, precision: str, force: bool = False
+) -> tuple[dict[str, Any], list[str]]:
+    """Write ``exports/<method>-<precision><suffix>`` in the method's folder, if it passes its check.
+
+    Args:
+        source: the model and the images.
+        format: one of `graft.export.registry.FORMATS`.
+        precision: one of its.
+        force: keep a file that does not pass, and mark it so.
+
+    Returns:
+        The record, as `graft.export.records.read_exports` describes it, and what was wrong with the file, in
+        words. Where something was and `force` is not given, there is neither file nor record.
+
+    Raises:
+        MissingRuntimeError: if the format needs what is not installed.
+        ValueError: if the format cannot hold the model, or its runtime cannot load the file.
+    """
+    module, folder = format.load(), source.folder
+    (folder / FOLDER).mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix=".", dir=folder / FOLDER) as temporary:
+        file = Path(temporary, f"{folder.name}-{precision}{format.suffix}")
+        with format.needed():
+            _write(module, source, file, precision)
+        assert module.read_card(file) == source.card
+        runs = measure_twice(file, source.test[0])
+        compared = compare_to_keras(runs[0], source.keras[0], source.test[1])
+        faults = find_faults(compared, precision)
+        record = {
+            "format": format.name,
+            "precision": precision,
+            "file": f"{FOLDER}/{file.name}",
+            "bytes": sum(each.stat().st_size for each in Path(temporary).rglob("*") if each.is_file()),
+            "passed": not faults,
+            "forced": bool(faults),
+            **compared,
+            **_speeds("images_per_second", runs),
+            **_speeds("keras_images_per_second", source.keras),
+            "versions": list_versions(("graft", "keras", "tensorflow", *format.packages)),
+        }
+        _replace(folder, record, format, Path(temporary), keep=force or not faults)
+    return record, faults
+
+
+def _write(module: Any, source: Source, file: Path, precision: str) -> None:
+    import keras
+
+    model = keras.saving.load_model(source.folder / MODEL, compile=False)
+    calibration = source.calibration if precision == "int8" else source.test[0][:0]
+    module.write(model, source.card, file, precision, calibration)
+
+
+def _speeds(name: str, runs: tuple[Measured, Measured]) -> dict[str, dict[str, float]]:
+    return {name: runs[0].images_per_second, name + ONE_THREAD: runs[1].images_per_second}
+
+
+def _replace(folder: Path, record: dict[str, Any], format: Format, made: Path, keep: bool) -> None:
+    """Put a file, or nothing, in the place of an earlier one, and its record beside those of others."""
+    others = [each for each in read_exports(folder) if each["file"] != record["file"]]
+    for old in format.files(folder / record["file"]):
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+        if keep:
+            (made / old.name).rename(old)
+    write_exports(folder, [*others, record] if keep else others)
