@@ -97,7 +97,7 @@ def _exit_like(status: int) -> None:
     sys.exit(status)
 
 
-def _serve(address: str) -> list[Any]:
+def _serve(address: str, *libraries: str) -> list[Any]:
     """Import the libraries, then fork for each request, until standard input ends, and remove the folder.
 
     Returns only in a fork: the request that it is to run, with the standard streams of who asked.
@@ -109,7 +109,7 @@ def _serve(address: str) -> list[Any]:
         listener.bind(address)
         listener.listen()
         print("listening", flush=True)
-        for name in LIBRARIES:
+        for name in libraries or LIBRARIES:
             import_module(name)
         gc.freeze()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks

@@ -46,6 +46,15 @@ SMALL = {
     "scratch.layers": [{"Rescaling": {"scale": 0.004}}, {"Flatten": {}}],
 }
 N_IMAGES, N_TRAIN = 60, 30
+FORKED = str(Path(__file__).with_name("forked.py"))
+OF_COMMANDS = [
+    *("dvc.cachemgr", "dvc.cli.parser", "dvc.data_cloud", "dvc.dependency.param", "dvc.repo.artifacts"),
+    *("dvc.repo.experiments.ls", "dvc.repo.experiments.run", "dvc.repo.experiments.save", "dvc.repo.graph"),
+    *("dvc.repo.experiments.show", "dvc.repo.index", "dvc.repo.plots", "dvc.repo.push", "dvc.repo.reproduce"),
+    *("dvc.repo.stage", "dvc.repo.status", "dvc.repo.trie", "dvc.stage.cache", "dvc.utils.strictyaml"),
+    *("dulwich.porcelain", "dvc_data.index.checkout", "dvc_render.vega", "networkx", "pandas", "pydantic"),
+    *("pygit2", "pyarrow.parquet", "rich.progress", "rich.table", "ruamel.yaml", "scipy.stats", "typer"),
+]
 
 
 def environment(repo):
@@ -74,18 +83,20 @@ def plain_environment():
 
 @cache
 def preloaded():
-    """The home of all users, and the process that imports the libraries once for all their stages."""
+    """The home of all users, and processes that import the libraries of all stages and commands once."""
     block = ExitStack()
     atexit.register(block.close)
-    shared = plain_environment() | {"HOME": block.enter_context(TemporaryDirectory())}
-    block.enter_context(preloading(ROOT, shared))
-    return {name: shared[name] for name in ("HOME", SOCKET) if name in shared}
+    home = {"HOME": block.enter_context(TemporaryDirectory())}
+    stages, commands = plain_environment() | home, plain_environment() | home
+    block.enter_context(preloading(ROOT, stages))
+    block.enter_context(preloading(ROOT, commands, OF_COMMANDS))
+    return home | {SOCKET: stages.get(SOCKET, ""), "GRAFT_COMMANDS_PRELOADED": commands.get(SOCKET, "")}
 
 
 def run(repo, *command, fails=False):
     """Run a command as a user with an empty home does; what it printed."""
     done = subprocess.run(
-        command,
+        [sys.executable, FORKED, *command] if command[0] in ("dvc", "graft") else command,
         cwd=repo,
         env=environment(repo),
         stdout=subprocess.PIPE,
@@ -98,7 +109,7 @@ def run(repo, *command, fails=False):
 
 
 def dvc(repo, *arguments, fails=False):
-    return run(repo, sys.executable, "-m", "dvc", *arguments, fails=fails)
+    return run(repo, "dvc", *arguments, fails=fails)
 
 
 def executed(output):

@@ -18,9 +18,7 @@ def repo(copy_of_two_stages):
 
 
 def share(repo, *arguments, before=(), fails=False):
-    """`graft share` of this checkout's code."""
-    code = f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); from graft.cli.main import app; app()"
-    said = run(repo, *before, sys.executable, "-c", code, "share", *arguments, fails=fails)
+    said = run(repo, *before, "graft", "share", *arguments, fails=fails)
     assert "Traceback" not in said
     return said
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
@@ -12,7 +12,9 @@ SCRIPT, SOCKET = Path("stages/_preloaded.py"), "GRAFT_PRELOADED"
 
 
 @contextmanager
-def preloading(root: Path, environment: MutableMapping[str, str] = os.environ) -> Iterator[None]:
+def preloading(
+    root: Path, environment: MutableMapping[str, str] = os.environ, libraries: Sequence[str] = ()
+) -> Iterator[None]:
     """Let stages begin in forks of such a process, which ends with the block.
 
     Only on Linux: elsewhere libraries do not outlast a fork, or there is none.
@@ -20,13 +22,14 @@ def preloading(root: Path, environment: MutableMapping[str, str] = os.environ) -
     Args:
         root: of the repository whose stages run.
         environment: of the stages, and of the process; the place of its socket is in it within the block.
+        libraries: that it imports; none: those that the stages need.
     """
     if sys.platform != "linux" or SOCKET in environment or not (root / SCRIPT).is_file():
         yield
         return
     with TemporaryDirectory(prefix="graft-") as folder:
-        address = f"{folder}/socket"
-        with _start(root, address, environment) as process:
+        address, command = f"{folder}/socket", [sys.executable, str(SCRIPT)]
+        with _start([*command, address, *libraries], root, environment) as process:
             environment[SOCKET] = address
             try:
                 yield
@@ -35,6 +38,6 @@ def preloading(root: Path, environment: MutableMapping[str, str] = os.environ) -
                 process.kill()
 
 
-def _start(root: Path, address: str, environment: MutableMapping[str, str]) -> Popen[bytes]:
-    command, nowhere = [sys.executable, str(SCRIPT), address], DEVNULL
-    return Popen(command, 0, None, PIPE, nowhere, nowhere, cwd=root, env=environment, start_new_session=True)
+def _start(command: Sequence[str], root: Path, environment: Mapping[str, str]) -> Popen[bytes]:
+    streams = (PIPE, DEVNULL, DEVNULL)
+    return Popen(command, 0, None, *streams, cwd=root, env=environment, start_new_session=True)

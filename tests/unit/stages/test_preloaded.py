@@ -1,7 +1,7 @@
 """stages/_preloaded: a script does the same in a fork of a process that has the libraries as alone."""
 
 import os
-import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from graft.cli.preloading import SOCKET
 from helpers.repository import ROOT
 
 BEGIN = "import sys, _preloaded; _preloaded.run_forked()\n"
-FORKED = "colorsys"  # what nothing else imports
+FORKED = "colorsys"  # its one library, which nothing else imports
 SCRIPTS = {
     "streams": "import os; print(input()[::-1]); print('é', file=sys.stderr); os.write(1, b'x')",
     "place": "import os; print(sys.argv, os.getcwd(), sys.path, __file__, __name__, os.environ['GIT_X'])",
@@ -34,11 +34,9 @@ WAIT = "import os, signal; print(os.getpid(), flush=True)\nsignal.pause()"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the module, whose one library is quickly imported."""
+    """A folder with the module."""
     folder = tmp_path_factory.mktemp("scripts")
-    text = (ROOT / "stages/_preloaded.py").read_text()
-    quick = re.sub(r"LIBRARIES = \(.*?\n\)", f"LIBRARIES = ({FORKED!r},)", text, flags=re.DOTALL)
-    (folder / "_preloaded.py").write_text(quick)
+    shutil.copy(ROOT / "stages/_preloaded.py", folder)
     (folder / "broken.py").write_text("1 +")
     return folder
 
@@ -52,7 +50,7 @@ def environment() -> dict[str, str]:
 def server(folder: Path, tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """The process, listening; its socket is ``address/socket`` in `tmp_path`."""
     (tmp_path / "address").mkdir()
-    command = [sys.executable, str(folder / "_preloaded.py"), str(tmp_path / "address/socket")]
+    command = [sys.executable, str(folder / "_preloaded.py"), str(tmp_path / "address/socket"), FORKED]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
     with subprocess.Popen(command, start_new_session=True, **pipes) as process:
         assert process.stdout.readline() == "listening\n"
