@@ -211,7 +211,7 @@ def many():
     """Forty classes with all kinds of names, 300 mistakes and more, large images."""
     large = make_inputs(MANY, n_test=10, share_wrong=0.32, draw=lambda n: make_image(n, (200, 260)))
     assert large.gallery.counts["mistakes"] >= 300
-    return large, build(large)
+    return large, build(monitored(large))
 
 
 @pytest.fixture(scope="session")
@@ -222,6 +222,17 @@ def least():
     clean = {"n_rejected": 0, "rejected_share": 0.0, "rejects": []}
     clean |= {"duplicates": 0, "duplicates_across_splits": 0, "duplicate_paths": [], "notice": None}
     return build(replace(gray, timing={}, data=gray.data | clean), provenance=NO_COMMIT)
+
+
+def monitored(inputs):
+    """The inputs with what `graft monitor` found of one method, with names of classes of all kinds."""
+    tests = [
+        {"name": name, "changed": name != "classes", "statistic": 0.25, "p_value_holm": 1e-9}
+        for name in ("components", "kernel", "classes", "confidence")
+    ]
+    shares = {"share": 0.5, "low": 0.4, "high": 0.6, "reference": 0.3}
+    drift = {"verdict": "DRIFT: the <b>images</b> differ.", "sentences": ["p < 0.0001."], "tests": tests}
+    return replace(inputs, monitoring={"linear": drift | {"classes": [shares | {"label": n} for n in NAMES]}})
 
 
 def write_files(exports, folder):

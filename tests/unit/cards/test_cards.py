@@ -150,7 +150,7 @@ def test_only_exports_that_passed_are_shown(tmp_path):
         "passed": True,
     }
     refused = record | {"format": "litert", "file": "exports/int8.tflite", "passed": False}
-    (folder / "exports").mkdir()
+    (folder / "exports").mkdir(exist_ok=True)
     for each in (record, refused):
         (folder / each["file"]).touch()
     write_json(

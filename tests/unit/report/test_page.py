@@ -41,6 +41,7 @@ from helpers.pages import (
     make_image,
     make_inputs,
     make_manifest,
+    monitored,
     predict,
     read_defaults,
     write_inputs,
@@ -418,20 +419,8 @@ def test_open_shows_the_page_as_it_was_where_the_results_are_of_two_runs(drawn, 
     assert (mixed / PAGE).read_text(encoding="utf-8") == page
 
 
-@pytest.fixture
-def monitored(inputs):
-    """The inputs with what `graft monitor` found of one method, with names of classes of all kinds."""
-    tests = [
-        {"name": name, "changed": name != "classes", "statistic": 0.25, "p_value_holm": 1e-9}
-        for name in ("components", "kernel", "classes", "confidence")
-    ]
-    shares = {"share": 0.5, "low": 0.4, "high": 0.6, "reference": 0.3}
-    drift = {"verdict": "DRIFT: the <b>images</b> differ.", "sentences": ["p < 0.0001."], "tests": tests}
-    return replace(inputs, monitoring={"linear": drift | {"classes": [shares | {"label": n} for n in NAMES]}})
-
-
-def test_it_shows_what_monitoring_found(monitored, page):
-    parsed = Parsed(build(monitored))
+def test_it_shows_what_monitoring_found(inputs, page):
+    parsed = Parsed(build(monitored(inputs)))
     assert "DRIFT: the <b>images</b> differ." in parsed.words
     assert all(name in parsed.words for name in NAMES)
     assert CONTENTS["monitoring"] in parsed.words
