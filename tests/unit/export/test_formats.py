@@ -25,6 +25,7 @@ import sys
 from pathlib import Path
 import numpy as np
 import graft
+import graft.cli.predict, graft.report.verdict, graft.serving.stream, graft.serving.writers  # `graft predict`
 
 model = graft.load(sys.argv[1])
 np.save(sys.argv[2], model.score(np.load(sys.argv[3])).scores)
