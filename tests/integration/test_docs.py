@@ -45,6 +45,7 @@ SUBSTITUTES = {
     "/path/to/cats_and_dogs": '"$GRAFT_PHOTOS"',
     "/path/to/flowers": '"$GRAFT_PHOTOS"',
     "features gc  ": "features gc --yes  ",
+    "--precision int8": "--precision int8 --force",  # of a backbone with random weights
     "weights=imagenet": "weights=random",
     "backbone=vgg19": "backbone=vgg19 -S backbones.vgg19.image_size=32",
     "image_size=224": "image_size=32",
