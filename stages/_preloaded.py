@@ -11,8 +11,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from select import select
@@ -54,13 +54,15 @@ def run_forked() -> None:
     request = [_interpreter(), script, sys.argv, sys.path, folder, environment]
     with socket.socket(socket.AF_UNIX) as connection, connection.makefile("r") as answers:
         try:
-            connection.connect(str(address))
-            socket.send_fds(connection, [f"{json.dumps(request)}\n".encode()], [0, 1, 2])
-            child = int(answers.readline() or 0)
+            with _not_suspended():
+                connection.connect(str(address))
+                socket.send_fds(connection, [f"{json.dumps(request)}\n".encode()], [0, 1, 2])
+                child = int(answers.readline() or 0)
+                if child:
+                    _stand_in_for(child)
         except OSError:
             return
         if child:
-            _stand_in_for(child)
             _exit_like(int(answers.readline() or -signal.SIGKILL))
 
 
@@ -70,6 +72,16 @@ def _interpreter() -> list[Any]:
     read = [each for each in environment if not each.startswith(READ_BY_NO_LIBRARY)]
     paths = [str(Path(place).resolve()) for place in (sys.executable, *sys.path[1:])]
     return [paths, list(sys.flags), sys.warnoptions, read]
+
+
+@contextmanager
+def _not_suspended() -> Iterator[None]:
+    """Hold Ctrl-Z back within the block: until the fork, which may run already, would be stopped as well."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
 
 
 def _stand_in_for(child: int) -> None:

@@ -18,7 +18,7 @@ MISSING = "{name} is not installed, which `graft serve` needs: pip install 'graf
 
 
 class Runtime(StrEnum):
-    """What runs the model."""
+    """The program that runs the model."""
 
     ONNX = "onnx"
     LITERT = "litert"

@@ -28,7 +28,7 @@ Session = Callable[[np.ndarray], Scored]
 
 
 class MissingRuntimeError(ImportError, ValueError):
-    """What a format needs is not installed."""
+    """A package that a format needs is not installed."""
 
 
 @dataclass(frozen=True)

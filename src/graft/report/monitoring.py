@@ -1,4 +1,4 @@
-"""What `graft monitor` found -> tables. The sentences are its own."""
+"""The findings of `graft monitor` -> tables; the sentences come with them."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -18,7 +18,7 @@ from graft.report.lock import look_up, params_of
 
 @dataclass(frozen=True)
 class Reference:
-    """What a model saw and said in its repository.
+    """The training images of a model and its scores of the others, to compare requests with.
 
     Attributes:
         card: of the model.

@@ -1,4 +1,4 @@
-"""What a person names -> images: files, folders, globs, archives, and lists of these on standard input."""
+"""Names of files, folders, globs and archives, also on standard input -> images."""
 
 import os
 import stat

@@ -1,8 +1,8 @@
 """The commit that a file belongs to."""
 
-from hashlib import file_digest
 from pathlib import Path
 
+from graft.utils.files import digest
 from graft.utils.git import GitError, git
 
 
@@ -19,10 +19,10 @@ def commit_of(root: Path, file: Path) -> str | None:
         The commit's id in hexadecimal; None if no commit of HEAD's history records the file, or `root` is in
         no Git repository.
     """
-    with file.open("rb") as content:
-        md5 = file_digest(content, "md5").hexdigest()
     try:
-        found = git(root, "log", "--reverse", "--format=%H", f"-S{md5}", "--", "dvc.lock").split()
+        found = git(
+            root, "log", "--reverse", "--format=%H", f"-S{digest(file, 'md5')}", "--", "dvc.lock"
+        ).split()
     except GitError:
         return None
     return found[0] if found else None

@@ -103,6 +103,22 @@ def test_a_signal_to_the_script_ends_the_fork(
         assert process.stdout.read() == ""  # which the fork holds open, too, as long as it is there
 
 
+def test_a_stopped_script_stops_the_fork(folder: Path, forking: dict[str, str]) -> None:
+    with start(folder, WAIT, forking) as process:
+        forked = int(process.stdout.readline())
+        process.send_signal(signal.SIGTSTP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        stopped = any(state(forked) == "T" for _ in range(100_000))
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == -signal.SIGTERM
+    assert stopped
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 def test_a_fork_that_is_killed(folder: Path, forking: dict[str, str]) -> None:
     with start(folder, WAIT, forking) as process:
         os.kill(int(process.stdout.readline()), signal.SIGKILL)

@@ -23,7 +23,7 @@ NAME_LENGTH = 200  # characters of a file's name that are given back
 
 
 class Form(NamedTuple):
-    """What a request holds.
+    """The contents of a request.
 
     Attributes:
         files: (name, encoded image) in their order; the name is the client's.

@@ -1,4 +1,4 @@
-"""What a server takes: limits, what refuses a request, and room that is given back."""
+"""The limits of a server, the refusal of a request, and room that is taken and given back."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What a server counts, as Prometheus reads it."""
+"""The counters of a server, in the format that Prometheus reads."""
 
 from collections.abc import Callable
 

@@ -53,7 +53,7 @@ class Loaded:
 
 
 class Service:
-    """What the routes of a server share."""
+    """The state that the routes of a server share: limits, threads, metrics and the model."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
