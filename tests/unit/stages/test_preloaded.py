@@ -29,7 +29,19 @@ SCRIPTS = {
     "at exit": "import atexit, threading as t; atexit.register(print, 'end'); t.Thread(target=print).start()",
     "child": "import subprocess; print(subprocess.run(['false']).returncode)",
 }
+SENT = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP
 WAIT = "import os, signal; print(os.getpid(), flush=True)\nsignal.pause()"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_on_a_terminal() -> Iterator[None]:
+    """Signals that `nohup`, or a shell for a command in the background, ignores."""
+    ignored = [number for number in SENT if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="module")
