@@ -103,7 +103,8 @@ def test_it_has_the_answers_and_the_card(
 def test_a_score_does_not_depend_on_the_batch(
     name: str, precision: str, write: Any, pixels: np.ndarray
 ) -> None:
-    session = FORMATS[name].load().open_session(write(name, precision), 1)
+    file = write(name, precision)
+    session = FORMATS[name].load().open_session(file, 1)
     whole = session(pixels[:5]).scores
     for parts in ([1, 4], [2, 3], [1] * 5):
         starts = np.cumsum([0, *parts])
