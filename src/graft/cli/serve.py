@@ -12,6 +12,7 @@ from graft.cli.repository import Root, fail
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from graft.serving.server.batching import Lanes
     from graft.serving.server.service import Loaded
 
 MISSING = "{name} is not installed, which `graft serve` needs: pip install 'graft[serve]'"
@@ -112,6 +113,16 @@ def _loader(
             from graft.serving.request_log import RequestLog
 
             kept = RequestLog(log, classifier.card, log_bytes)
-        return Loaded(classifier, said, explain, kept)
+        return Loaded(classifier, said, explain, kept, _lanes(file, threads))
 
     return load
+
+
+def _lanes(file: Path, threads: int | None) -> "Lanes | None":
+    """The runtime for many clients, where it can be called by several threads: one core each."""
+    from graft.export.registry import format_of
+    from graft.serving.classifier import load
+    from graft.serving.server.batching import Lanes
+
+    number = threads or os.cpu_count() or 1
+    return Lanes(load(file, 1).session, number) if format_of(file).concurrent and number > 1 else None

@@ -23,7 +23,8 @@ class Scored(NamedTuple):
     features: np.ndarray | None
 
 
-# From (n, size, size, channels) in [0, 255], uint8 or float32, n > 0, to the answer. One call at a time.
+# From (n, size, size, channels) in [0, 255], uint8 or float32, n > 0, to the answer. One call at a time,
+# but for a format that is `concurrent`.
 Session = Callable[[np.ndarray], Scored]
 
 
@@ -52,6 +53,7 @@ class Format:
         precisions: that it can be written in, the default first.
         packages: that write and run it.
         beside: suffix of a second file, which belongs to the first; empty: there is none.
+        concurrent: whether several threads may call a session of it at once.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Format:
     precisions: tuple[str, ...]
     packages: tuple[str, ...] = ()
     beside: str = ""
+    concurrent: bool = False
 
     def files(self, path: Path) -> list[Path]:
         """List the files, or the folder, that a model file consists of."""
@@ -93,7 +96,7 @@ FORMATS = {
     each.name: each
     for each in (
         Format("keras", "keras_file", ".keras", None, ("float32",)),
-        Format("onnx", "onnx_file", ".onnx", "onnx", ALL, ("onnx", "tf2onnx", "onnxruntime")),
+        Format("onnx", "onnx_file", ".onnx", "onnx", ALL, ("onnx", "tf2onnx", "onnxruntime"), "", True),
         Format("litert", "litert_file", ".tflite", "litert", ALL, ("ai-edge-litert",)),
         Format("openvino", "openvino_file", ".xml", "openvino", ALL, ("openvino", "nncf"), ".bin"),
         Format("saved_model", "saved_model", "", None, ("float32",)),

@@ -14,7 +14,7 @@ from graft.data.images import ImageError, decode
 from graft.explain.overlay import draw_heat
 from graft.export.registry import Scored
 from graft.serving.classifier import BATCH_SIZE, Classifier
-from graft.serving.server.batching import Answer, Batcher, fail
+from graft.serving.server.batching import Answer, Batcher, Lanes, fail
 from graft.serving.server.limits import Limits, RefusedError, Room
 from graft.serving.server.metrics import Metrics
 from graft.training.decision import decide
@@ -44,12 +44,14 @@ class Loaded:
         runtime: its name.
         explain: makes heat maps; None where the runtime cannot.
         log: keeps what is scored; None: nothing is kept.
+        lanes: the runtime for many clients; None: it takes one call at a time.
     """
 
     classifier: Classifier
     runtime: str
     explain: Explain | None = None
     log: Log | None = None
+    lanes: Lanes | None = None
 
 
 class Service:
@@ -68,7 +70,7 @@ class Service:
     async def start(self, load: Callable[[], Loaded]) -> None:
         """Load the model and warm it up, off the event loop."""
         loaded = await asyncio.to_thread(load)
-        self.batcher = Batcher(loaded.classifier.score, BATCH_SIZE, self._record)
+        self.batcher = Batcher(loaded.classifier.score, BATCH_SIZE, self._record, loaded.lanes)
         card = loaded.classifier.card
         shape = (card["image_size"], card["image_size"], card["channels"])
         for n in (1, BATCH_SIZE):
