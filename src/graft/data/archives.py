@@ -10,6 +10,7 @@ import stat
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -38,12 +39,15 @@ def _ignore(name: str, reason: str) -> None:
     pass
 
 
-def read_members(path: Path, keep: Callable[[str], object] = lambda _: True) -> Iterator[tuple[str, bytes]]:
+def read_members(
+    path: Path, keep: Callable[[str], object] = lambda _: True, encoding: str | None = None
+) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a folder, a zip or a tar (plain, gz, bz2, xz).
 
     Args:
         path: the folder or the archive.
         keep: selects members by name. The names of the others are checked, their bytes are not read.
+        encoding: of the names in an archive that does not say it; None: UTF-8, else, of a zip, cp437.
 
     Yields:
         Each file's relative name, with ``/``, and its bytes: of a folder in the order of the names, of an
@@ -56,36 +60,42 @@ def read_members(path: Path, keep: Callable[[str], object] = lambda _: True) -> 
             ``MAX_MEMBER_BYTES``.
         OSError: if a folder in it may not be listed, or a file not be read.
     """
-    for name, read in iter_members(path, keep):
+    for name, read in iter_members(path, keep, encoding):
         yield name, read()
 
 
 def list_members(
-    path: Path, keep: Callable[[str], object] = lambda _: True, skip: Skip = _ignore
+    path: Path, keep: Callable[[str], object] = lambda _: True, encoding: str | None = None
 ) -> list[str]:
     """List the names that `read_members` would yield, sorted; raises as it does, but reads no member."""
-    return sorted(name for name, _ in iter_members(path, keep, skip))
+    return sorted(name for name, _ in iter_members(path, keep, encoding))
+
+
+def list_names(path: Path, encoding: str | None = None, skip: Skip = _ignore) -> list[str]:
+    """List the names of all files and, with a ``/`` at the end, of all folders; raises as `read_members`.
+
+    Args:
+        path, encoding: as there.
+        skip: is called with the name and the reason of what is left out, such as a dead link, a pipe, or a
+            folder that is read under another name.
+    """
+    with readable(path):
+        return sorted({name for name, *_ in _members(path, encoding, skip)})
 
 
 def iter_members(
-    path: Path, keep: Callable[[str], object] = lambda _: True, skip: Skip = _ignore
+    path: Path, keep: Callable[[str], object] = lambda _: True, encoding: str | None = None
 ) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """Yield names as `read_members` does, each with the function that reads its bytes: before the next one.
 
-    Args:
-        path, keep: as there.
-        skip: is called with the name and the reason of what is no file and is left out, wanted or not: dead
-            links, pipes, sockets, devices, and folders that are read under another name.
-
-    Raises:
-        As `read_members`; for a member that is corrupt or too large, only when that is read.
+    Raises an `ArchiveError` as it does; for a member that is corrupt or too large, only when that is read.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: expected a folder, a zip or a tar")
     seen, n_bytes, limit = set[str](), 0, math.inf if path.is_dir() else max_content(path)
     with readable(path):
-        for name, size, read in _members(path, skip):
-            if keep(name):
+        for name, size, read in _members(path, encoding, _ignore):
+            if not name.endswith("/") and keep(name):
                 _check_name(path, name, seen)
                 seen.add(name)
                 n_bytes += min(size, MAX_MEMBER_BYTES)  # more is never read
@@ -115,14 +125,14 @@ def is_archive(path: Path) -> bool:
     return is_tar(path) or zipfile.is_zipfile(path)
 
 
-def _members(path: Path, skip: Skip) -> Iterator[Member]:
+def _members(path: Path, encoding: str | None, skip: Skip) -> Iterator[Member]:
     if path.is_dir():
         return _folder_members(path, skip)
     if path.is_file():  # not a pipe, which would block
         if is_tar(path):  # before zip: a tar may end with a zip
-            return tar_members(path, skip)
+            return tar_members(path, encoding or "utf-8", skip)
         if zipfile.is_zipfile(path):
-            return _zip_members(path, skip)
+            return _zip_members(path, encoding, skip)
     raise ArchiveError(
         f"{path} is not readable as a folder, a zip or a tar (plain, gz, bz2, xz): "
         "it is something else, truncated or corrupt; make or copy it again"
@@ -130,17 +140,20 @@ def _members(path: Path, skip: Skip) -> Iterator[Member]:
 
 
 def _folder_members(folder: Path, skip: Skip) -> Iterator[Member]:
-    files = []
-    for found in walk(folder):
-        if found.error:
-            raise found.error
-        if found.fault:
-            skip(found.name, found.fault)
+    found = []
+    for each in walk(folder):
+        if each.error:
+            raise each.error
+        if each.fault:
+            skip(each.name, each.fault)
         else:
-            files.append(found)
-    for found in sorted(files):
-        name, size = safe_name(folder, found.name), found.size
-        yield name, size, partial(read_file, folder / found.name, MAX_MEMBER_BYTES)
+            found.append(each)
+    for each in sorted(found):
+        name = safe_name(folder, each.name)
+        if each.name.endswith("/"):
+            yield f"{name}/", 0, bytes
+        else:
+            yield name, each.size, partial(read_file, folder / name, MAX_MEMBER_BYTES)
 
 
 class _ZipFile(io.FileIO):
@@ -152,12 +165,13 @@ class _ZipFile(io.FileIO):
         return super().read(size) or b""
 
 
-def _zip_members(path: Path, skip: Skip) -> Iterator[Member]:
-    with _ZipFile(path) as file, zipfile.ZipFile(file) as archive:
+def _zip_members(path: Path, encoding: str | None, skip: Skip) -> Iterator[Member]:
+    with _ZipFile(path) as file, zipfile.ZipFile(file, metadata_encoding=encoding) as archive:
         infos = archive.infolist()
         _check_overlaps(infos, archive.start_dir)
         for info in infos:
-            name = safe_name(path, _zip_name(info))
+            stored = _zip_name(info, encoding)
+            name = safe_name(path, stored)
             if info.flag_bits & 1:
                 raise ArchiveError(
                     f"{path}: member {name!r} is encrypted; make the archive without a password"
@@ -172,7 +186,9 @@ def _zip_members(path: Path, skip: Skip) -> Iterator[Member]:
                     )
                 safe_link(path, name, _zip_bytes(archive, info).decode("utf-8", "replace"))
                 skip(name, "a symbolic link")
-            elif not info.is_dir():
+            elif stored.endswith("/"):
+                yield f"{name}/", 0, bytes
+            else:
                 yield name, info.file_size, partial(_zip_bytes, archive, info)
 
 
@@ -190,12 +206,10 @@ def _zip_bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
         return file.read(info.file_size + 1)  # of no size, it would inflate 2 GB at a time
 
 
-def _zip_name(info: zipfile.ZipInfo) -> str:
+def _zip_name(info: zipfile.ZipInfo, encoding: str | None) -> str:
     """Decode a member's name: macOS writes UTF-8 without saying so, some Windows tools write backslashes."""
-    name = info.filename.replace("\\", "/")
-    if info.flag_bits & 0x800:
-        return name
-    try:
-        return name.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return name
+    name = info.filename
+    if encoding is None and not info.flag_bits & 0x800:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/")  # which may be the second byte of a character of Shift-JIS or GBK

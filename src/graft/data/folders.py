@@ -20,9 +20,9 @@ class Found(NamedTuple):
     """What a folder holds.
 
     Attributes:
-        name: relative to the folder, with ``/``.
+        name: relative to the folder, with ``/``, also at the end of a folder's.
         size: bytes of a regular file; else 0.
-        fault: why it is not read; empty of a regular file.
+        fault: why it is not read, if it is not.
         error: of the system, where that is why: a folder that may not be listed.
     """
 
@@ -53,6 +53,8 @@ def walk(folder: Path) -> Iterator[Found]:
                 yield Found(name, fault="a folder that is read under another name")
                 continue
             seen.add((status.st_dev, status.st_ino))
+            if name:
+                yield Found(f"{name}/")
             entries = sorted(os.scandir(folder / name), key=lambda entry: entry.name, reverse=True)
         except OSError as error:
             yield Found(name, fault=f"a folder that cannot be read ({error.strerror})", error=error)

@@ -17,9 +17,8 @@ MAX_NAME_BYTES = 4096  # of a path, and so of what a link leads to, on Linux
 # An archive may hold so many times its own size, and in any case so many bytes.
 MAX_RATIO, ALWAYS_BYTES = 100, 4 * 2**30
 
-Member = tuple[
-    str, int, Callable[[], bytes]
-]  # name, the most bytes that it has, and a function that reads it
+# Name, with a `/` at the end of a folder's; the most bytes that it has, and a function that reads it.
+Member = tuple[str, int, Callable[[], bytes]]
 Skip = Callable[[str, str], object]  # is told the name and the reason of what is left out
 
 

@@ -45,17 +45,19 @@ def is_tar(path: Path) -> bool:
     return True
 
 
-def tar_members(path: Path, skip: Skip) -> Iterator[Member]:
+def tar_members(path: Path, encoding: str, skip: Skip) -> Iterator[Member]:
     """Yield the files of a tar in its own order, and then its links, in the order of their targets.
 
     Args:
+        path: of the tar.
+        encoding: of its names.
         skip: is told the links that lead to no file of the archive.
 
     Raises:
         ArchiveError: if it is not safe, or a bomb; what is not readable raises one of `DAMAGE`.
     """
     links = dict[str, str]()
-    with _Tar(path) as tar:
+    with _Tar(path, encoding) as tar:
         for info, name in tar.infos():
             if info.issym():
                 links[name] = safe_link(path, name, info.linkname)
@@ -63,13 +65,15 @@ def tar_members(path: Path, skip: Skip) -> Iterator[Member]:
                 links[name] = safe_name(path, info.linkname)
             elif info.isreg():
                 yield name, info.size, partial(tar.read, info)
-            elif not info.isdir():
+            elif info.isdir():
+                yield f"{name}/", 0, bytes
+            else:
                 raise ArchiveError(f"{path}: unsafe member {name!r} is a device; make the archive without it")
         tar.check_end()
-    yield from _linked(path, links, skip) if links else ()
+    yield from _linked(path, encoding, links, skip) if links else ()
 
 
-def _linked(path: Path, links: Mapping[str, str], skip: Skip) -> Iterator[Member]:
+def _linked(path: Path, encoding: str, links: Mapping[str, str], skip: Skip) -> Iterator[Member]:
     """Read the archive a second time, which makes no link lead backwards in a compressed file."""
     names = defaultdict(list)
     for name in links:
@@ -77,7 +81,7 @@ def _linked(path: Path, links: Mapping[str, str], skip: Skip) -> Iterator[Member
         for _ in range(MAX_LINKS):
             target = links.get(target, target)
         names[target].append(name)
-    with _Tar(path) as tar:
+    with _Tar(path, encoding) as tar:
         for info, name in tar.infos():
             if info.isreg():
                 read = cache(partial(tar.read, info))
@@ -89,15 +93,15 @@ def _linked(path: Path, links: Mapping[str, str], skip: Skip) -> Iterator[Member
 class _Tar:
     """An open tar."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, encoding: str) -> None:
+        self.path, self.encoding = path, encoding
 
     def __enter__(self) -> "_Tar":
         with ExitStack() as stack:
             file = stack.enter_context(_opened(self.path))
             self.stream = _Stream(file, self.path)
             self.archive = stack.enter_context(
-                tarfile.open(fileobj=self.stream, mode="r:", encoding="utf-8")  # type: ignore[call-overload]
+                tarfile.open(fileobj=self.stream, mode="r:", encoding=self.encoding)  # type: ignore[call-overload]
             )
             self.stack = stack.pop_all()
         return self

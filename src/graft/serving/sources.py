@@ -68,7 +68,8 @@ def _expand(pattern: str) -> list[str]:
         str(Path(folder, found.name))
         for folder in glob(f"{PurePosixPath(*parts[:at])}/")  # noqa: PTH207
         for found in walk(Path(folder))
-        if found.error or _matches(PurePosixPath(found.name).parts, parts[at:])
+        if found.error
+        or (not found.name.endswith("/") and _matches(PurePosixPath(found.name).parts, parts[at:]))
     )
 
 
@@ -105,7 +106,7 @@ def _walk(folder: str) -> Iterator[Source]:
         path = str(Path(folder, found.name))
         if found.error or (found.fault and is_image(found.name)):
             yield _unreadable(path, found.fault)
-        elif is_image(found.name):
+        elif is_image(found.name) and not found.name.endswith("/"):
             yield _file(path)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graft.data import archives
-from graft.data.archives import list_members, read_members
+from graft.data.archives import list_members, list_names, read_members
 from helpers.archives import MAKERS, each_archive, each_kind, make_folder, make_tar, make_zip
 
 FILES = {"cat/1.jpg": b"one", "Hündin/b c.png": b"two" * 999, "dog/x/3.gif": b""}
@@ -119,7 +119,7 @@ def test_links_to_nothing_and_to_each_other_are_left_out(tmp_path: Path) -> None
             info.type, info.linkname = tarfile.SYMTYPE, target
             archive.addfile(info)
     skipped = dict[str, str]()
-    assert list_members(path, skip=skipped.__setitem__) == ["cat/1.jpg"]
+    assert list_names(path, skip=skipped.__setitem__) == ["cat/1.jpg"]
     assert skipped == {f"dog/{n}.jpg": "a link to no file of the archive" for n in (2, 4, 5, 6)}
 
 
