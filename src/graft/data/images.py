@@ -5,7 +5,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,14 @@ import pyarrow.parquet as pq
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from graft.config.types import ColorMode
+from graft.utils.budget import Budget
 from graft.utils.progress import Bar
 
 CHANNELS: dict[ColorMode, int] = {"rgb": 3, "grayscale": 1}
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+
+# Of all that decode in this process at once: 16 bytes each, at most (WebP; 8 of most JPEG and PNG files).
+PIXELS, AT_ONCE, BYTES_A_PIXEL = Budget(), 100_000_000, 16
 
 # Pillow loads its plugins on first use, which is a race between threads; load them here.
 Image.init()
@@ -43,16 +47,24 @@ def decode(data: bytes, max_pixels: int | None = None) -> np.ndarray:
 
     Args:
         data: a JPEG, PNG, GIF, BMP or WEBP file.
-        max_pixels: the largest height x width to decode; ``None``: no limit. Checked against
-            the header, before any pixel is decoded.
+        max_pixels: the largest height x width to decode, and of all that decode at once; ``None``: no
+            limit for one, `AT_ONCE` for all. Checked against the header, before any pixel is decoded.
 
     Returns:
         (H, W, 3) uint8.
 
     Raises:
         ImageError: if the file is empty, no image, truncated, damaged or too large.
+        MemoryError: if the machine has too little for the pixels.
     """
-    return np.array(_open(data, max_pixels))
+    with _opened(data, max_pixels) as image:
+        return np.array(image)
+
+
+def measure(data: bytes, max_pixels: int | None = None) -> tuple[int, int]:
+    """Decode an image as `decode` does, only to know that it can be: its height and width, upright."""
+    with _opened(data, max_pixels) as image:
+        return image.height, image.width
 
 
 def resize(image: Image.Image, size: int) -> Image.Image:
@@ -75,7 +87,8 @@ def load(data: bytes, size: int, color_mode: ColorMode = "rgb", max_pixels: int 
     Returns:
         (size, size, 3) or, gray, (size, size, 1) uint8.
     """
-    return resize_to(_open(data, max_pixels), size, color_mode)
+    with _opened(data, max_pixels) as image:
+        return resize_to(image, size, color_mode)
 
 
 def resize_to(image: Image.Image, size: int, color_mode: ColorMode = "rgb") -> np.ndarray:
@@ -145,24 +158,38 @@ def load_pixels(
     return pixels
 
 
-def _open(data: bytes, max_pixels: int | None) -> Image.Image:
-    if not data:
-        raise ImageError("empty file")
-    # Damaged files raise anything from SyntaxError to zlib.error, with texts that hold addresses.
-    try:
-        image = Image.open(BytesIO(data), formats=FORMATS)
-    except Exception:
-        raise ImageError("not an image (JPEG, PNG, GIF, BMP or WEBP)") from None
+@contextmanager
+def _opened(data: bytes, max_pixels: int | None) -> Iterator[Image.Image]:
+    """Give an image in RGB, as long as it may take memory."""
+    image = _read_header(data)
     width, height = image.size
     if not width * height:
         raise ImageError(f"no pixels: {width} x {height}")
     if max_pixels is not None and width * height > max_pixels:
         raise ImageError(f"{width} x {height} pixels exceed max_pixels={max_pixels}")
+    with PIXELS.taken(width * height, max_pixels or AT_ONCE):
+        yield _decode(image)
+
+
+def _read_header(data: bytes) -> ImageFile.ImageFile:
+    if not data:
+        raise ImageError("empty file")
+    # Damaged files raise anything from SyntaxError to zlib.error, with texts that hold addresses.
+    try:
+        return Image.open(BytesIO(data), formats=FORMATS)
+    except MemoryError:
+        raise  # the machine's fault: nothing is decoded yet
+    except Exception:
+        raise ImageError("not an image (JPEG, PNG, GIF, BMP or WEBP)") from None
+
+
+def _decode(image: ImageFile.ImageFile) -> Image.Image:
     try:
         image.load()
         return _upright(image, _to_rgb(image))
     except MemoryError:
-        raise  # the machine's fault, not the image's
+        np.empty((image.width * image.height, BYTES_A_PIXEL), np.uint8)  # or it is the machine's fault
+        raise ImageError(f"{image.width} x {image.height} pixels do not fit the decoder") from None
     except Exception as error:
         raise ImageError("truncated" if "truncated" in str(error) else "damaged") from None
 

@@ -5,9 +5,9 @@ The only code that trusts nothing about the images.
 
 import os
 import shutil
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import Any, BinaryIO, NamedTuple
 import pyarrow as pa
 
 from graft.config.data import Prepare
-from graft.data.images import ImageError, decode
+from graft.data.images import ImageError, measure
 from graft.data.raw import RawImage
 from graft.data.sharding import count_shards, shard_name, write_table
+from graft.utils.ahead import map_ahead
 from graft.utils.progress import track
 
 SCHEMA = pa.schema(
@@ -123,7 +124,8 @@ def _sift(
     rows: list[Row] = []
     rejects: list[tuple[str, str]] = []
     places: dict[str, tuple[int, int]] = {}
-    for image, found in _checked(images, max_pixels):
+    check = partial(_check, max_pixels=max_pixels)
+    for image, found in map_ahead(check, images, 4 * (os.cpu_count() or 1), lambda image: len(image.data)):
         if isinstance(found, ImageError) or image.path in known_faults:
             rejects.append((image.path, known_faults.get(image.path, str(found))))
             continue
@@ -139,24 +141,13 @@ def _sift(
     return rows, rejects, read
 
 
-def _checked(images: Iterable[RawImage], max_pixels: int) -> Iterator[tuple[RawImage, Row | ImageError]]:
-    """Decode on all cores, in order, and never more than a few images ahead."""
-    cores = os.cpu_count() or 1
-    window: deque[Future[tuple[RawImage, Row | ImageError]]] = deque()
-    with ThreadPoolExecutor(cores) as pool:
-        for image in images:
-            window.append(pool.submit(_check, image, max_pixels))
-            if len(window) > 4 * cores:
-                yield window.popleft().result()
-        while window:
-            yield window.popleft().result()
-
-
 def _check(image: RawImage, max_pixels: int) -> tuple[RawImage, Row | ImageError]:
     try:
-        height, width, _ = decode(image.data, max_pixels).shape
+        height, width = measure(image.data, max_pixels)
     except ImageError as error:
         return image, error
+    except MemoryError:
+        raise MemoryError(f"{image.path}: no memory left to decode it; lower prepare.max_pixels") from None
     return image, Row(sha256(image.data).hexdigest(), image.path, image.label, image.split, height, width)
 
 

@@ -12,7 +12,9 @@ import pandas as pd
 from PIL import Image
 
 from graft.config.types import ColorMode
-from graft.data.images import CHANNELS, ImageError, resize_to
+from graft.data.archives import MAX_MEMBER_BYTES
+from graft.data.folders import read_file
+from graft.data.images import CHANNELS, resize_to
 from graft.data.images import load as load_image
 from graft.export.registry import Scored, Session, format_of
 from graft.training.decision import decide
@@ -87,7 +89,7 @@ class Classifier:
         Raises:
             FileNotFoundError: if a path does not exist.
             ImageError: if a file does not decode, with its path.
-            ValueError: if an array is no image.
+            ValueError: if an array is no image, or a path no regular file.
 
         Examples:
             A model that is 80 % sure of a dog, whatever it sees; `load` gives one that was trained.
@@ -113,9 +115,9 @@ class Classifier:
         for number, image in enumerate(images):
             if isinstance(image, str | PathLike):
                 try:
-                    yield fspath(image), self.decode(Path(image).read_bytes())
-                except ImageError as error:
-                    raise ImageError(f"{fspath(image)}: {error}") from None
+                    yield fspath(image), self.decode(read_file(Path(image), MAX_MEMBER_BYTES))
+                except ValueError as error:
+                    raise type(error)(f"{fspath(image)}: {error}") from None
             else:
                 yield str(number), self._resize(number, np.asarray(image))
 

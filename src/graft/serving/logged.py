@@ -76,7 +76,7 @@ def newest_card(folder: Path) -> dict[str, Any]:
 
 
 def _list(folder: Path) -> list[Path]:
-    files = sorted(folder.glob(f"{PREFIX}*.parquet"))
+    files = sorted(file for file in folder.glob(f"{PREFIX}*.parquet") if file.is_file())
     if not files:
         raise FileNotFoundError(f"{folder} holds no log: expected the folder that a server logs to")
     return files

@@ -3,15 +3,16 @@
 import os
 import stat
 import sys
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from fnmatch import fnmatchcase
+from functools import partial
 from glob import glob, has_magic
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
-from graft.data.archives import MAX_MEMBER_BYTES, iter_members
+from graft.data.archives import MAX_MEMBER_BYTES, is_archive, iter_members
+from graft.data.folders import read_file, walk
 from graft.data.raw import IMAGE_EXTENSIONS, is_image
 
 STDIN = "-"
@@ -44,8 +45,7 @@ def find_images(names: Iterable[str], stdin: BinaryIO | None = None) -> Iterator
             lines = (part for line in stdin or sys.stdin.buffer for part in line.rstrip(b"\r\n").split(b"\0"))
             yield from find_images((os.fsdecode(line) for line in lines if line and line != b"-"), stdin)
         elif has_magic(name) and not os.path.lexists(name):
-            found = sorted(glob(name, recursive=True))  # noqa: PTH207  # of an absolute name as well
-
+            found = _expand(name)
             yield from find_images(found, stdin) if found else [_unreadable(name, "matches no file")]
         else:
             yield from _look(name)
@@ -58,6 +58,34 @@ def count_images(names: Sequence[str]) -> int | None:
     return sum(1 for _ in find_images(names))
 
 
+def _expand(pattern: str) -> list[str]:
+    """List what a glob matches, sorted; ``**`` reads each folder once, however linked."""
+    parts = PurePosixPath(pattern).parts
+    if "**" not in parts:
+        return sorted(glob(pattern))  # noqa: PTH207  # of an absolute name as well
+    at = parts.index("**")
+    return sorted(
+        str(Path(folder, found.name))
+        for folder in glob(f"{PurePosixPath(*parts[:at])}/")  # noqa: PTH207
+        for found in walk(Path(folder))
+        if found.error
+        or (not found.name.endswith("/") and _matches(PurePosixPath(found.name).parts, parts[at:]))
+    )
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Tell that a path, or a folder that it is in, matches as with ``glob``: not what is hidden."""
+    if not pattern:
+        return not parts or is_image("/".join(parts))
+    if pattern[0] == "**":
+        visible = next((i for i, part in enumerate(parts) if part.startswith(".")), len(parts))
+        return any(_matches(parts[i:], pattern[1:]) for i in range(visible + 1))
+    hidden = bool(parts) and parts[0].startswith(".") and not pattern[0].startswith(".")
+    return (
+        bool(parts) and not hidden and fnmatchcase(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
+    )
+
+
 def _look(name: str) -> Iterator[Source]:
     try:
         mode = Path(name).stat().st_mode
@@ -65,33 +93,27 @@ def _look(name: str) -> Iterator[Source]:
         yield _unreadable(name, getattr(error, "strerror", None) or str(error))
         return
     if stat.S_ISDIR(mode):
-        yield from (Source(path, _reader(path)) for path in walk(name))
+        yield from _walk(name)
     elif stat.S_ISREG(mode) and _may_be_archive(name):
         yield from _members(name)
     else:
-        yield Source(name, _reader(name))
+        yield _file(name)
 
 
-def walk(folder: str) -> Iterator[str]:
-    """Yield the paths of a folder's image files, sorted in each folder, each folder once however linked."""
-    seen = set[tuple[int, int]]()
-    for root, folders, files in os.walk(folder, followlinks=True):
-        found = Path(root).stat()
-        if (found.st_dev, found.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((found.st_dev, found.st_ino))
-        folders.sort()
-        paths = [Path(root, file) for file in sorted(files)]
-        yield from (str(path) for path in paths if is_image(path.relative_to(folder).as_posix()))
+def _walk(folder: str) -> Iterator[Source]:
+    """The images of a folder, sorted, and what in it cannot be listed."""
+    for found in sorted(walk(Path(folder))):
+        path = str(Path(folder, found.name))
+        if found.error or (found.fault and is_image(found.name)):
+            yield _unreadable(path, found.fault)
+        elif is_image(found.name) and not found.name.endswith("/"):
+            yield _file(path)
 
 
 def _may_be_archive(file: str) -> bool:
     """Tell a zip or a tar by what is in it, unless its name says that it is an image."""
-    if file.lower().endswith(IMAGE_EXTENSIONS):
-        return False
     with suppress(OSError):
-        return zipfile.is_zipfile(file) or tarfile.is_tarfile(file)
+        return not file.lower().endswith(IMAGE_EXTENSIONS) and is_archive(Path(file))
     return False
 
 
@@ -108,16 +130,8 @@ def _members(archive: str) -> Iterator[Source]:
         yield Source(f"{archive}/{name}", read)
 
 
-def _reader(name: str) -> Callable[[], bytes]:
-    def read() -> bytes:
-        found = Path(name).stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("not a regular file")
-        if found.st_size > MAX_MEMBER_BYTES:
-            raise ValueError(f"{found.st_size:,} bytes exceed the limit of {MAX_MEMBER_BYTES:,}")
-        return Path(name).read_bytes()
-
-    return read
+def _file(name: str) -> Source:
+    return Source(name, partial(read_file, Path(name), MAX_MEMBER_BYTES))
 
 
 def _unreadable(name: str, reason: str) -> Source:

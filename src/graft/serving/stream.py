@@ -1,9 +1,7 @@
 """Images from anywhere -> tables of predictions, a batch after the other, in bounded memory."""
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +11,7 @@ from graft.data.images import ImageError
 from graft.export.registry import Scored
 from graft.serving.classifier import BATCH_SIZE, MAX_PIXELS, Classifier
 from graft.serving.sources import Source
+from graft.utils.ahead import map_ahead
 
 AHEAD = 3 * BATCH_SIZE  # images that are decoded, or being so, while a batch is scored
 
@@ -59,24 +58,26 @@ def predict_stream(
 
 
 def _decode(model: Classifier, sources: Iterable[Source], max_pixels: int) -> Iterator[Answer]:
-    def decode(path: str, data: bytes) -> Answer:
+    def decode(item: tuple[str, bytes | str]) -> Answer:
+        path, data = item
+        if isinstance(data, str):
+            return Answer(path, None, data)
         try:
             return Answer(path, model.decode(data, max_pixels), None)
         except ImageError as error:
             return Answer(path, None, str(error))
+        except MemoryError:
+            return Answer(path, None, "no memory left to decode it")
 
-    window: deque[Future[Answer]] = deque()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for source in sources:
-            try:
-                window.append(pool.submit(decode, source.path, source.read()))
-            except (OSError, ValueError) as error:
-                reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-                window.append(pool.submit(Answer, source.path, None, reason))
-            if len(window) == AHEAD:
-                yield window.popleft().result()
-        while window:
-            yield window.popleft().result()
+    return map_ahead(decode, map(_read, sources), AHEAD, lambda item: len(item[1]))
+
+
+def _read(source: Source) -> tuple[str, bytes | str]:
+    """Read the file, or say why that cannot be done."""
+    try:
+        return source.path, source.read()
+    except (OSError, ValueError) as error:
+        return source.path, (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _answer(model: Classifier, batch: list[Answer]) -> Answers:

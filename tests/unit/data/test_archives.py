@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graft.data import archives
-from graft.data.archives import list_members, read_members
+from graft.data.archives import list_members, list_names, read_members
 from helpers.archives import MAKERS, each_archive, each_kind, make_folder, make_tar, make_zip
 
 FILES = {"cat/1.jpg": b"one", "Hündin/b c.png": b"two" * 999, "dog/x/3.gif": b""}
@@ -111,9 +111,16 @@ def test_links_inside_a_tar_are_followed(tmp_path: Path, kind: bytes, target: st
     assert dict(read_members(path)) == {"cat/1.jpg": b"one", "dog/2.jpg": b"one"}
 
 
-def test_a_link_to_nothing_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"member 'dog/2.jpg' is corrupt or truncated"):
-        list(read_members(tar_with(tmp_path / "a.tar", tarfile.SYMTYPE, "dog/2.jpg", "3.jpg")))
+def test_links_to_nothing_and_to_each_other_are_left_out(tmp_path: Path) -> None:
+    path = tar_with(tmp_path / "a.tar", tarfile.SYMTYPE, "dog/2.jpg", "3.jpg")
+    with tarfile.open(path, "a") as archive:
+        for name, target in (("dog/4.jpg", "5.jpg"), ("dog/5.jpg", "4.jpg"), ("dog/6.jpg", "../cat")):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            archive.addfile(info)
+    skipped = dict[str, str]()
+    assert list_names(path, skip=skipped.__setitem__) == ["cat/1.jpg"]
+    assert skipped == {f"dog/{n}.jpg": "a link to no file of the archive" for n in (2, 4, 5, 6)}
 
 
 @pytest.mark.parametrize(("target", "safe"), [("1.jpg", True), ("../../1.jpg", False)])

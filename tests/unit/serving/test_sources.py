@@ -68,7 +68,8 @@ def test_what_is_not_there_is_an_image_with_a_reason(tmp_path: Path, monkeypatch
         ("a\0b.jpg", "embedded null byte"),
     ]
     found = dict(read_all(["."]))
-    assert found["pipe.jpg"] == "not a regular file"
+    assert found["pipe.jpg"] == "a named pipe"
+    assert found["dead.jpg"] == "a link to nothing"
     assert found["ab.jpg"] == b"1"
 
 

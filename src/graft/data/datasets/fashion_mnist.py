@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from graft.data.archives import readable
 from graft.data.datasets._arrays import raw_images
 from graft.data.download import Source, download
+from graft.data.members import readable
 from graft.data.raw import RawImage
 
 MIRROR = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
