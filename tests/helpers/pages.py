@@ -124,6 +124,12 @@ def make_inputs(classes, methods=tuple(METHODS), n_test=4, share_wrong=0.3, draw
         comparison=compare(predictions, metrics),
         metrics=metrics,
         data={
+            "classes": {**dict.fromkeys(classes, 9), "<rare>": 1},
+            "empty_classes": {"<owl>": "12 .tif"},
+            "similar_classes": [["cat ", "Cat"]],
+            "ignored_files": {".tif": 12},
+            "ignored_folders": {"empty": 1},
+            "sixteen_bit_images": {"12": 3},
             "n_read": len(manifest) + 3,
             "n_rejected": 1,
             "rejected_share": 1 / (len(manifest) + 3),
@@ -220,7 +226,20 @@ def least():
     none = {"methods": [], "images": []}
     gray = make_inputs(FLOWERS, ["scratch"], 4, 0.0, lambda n: make_image(n, (28, 28), 1), none)
     clean = {"n_rejected": 0, "rejected_share": 0.0, "rejects": []}
-    clean |= {"duplicates": 0, "duplicates_across_splits": 0, "duplicate_paths": [], "notice": None}
+    clean |= {
+        "classes": {},
+        "empty_classes": {},
+        "similar_classes": [],
+        "ignored_files": {},
+        "ignored_folders": {},
+    }
+    clean |= {
+        "sixteen_bit_images": {},
+        "duplicates": 0,
+        "duplicates_across_splits": 0,
+        "duplicate_paths": [],
+        "notice": None,
+    }
     return build(replace(gray, timing={}, data=gray.data | clean), provenance=NO_COMMIT)
 
 

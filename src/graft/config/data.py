@@ -3,21 +3,47 @@
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from graft.config.types import SPLITS, Block, Count, Fraction, Natural, ProperFraction, Split, unique
+
+Layout = Literal["auto", "classes", "splits"]
+BitDepth = Annotated[int, Field(ge=8, le=16, strict=True)]
+
+
+def _is_encoding(name: str) -> str:
+    try:
+        b"a".decode(name, "replace")  # of nothing, no name is checked
+    except LookupError:
+        raise ValueError(f"expected an encoding such as gbk or shift_jis, received {name!r}") from None
+    return name
+
+
+class Folder(Block):
+    layout: Layout
+    encoding: Annotated[str, AfterValidator(_is_encoding)] | None
 
 
 class Prepare(Block):
     max_rejected: Fraction  # share of the images
     max_pixels: Count  # height x width; more are rejected before any is decoded
     label_conflicts: Literal["refuse", "reject"]  # all copies, since nobody knows which label is right
+    empty_classes: Literal["refuse", "drop"]
+    bit_depth: BitDepth  # of the values in 16-bit images
+
+
+def _to_text(names: object) -> object:
+    """A dictionary with numbers as text: Hydra, which reads a `-S`, takes no quotes around a key."""
+    if not isinstance(names, dict):
+        return names
+    return {str(key) if type(key) is int else key: value for key, value in names.items()}
 
 
 class SplitParams(Block):
     strategy: Literal["fractions", "index_ranges", "given"]
     classes: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(unique)] | None
-    max_per_class: Count | dict[str, Count] | None
+    min_per_class: Count
+    max_per_class: Annotated[Count | dict[str, Count] | None, BeforeValidator(_to_text)]
     validation: ProperFraction
     fractions: dict[Split, Fraction]
     index_ranges: dict[Split, tuple[Natural, Natural]]

@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
@@ -21,15 +21,19 @@ MAX_MEMBER_BYTES = 256 * 2**20
 DAMAGE: tuple[type[Exception], ...] = (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError)
 DAMAGE += (EOFError, KeyError, NotImplementedError, OSError)
 
-Member = tuple[str, int, Callable[[], bytes]]  # name, size in bytes, and a function that reads it
+# Name, with a `/` at the end of a folder's; size in bytes, and a function that reads it.
+Member = tuple[str, int, Callable[[], bytes]]
 
 
-def read_members(path: Path, keep: Callable[[str], object] = lambda _: True) -> Iterator[tuple[str, bytes]]:
+def read_members(
+    path: Path, keep: Callable[[str], object] = lambda _: True, encoding: str | None = None
+) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a folder, a zip or a tar (plain, gz, bz2, xz).
 
     Args:
         path: the folder or the archive.
         keep: selects members by name. The names of the others are checked, their bytes are not read.
+        encoding: of the names in an archive that does not say it; None: UTF-8, else, of a zip, cp437.
 
     Yields:
         Each file's relative name, with ``/``, and its bytes: of a folder in the order of the names, of an
@@ -40,17 +44,25 @@ def read_members(path: Path, keep: Callable[[str], object] = lambda _: True) -> 
         ValueError: if it is no such archive, is corrupt or encrypted, has a name twice, an unsafe name, a
             link that leaves the archive, a device, or a wanted member larger than ``MAX_MEMBER_BYTES``.
     """
-    for name, read in iter_members(path, keep):
+    for name, read in iter_members(path, keep, encoding):
         yield name, read()
 
 
-def list_members(path: Path, keep: Callable[[str], object] = lambda _: True) -> list[str]:
+def list_members(
+    path: Path, keep: Callable[[str], object] = lambda _: True, encoding: str | None = None
+) -> list[str]:
     """List the names that `read_members` would yield, sorted; raises as it does, but reads no member."""
-    return sorted(name for name, _ in iter_members(path, keep))
+    return sorted(name for name, _ in iter_members(path, keep, encoding))
+
+
+def list_names(path: Path, encoding: str | None = None) -> list[str]:
+    """List the names of all files and, with a ``/`` at the end, of all folders; raises as `read_members`."""
+    with readable(path):
+        return sorted({name for name, *_ in _members(path, encoding)})
 
 
 def iter_members(
-    path: Path, keep: Callable[[str], object] = lambda _: True
+    path: Path, keep: Callable[[str], object] = lambda _: True, encoding: str | None = None
 ) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """Yield names as `read_members` does, each with the function that reads its bytes: before the next one.
 
@@ -60,8 +72,8 @@ def iter_members(
         raise FileNotFoundError(f"{path} does not exist: expected a folder, a zip or a tar")
     seen = set()
     with readable(path):
-        for name, size, read in _members(path):
-            if keep(name):
+        for name, size, read in _members(path, encoding):
+            if not name.endswith("/") and keep(name):
                 if name in seen:
                     raise ValueError(f"{path}: member {name!r} is there twice; make the archive again")
                 seen.add(name)
@@ -79,13 +91,13 @@ def _read_within(path: Path, name: str, size: int, read: Callable[[], bytes]) ->
     return data
 
 
-def _members(path: Path) -> Iterator[Member]:
+def _members(path: Path, encoding: str | None) -> Iterator[Member]:
     if path.is_dir():
         return _folder_members(path)
     if tarfile.is_tarfile(path):  # before zip: a tar may end with a zip
-        return _tar_members(path)
+        return _tar_members(path, encoding or "utf-8")
     if zipfile.is_zipfile(path):
-        return _zip_members(path)
+        return _zip_members(path, encoding)
     raise ValueError(
         f"{path} is not readable as a folder, a zip or a tar (plain, gz, bz2, xz): "
         "it is something else, truncated or corrupt; make or copy it again"
@@ -98,37 +110,39 @@ def _folder_members(folder: Path) -> Iterator[Member]:
         here = Path(root)
         # A link to a folder above itself would never end.
         folders[:] = [f for f in folders if not here.resolve().is_relative_to((here / f).resolve())]
+        yield from ((f"{_safe(folder, str(here.relative_to(folder) / f))}/", 0, bytes) for f in folders)
         names += [(here / file).relative_to(folder).as_posix() for file in files]
     for name in sorted(names):
         file = folder / name
         yield _safe(folder, name), file.stat().st_size, file.read_bytes
 
 
-def _zip_members(path: Path) -> Iterator[Member]:
-    with zipfile.ZipFile(path) as archive:
+def _zip_members(path: Path, encoding: str | None) -> Iterator[Member]:
+    with zipfile.ZipFile(path, metadata_encoding=encoding) as archive:
         for info in archive.infolist():
-            name = _safe(path, _zip_name(info))
+            stored = _zip_name(info, encoding)
+            name = _safe(path, stored)
             if info.flag_bits & 1:
                 raise ValueError(f"{path}: member {name!r} is encrypted; make the archive without a password")
             if stat.S_ISLNK(info.external_attr >> 16):  # where it leads to is a member of its own
                 _safe_link(path, name, archive.read(info).decode("utf-8", "replace"))
-            elif not info.is_dir():
+            elif stored.endswith("/"):
+                yield f"{name}/", 0, bytes
+            else:
                 yield name, info.file_size, lambda info=info: archive.read(info)  # type: ignore[misc]
 
 
-def _zip_name(info: zipfile.ZipInfo) -> str:
+def _zip_name(info: zipfile.ZipInfo, encoding: str | None) -> str:
     """Decode a member's name: macOS writes UTF-8 without saying so, some Windows tools write backslashes."""
-    name = info.filename.replace("\\", "/")
-    if info.flag_bits & 0x800:
-        return name
-    try:
-        return name.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return name
+    name = info.filename
+    if encoding is None and not info.flag_bits & 0x800:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/")  # which may be the second byte of a character of Shift-JIS or GBK
 
 
-def _tar_members(path: Path) -> Iterator[Member]:
-    with tarfile.open(path) as archive:
+def _tar_members(path: Path, encoding: str) -> Iterator[Member]:
+    with tarfile.open(path, encoding=encoding) as archive:
         for info in archive:
             name = _safe(path, info.name)
             if info.issym():
@@ -137,7 +151,9 @@ def _tar_members(path: Path) -> Iterator[Member]:
                 _safe(path, info.linkname)
             elif not (info.isreg() or info.isdir()):
                 raise ValueError(f"{path}: unsafe member {name!r} is a device; make the archive without it")
-            if not info.isdir():
+            if info.isdir():
+                yield f"{name}/", 0, bytes
+            else:
                 yield name, info.size, lambda info=info: _tar_bytes(archive, info)  # type: ignore[misc]
         # tarfile takes a damaged header, and an end without its mark, for the end.
         assert archive.fileobj is not None
@@ -169,7 +185,10 @@ def _safe(path: Path, name: str) -> str:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        raise ValueError(f"{path}: the member name {name!r} is not UTF-8; rename the file") from None
+        raise ValueError(
+            f"{path}: the member name {name!r} is not UTF-8; rename the file or, of an archive, "
+            "set folder.encoding"
+        ) from None
     return str(plain)
 
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from graft.config.types import ColorMode
+from graft.data.sixteen_bits import MAX_BITS, read_samples
 from graft.utils.progress import Bar
 
 CHANNELS: dict[ColorMode, int] = {"rgb": 3, "grayscale": 1}
@@ -35,24 +36,26 @@ class ImageError(ValueError):
     """The bytes do not decode; the text is a short reason, the same on every run."""
 
 
-def decode(data: bytes, max_pixels: int | None = None) -> np.ndarray:
+def decode(data: bytes, max_pixels: int | None = None, bit_depth: int = MAX_BITS) -> np.ndarray:
     """Decode an encoded image to RGB.
 
     EXIF orientation is applied; of an animation the first frame is taken; alpha is dropped, as
-    ``keras.utils.load_img`` does; 16 bits a channel become their upper 8.
+    ``keras.utils.load_img`` does; 16 bits a channel become the upper 8 of the `bit_depth` in use.
 
     Args:
         data: a JPEG, PNG, GIF, BMP or WEBP file.
         max_pixels: the largest height x width to decode; ``None``: no limit. Checked against
             the header, before any pixel is decoded.
+        bit_depth: bits of the values in images of 16 bits a channel, 8 to 16.
 
     Returns:
         (H, W, 3) uint8.
 
     Raises:
-        ImageError: if the file is empty, no image, truncated, damaged or too large.
+        ImageError: if the file is empty, no image, truncated, damaged or too large, or has values of more
+            than `bit_depth` bits.
     """
-    return np.array(_open(data, max_pixels))
+    return np.array(_open(data, max_pixels, bit_depth))
 
 
 def resize(image: Image.Image, size: int) -> Image.Image:
@@ -63,11 +66,17 @@ def resize(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
-def load(data: bytes, size: int, color_mode: ColorMode = "rgb", max_pixels: int | None = None) -> np.ndarray:
+def load(
+    data: bytes,
+    size: int,
+    color_mode: ColorMode = "rgb",
+    max_pixels: int | None = None,
+    bit_depth: int = MAX_BITS,
+) -> np.ndarray:
     """Decode and resize an encoded image.
 
     Args:
-        data, max_pixels: as in `decode`.
+        data, max_pixels, bit_depth: as in `decode`.
         size: pixels, height = width.
         color_mode: as in ``keras.utils.load_img``. ``grayscale`` leaves gray images as they are and
             takes the luma of the others (ITU-R 601); ``rgb`` gives gray images three equal channels.
@@ -75,7 +84,7 @@ def load(data: bytes, size: int, color_mode: ColorMode = "rgb", max_pixels: int 
     Returns:
         (size, size, 3) or, gray, (size, size, 1) uint8.
     """
-    return resize_to(_open(data, max_pixels), size, color_mode)
+    return resize_to(_open(data, max_pixels, bit_depth), size, color_mode)
 
 
 def resize_to(image: Image.Image, size: int, color_mode: ColorMode = "rgb") -> np.ndarray:
@@ -145,7 +154,7 @@ def load_pixels(
     return pixels
 
 
-def _open(data: bytes, max_pixels: int | None) -> Image.Image:
+def _open(data: bytes, max_pixels: int | None, bit_depth: int) -> Image.Image:
     if not data:
         raise ImageError("empty file")
     # Damaged files raise anything from SyntaxError to zlib.error, with texts that hold addresses.
@@ -160,17 +169,19 @@ def _open(data: bytes, max_pixels: int | None) -> Image.Image:
         raise ImageError(f"{width} x {height} pixels exceed max_pixels={max_pixels}")
     try:
         image.load()
-        return _upright(image, _to_rgb(image))
-    except MemoryError:
-        raise  # the machine's fault, not the image's
+        samples = read_samples(data)
+        rgb = image.convert("RGB") if samples is None else _to_8_bits(samples, bit_depth)
+        return _upright(image, rgb)
+    except (MemoryError, ImageError):
+        raise  # memory: the machine's fault, not the image's
     except Exception as error:
         raise ImageError("truncated" if "truncated" in str(error) else "damaged") from None
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit gray, which `convert` would clip at 255
-        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
+def _to_8_bits(samples: np.ndarray, bit_depth: int) -> Image.Image:
+    if samples.max() >> bit_depth:
+        raise ImageError(f"the value {samples.max()} has more bits than bit_depth={bit_depth}")
+    return Image.fromarray((samples >> (bit_depth - 8)).astype(np.uint8)).convert("RGB")
 
 
 def _upright(original: ImageFile.ImageFile, rgb: Image.Image) -> Image.Image:

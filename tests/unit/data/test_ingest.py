@@ -19,6 +19,7 @@ from graft.config.data import Prepare
 from graft.data import ingest
 from graft.data.images import decode
 from graft.data.raw import RawImage
+from helpers.limits import prepare_params
 
 LIMIT = 100_000_000
 
@@ -38,7 +39,7 @@ def prepare(
 
 
 def limits(max_rejected: float, max_pixels: int = LIMIT, conflicts: Any = "refuse") -> Prepare:
-    return Prepare(max_rejected=max_rejected, max_pixels=max_pixels, label_conflicts=conflicts)
+    return prepare_params(max_rejected=max_rejected, max_pixels=max_pixels, label_conflicts=conflicts)
 
 
 def raw(label: str, numbers: range, split: str | None = None) -> list[RawImage]:
@@ -84,6 +85,11 @@ def test_every_image_is_there_with_its_bytes_and_its_size(folder: Path) -> None:
         "n_shards": 1,
         "bytes": sum(len(image.data) for image in [*GOOD, turned]),
         "classes": {"cat": 4, "dog": 7},
+        "empty_classes": {},
+        "similar_classes": [],
+        "ignored_files": {},
+        "ignored_folders": {},
+        "sixteen_bit_images": {},
         "duplicates": 0,
         "duplicates_across_splits": 0,
         "duplicate_paths": [],
@@ -236,9 +242,9 @@ BAD = {
         raw("cat", range(5)),
         r"at least 2 classes, received classes=\['cat'\] \(0 images rejected\)",
     ),
-    "one class is left": (
-        [*raw("cat", range(80)), RawImage("dog/1.jpg", "dog", None, b"woof")],
-        r"at least 2 classes, received classes=\['cat'\] \(1 images rejected\)",
+    "no image of a class is left": (
+        [*GOOD, *raw("emu", range(10, 80)), RawImage("owl/1.jpg", "owl", None, b"hoot")],
+        r"an image of every class, received none of 1: 'owl' \(all 1 rejected\); .*empty_classes=drop$",
     ),
     "too many rejects": (
         [*GOOD, *[RawImage(f"cat/{n}.jpg", "cat", None, b"") for n in range(10, 17)]],
