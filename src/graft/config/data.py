@@ -32,18 +32,28 @@ class Prepare(Block):
     bit_depth: BitDepth  # of the values in 16-bit images
 
 
-def _to_text(names: object) -> object:
-    """A dictionary with numbers as text: Hydra, which reads a `-S`, takes no quotes around a key."""
-    if not isinstance(names, dict):
+def _by_class(limits: object) -> object:
+    """Read ``{class: number}``, or pairs: Hydra, which reads a `-S`, takes no quotes around a key."""
+    if limits is None or isinstance(limits, int):
+        return limits
+    try:
+        pairs = dict(limits)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        pairs = {None: None}
+    names = {str(name) if type(name) is int else name: limit for name, limit in pairs.items()}
+    if all(isinstance(name, str) for name in names) and len(names) == len(limits):  # type: ignore[arg-type]
         return names
-    return {str(key) if type(key) is int else key: value for key, value in names.items()}
+    raise ValueError(
+        'expected a number, {class: number}, or [["class", number], ...] where a name is no plain word, '
+        f"received {limits!r:.300}"
+    )
 
 
 class SplitParams(Block):
     strategy: Literal["fractions", "index_ranges", "given"]
     classes: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(unique)] | None
     min_per_class: Count
-    max_per_class: Annotated[Count | dict[str, Count] | None, BeforeValidator(_to_text)]
+    max_per_class: Annotated[Count | dict[str, Count] | None, BeforeValidator(_by_class)]
     validation: ProperFraction
     fractions: dict[Split, Fraction]
     index_ranges: dict[Split, tuple[Natural, Natural]]
