@@ -8,6 +8,7 @@ from graft.config.load import load_params
 from graft.config.paths import IMAGES, MANIFEST
 from graft.config.types import SPLITS, Seed
 from graft.data.manifest import COLUMNS, write_manifest
+from graft.data.raw import list_classes
 from graft.data.split import make_manifest
 
 if __name__ == "__main__":
@@ -16,4 +17,6 @@ if __name__ == "__main__":
     manifest = make_manifest(images, params.split, params.seed)
     write_manifest(manifest, MANIFEST)
     counts = manifest["split"].value_counts()
-    done(", ".join(f"{counts[split]:,} {split}" for split in SPLITS))
+    left_out = sorted({*images["label"]} - {*manifest["label"]})
+    without = f"; without {list_classes(left_out)}" if left_out else ""
+    done(f"{', '.join(f'{counts[split]:,} {split}' for split in SPLITS)}{without}")

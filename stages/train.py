@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from _stage import done  # first: this checkout's src, and the line that says what begins
+from graft.config.data import BitDepth
 from graft.config.load import load_params
 from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, MODELS, PREDICTIONS, TEMPORARY, VIEWS
 from graft.config.types import Text
@@ -26,9 +27,9 @@ if __name__ == "__main__":
         temporary=TEMPORARY,
         live=MODELS / name / "live",
     )
-    params = load_params({"dataset": Text, **method.PARAMS})
+    params = load_params({"dataset": Text, "prepare.bit_depth": BitDepth, **method.PARAMS})
     outcome = method.train(params, run)
-    written = write_model(outcome, MODELS / name, name, params.dataset)
+    written = write_model(outcome, MODELS / name, name, params.dataset, params.bit_depth)
     facts = {"method": name, **outcome.facts, **written}
     predictions = PREDICTIONS / f"{name}.parquet"
     write_predictions(predictions, outcome.rows, outcome.scores, outcome.classes, facts)

@@ -108,6 +108,16 @@ def explain(predictions, manifest):
     }
 
 
+LEFT_OUT = {
+    "classes": {},
+    "empty_classes": {"<owl>": "12 .tif"},
+    "similar_classes": [["cat ", "Cat"]],
+    "ignored_files": {".tif": 12},
+    "ignored_folders": {"empty": 1},
+    "sixteen_bit_images": {"12": 3},
+}
+
+
 def make_inputs(classes, methods=tuple(METHODS), n_test=4, share_wrong=0.3, draw=make_image, explained=None):
     """Random predictions as stages would have written them; the methods on features have two seeds."""
     manifest, rng = make_manifest(classes, n_test), np.random.default_rng(0)
@@ -124,6 +134,8 @@ def make_inputs(classes, methods=tuple(METHODS), n_test=4, share_wrong=0.3, draw
         comparison=compare(predictions, metrics),
         metrics=metrics,
         data={
+            **LEFT_OUT,
+            "classes": {**dict.fromkeys(classes, 9), "<rare>": 1},
             "n_read": len(manifest) + 3,
             "n_rejected": 1,
             "rejected_share": 1 / (len(manifest) + 3),
@@ -219,8 +231,9 @@ def least():
     """One method, no mistake, no second, no Grad-CAM, one seed, no commit, gray images of 28 pixels."""
     none = {"methods": [], "images": []}
     gray = make_inputs(FLOWERS, ["scratch"], 4, 0.0, lambda n: make_image(n, (28, 28), 1), none)
-    clean = {"n_rejected": 0, "rejected_share": 0.0, "rejects": []}
-    clean |= {"duplicates": 0, "duplicates_across_splits": 0, "duplicate_paths": [], "notice": None}
+    clean = {key: {} for key in LEFT_OUT} | {"similar_classes": [], "notice": None}
+    clean |= {"n_rejected": 0, "rejected_share": 0.0, "rejects": []}
+    clean |= {"duplicates": 0, "duplicates_across_splits": 0, "duplicate_paths": []}
     return build(replace(gray, timing={}, data=gray.data | clean), provenance=NO_COMMIT)
 
 

@@ -166,7 +166,7 @@ class _ZipFile(io.FileIO):
 
 
 def _zip_members(path: Path, encoding: str | None, skip: Skip) -> Iterator[Member]:
-    with _ZipFile(path) as file, zipfile.ZipFile(file, metadata_encoding=encoding) as archive:
+    with _ZipFile(path) as file, _open_zip(path, file, encoding) as archive:
         infos = archive.infolist()
         _check_overlaps(infos, archive.start_dir)
         for info in infos:
@@ -190,6 +190,18 @@ def _zip_members(path: Path, encoding: str | None, skip: Skip) -> Iterator[Membe
                 yield f"{name}/", 0, bytes
             else:
                 yield name, info.file_size, partial(_zip_bytes, archive, info)
+
+
+def _open_zip(path: Path, file: _ZipFile, encoding: str | None) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file, metadata_encoding=encoding)
+    except UnicodeDecodeError as error:
+        if not encoding:
+            raise
+        raise ArchiveError(
+            f"{path} has a name that is not in folder.encoding={encoding} ({error.reason}); "
+            "name another encoding"
+        ) from None
 
 
 def _check_overlaps(infos: list[zipfile.ZipInfo], end: int) -> None:

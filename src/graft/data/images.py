@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from graft.config.types import ColorMode
+from graft.data.sixteen_bits import MAX_BITS, read_samples
 from graft.utils.budget import Budget
 from graft.utils.progress import Bar
 
@@ -39,31 +40,33 @@ class ImageError(ValueError):
     """The bytes do not decode; the text is a short reason, the same on every run."""
 
 
-def decode(data: bytes, max_pixels: int | None = None) -> np.ndarray:
+def decode(data: bytes, max_pixels: int | None = None, bit_depth: int = MAX_BITS) -> np.ndarray:
     """Decode an encoded image to RGB.
 
     EXIF orientation is applied; of an animation the first frame is taken; alpha is dropped, as
-    ``keras.utils.load_img`` does; 16 bits a channel become their upper 8.
+    ``keras.utils.load_img`` does; 16 bits a channel become the upper 8 of the `bit_depth` in use.
 
     Args:
         data: a JPEG, PNG, GIF, BMP or WEBP file.
         max_pixels: the largest height x width to decode, and of all that decode at once; ``None``: no
             limit for one, `AT_ONCE` for all. Checked against the header, before any pixel is decoded.
+        bit_depth: bits of the values in images of 16 bits a channel, 8 to 16.
 
     Returns:
         (H, W, 3) uint8.
 
     Raises:
-        ImageError: if the file is empty, no image, truncated, damaged or too large.
+        ImageError: if the file is empty, no image, truncated, damaged or too large, or has values of more
+            than `bit_depth` bits.
         MemoryError: if the machine has too little for the pixels.
     """
-    with _opened(data, max_pixels) as image:
+    with _opened(data, max_pixels, bit_depth) as image:
         return np.array(image)
 
 
-def measure(data: bytes, max_pixels: int | None = None) -> tuple[int, int]:
+def measure(data: bytes, max_pixels: int | None = None, bit_depth: int = MAX_BITS) -> tuple[int, int]:
     """Decode an image as `decode` does, only to know that it can be: its height and width, upright."""
-    with _opened(data, max_pixels) as image:
+    with _opened(data, max_pixels, bit_depth) as image:
         return image.height, image.width
 
 
@@ -75,11 +78,17 @@ def resize(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
-def load(data: bytes, size: int, color_mode: ColorMode = "rgb", max_pixels: int | None = None) -> np.ndarray:
+def load(
+    data: bytes,
+    size: int,
+    color_mode: ColorMode = "rgb",
+    max_pixels: int | None = None,
+    bit_depth: int = MAX_BITS,
+) -> np.ndarray:
     """Decode and resize an encoded image.
 
     Args:
-        data, max_pixels: as in `decode`.
+        data, max_pixels, bit_depth: as in `decode`.
         size: pixels, height = width.
         color_mode: as in ``keras.utils.load_img``. ``grayscale`` leaves gray images as they are and
             takes the luma of the others (ITU-R 601); ``rgb`` gives gray images three equal channels.
@@ -87,7 +96,7 @@ def load(data: bytes, size: int, color_mode: ColorMode = "rgb", max_pixels: int 
     Returns:
         (size, size, 3) or, gray, (size, size, 1) uint8.
     """
-    with _opened(data, max_pixels) as image:
+    with _opened(data, max_pixels, bit_depth) as image:
         return resize_to(image, size, color_mode)
 
 
@@ -159,7 +168,7 @@ def load_pixels(
 
 
 @contextmanager
-def _opened(data: bytes, max_pixels: int | None) -> Iterator[Image.Image]:
+def _opened(data: bytes, max_pixels: int | None, bit_depth: int) -> Iterator[Image.Image]:
     """Give an image in RGB, as long as it may take memory."""
     image = _read_header(data)
     width, height = image.size
@@ -168,7 +177,7 @@ def _opened(data: bytes, max_pixels: int | None) -> Iterator[Image.Image]:
     if max_pixels is not None and width * height > max_pixels:
         raise ImageError(f"{width} x {height} pixels exceed max_pixels={max_pixels}")
     with PIXELS.taken(width * height, max_pixels or AT_ONCE):
-        yield _decode(image)
+        yield _decode(data, image, bit_depth)
 
 
 def _read_header(data: bytes) -> ImageFile.ImageFile:
@@ -183,10 +192,14 @@ def _read_header(data: bytes) -> ImageFile.ImageFile:
         raise ImageError("not an image (JPEG, PNG, GIF, BMP or WEBP)") from None
 
 
-def _decode(image: ImageFile.ImageFile) -> Image.Image:
+def _decode(data: bytes, image: ImageFile.ImageFile, bit_depth: int) -> Image.Image:
     try:
         image.load()
-        return _upright(image, _to_rgb(image))
+        samples = read_samples(data)
+        rgb = image.convert("RGB") if samples is None else _to_8_bits(samples, bit_depth)
+        return _upright(image, rgb)
+    except ImageError:
+        raise
     except MemoryError:
         np.empty((image.width * image.height, BYTES_A_PIXEL), np.uint8)  # or it is the machine's fault
         raise ImageError(f"{image.width} x {image.height} pixels do not fit the decoder") from None
@@ -194,10 +207,10 @@ def _decode(image: ImageFile.ImageFile) -> Image.Image:
         raise ImageError("truncated" if "truncated" in str(error) else "damaged") from None
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit gray, which `convert` would clip at 255
-        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
+def _to_8_bits(samples: np.ndarray, bit_depth: int) -> Image.Image:
+    if samples.max() >> bit_depth:
+        raise ImageError(f"the value {samples.max()} has more bits than bit_depth={bit_depth}")
+    return Image.fromarray((samples >> (bit_depth - 8)).astype(np.uint8)).convert("RGB")
 
 
 def _upright(original: ImageFile.ImageFile, rgb: Image.Image) -> Image.Image:

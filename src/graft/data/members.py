@@ -54,7 +54,10 @@ def safe_name(path: Path, name: str) -> str:
     try:
         n_bytes = len(name.encode("utf-8"))
     except UnicodeEncodeError:
-        raise ArchiveError(f"{path}: the member name {name!r} is not UTF-8; rename the file") from None
+        raise ArchiveError(
+            f"{path}: the member name {name!r} is not UTF-8; rename the file or, of an archive, "
+            "set folder.encoding"
+        ) from None
     if n_bytes > MAX_NAME_BYTES:
         raise ArchiveError(
             f"{path}: the member name {name[:40]!r}... is too long: expected at most {MAX_NAME_BYTES} bytes, "

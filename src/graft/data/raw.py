@@ -1,9 +1,13 @@
 """Image files as they come: not decoded, not yet trusted."""
 
+from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+
+LISTED = 10  # classes that a line names
 
 
 class RawImage(NamedTuple):
@@ -13,6 +17,24 @@ class RawImage(NamedTuple):
     label: str
     split: str | None  # train, validation or test where the source says so
     data: bytes
+
+
+class Ignored(NamedTuple):
+    """The part of a source that is not read."""
+
+    files: Mapping[str, int] = MappingProxyType({})  # kind -> number
+    folders: Mapping[str, int] = MappingProxyType({})
+    classes: Mapping[str, str] = MappingProxyType({})  # class without an image that is read -> why
+
+
+def list_classes(labels: Collection[str]) -> str:
+    """Count classes and name the first of them, as they come.
+
+    >>> list_classes(["cat", "dog"])
+    '2 classes (cat, dog)'
+    """
+    more = f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""
+    return f"{len(labels):,} classes ({', '.join([*labels][:LISTED])}{more})"
 
 
 def is_image(name: str) -> bool:

@@ -1,7 +1,7 @@
 """`data/images` -> the manifest: each image is in train, validation or test."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -12,6 +12,8 @@ import pandas as pd
 from graft.config.data import SplitParams
 from graft.config.types import SPLITS, Split
 from graft.data.manifest import COLUMNS
+
+LISTED = 5  # classes that an error names
 
 
 def make_manifest(images: pd.DataFrame, params: SplitParams, seed: int) -> pd.DataFrame:
@@ -27,14 +29,16 @@ def make_manifest(images: pd.DataFrame, params: SplitParams, seed: int) -> pd.Da
         The manifest, sorted by ``path``.
 
     Raises:
-        ValueError: if a class would have no image in some split, ``classes`` or ``max_per_class``
-            names an unknown class, a file name carries no number (``index_ranges``), or an image has
-            no split (``given``).
+        ValueError: if a class would have no image in some split, fewer than two classes have
+            ``min_per_class`` images, ``classes`` or ``max_per_class`` names an unknown class, a file name
+            carries no number (``index_ranges``), or an image has no split (``given``).
     """
     if params.classes is not None:
         _check_classes("classes", params.classes, images)
         images = images[images["label"].isin(params.classes)]
     subset = take_subset(images, params.max_per_class, seed)
+    images = _leave_out_rare(images, params.min_per_class)
+    subset = subset[subset["label"].isin(images["label"])]
     if params.strategy == "fractions":
         manifest = assign_splits(subset, {split: params.fractions[split] for split in SPLITS}, seed)
     elif params.strategy == "index_ranges":
@@ -43,8 +47,20 @@ def make_manifest(images: pd.DataFrame, params: SplitParams, seed: int) -> pd.Da
         manifest = _given(subset)
     else:
         manifest = _take_validation(_given(subset), params.validation, seed)
-    _check_every_split(manifest, sorted(images["label"].unique()), params.strategy)
+    _check_every_split(manifest, images["label"].value_counts(), params.strategy)
     return manifest[COLUMNS].sort_values("path", ignore_index=True)
+
+
+def _leave_out_rare(images: pd.DataFrame, at_least: int) -> pd.DataFrame:
+    sizes = images["label"].value_counts()
+    n_left = (sizes >= at_least).sum()
+    if n_left < min(2, len(sizes)):
+        largest = _list(f"{label!r} ({n})" for label, n in sizes.items())
+        raise ValueError(
+            f"split.min_per_class={at_least} leaves {n_left} classes, expected at least 2, received "
+            f"{largest}; lower it in params.yaml"
+        )
+    return images[images["label"].map(sizes) >= at_least]
 
 
 def take_subset(
@@ -170,15 +186,30 @@ def _counts(n: int, shares: list[float]) -> list[int]:
     return [*counts, n - sum(counts)]
 
 
-def _check_every_split(manifest: pd.DataFrame, classes: list[str], strategy: str) -> None:
+def _check_every_split(manifest: pd.DataFrame, sizes: pd.Series, strategy: str) -> None:
     counts = pd.crosstab(manifest["label"], manifest["split"])
-    counts = counts.reindex(index=classes, columns=list(SPLITS), fill_value=0)
-    for label, row in counts.iterrows():
-        if empty := [split for split in SPLITS if row[split] == 0]:
-            keys = "strategy, split.validation" if strategy == "given" else strategy
-            received = ", ".join(f"{split}={row[split]}" for split in SPLITS)
-            raise ValueError(
-                f"class {label!r} would have no image in {' and '.join(empty)} (expected at least 1 in every "
-                f"split, received {received}); give it more images, or change split.{keys} or "
-                "split.max_per_class in params.yaml"
-            )
+    counts = counts.reindex(index=sorted(sizes.index), columns=list(SPLITS), fill_value=0)
+    lacking = counts[(counts == 0).any(axis=1)]
+    if lacking.empty:
+        return
+    keys = "strategy, split.validation" if strategy == "given" else strategy
+    enough = 1 + sizes[lacking.index].max()
+    can_drop = (sizes >= enough).sum() > 1
+    drop = f"leave such classes out with split.min_per_class={enough} or split.classes, " if can_drop else ""
+    received = _list(f"{row.name!r} ({_describe(row)})" for _, row in lacking.iterrows())
+    raise ValueError(
+        f"{len(lacking)} of {len(sizes)} classes would have no image in some split, expected at least 1 in "
+        f"every split, received {received}; "
+        f"give them more images, {drop}or change split.{keys} or split.max_per_class in params.yaml"
+    )
+
+
+def _describe(counts: pd.Series) -> str:
+    return ", ".join(f"{split}={n}" for split, n in counts.items())
+
+
+def _list(items: Iterable[str]) -> str:
+    """Join the first of some items, and count the others."""
+    listed = [*items]
+    more = f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+    return ", ".join(listed[:LISTED]) + more

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from graft.data.manifest import class_names
+from graft.data.sixteen_bits import MAX_BITS
 from graft.methods.run import Run
 from graft.models.serialization import count_parameters, save_model
 from graft.training.decision import class_scores, decide
@@ -124,7 +125,9 @@ def describe(outcome: Outcome) -> str:
     return f"validation accuracy {right:.1f} % ({place}{first})"
 
 
-def write_model(outcome: Outcome, folder: Path, method: str, dataset: str) -> dict[str, Any]:
+def write_model(
+    outcome: Outcome, folder: Path, method: str, dataset: str, bit_depth: int = MAX_BITS
+) -> dict[str, Any]:
     """Write ``model.keras``, its card in it, and ``history.csv`` to a folder.
 
     Returns:
@@ -132,6 +135,8 @@ def write_model(outcome: Outcome, folder: Path, method: str, dataset: str) -> di
         ``epochs`` and ``best_epoch``, None of a method without epochs.
     """
     card = {"method": method, "dataset": dataset, **_describe_model(outcome)}
+    if bit_depth < MAX_BITS:
+        card["bit_depth"] = bit_depth
     save_model(outcome.model, folder / "model.keras", card)
     outcome.history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
     return {

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError, create_model, model_validator
 
-from graft.config.data import Prepare, SplitParams
+from graft.config.data import Folder, Prepare, SplitParams
 from graft.config.evaluation import Metrics
 from graft.config.features import Augmentation, BackboneRow, Features, check_weights
 from graft.config.load import ParamsError, explain_errors
@@ -20,6 +20,7 @@ class _Areas(Block):
     seed: Seed
     dataset: str
     source: str
+    folder: Folder
     prepare: Prepare
     split: SplitParams
     backbone: str

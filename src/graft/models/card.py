@@ -15,7 +15,8 @@ def read_card(path: Path) -> dict[str, Any]:
         ``classes`` (the labels in class order), ``image_size`` (pixels, height = width), ``channels``,
         ``method``, ``dataset``, ``backbone``, ``weights``, ``pretrained``, ``weights_sha256`` (None without
         a backbone), ``seed``, ``n_images`` (split -> number), ``accuracy`` (``validation`` and ``test``, each
-        with ``value``, ``low``, ``high`` and ``n``), ``confidence`` of these intervals, and ``versions``.
+        with ``value``, ``low``, ``high`` and ``n``), ``confidence`` of these intervals, and ``versions``;
+        ``bit_depth`` (of the values in 16-bit images) only where it is less than 16.
 
     Raises:
         FileNotFoundError: if there is no such file.

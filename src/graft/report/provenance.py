@@ -21,7 +21,7 @@ ABSENT = "-"  # no value is written like this: text that begins with it stands i
 PACKAGES = ("graft", "tensorflow", "keras", "scikit-learn", "numpy", "pillow")
 HASH = 12  # hexadecimal digits of a commit; Git's own choice depends on what else is in the repository
 # Text that needs no quotes in an override.
-PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*|[0-9.]+e[+-]?[0-9]+")
+PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
 WORDS = {"null", "true", "false", "nan", "inf"}
 KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 

@@ -1,11 +1,12 @@
 """Numbers -> sentences on paired tests, seeds and mistakes: the same on the page and in the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 Row = Mapping[str, Any]
+LISTED = 10  # names in a sentence
 TESTS = "McNemar's exact test over the test images on which exactly one of two methods is right."
 
 
@@ -62,6 +63,38 @@ def describe_test(pair: Row, significance: float) -> str:
 
 def _p_value(p: float) -> str:
     return "< 0.0001" if p < 0.0001 else f"= {min(p, 1):#.2g}"
+
+
+def describe_left_out(data: Mapping[str, Any], classes: Collection[str]) -> list[str]:
+    """A sentence on each kind of what is in the source and not in the results, or not as it seems.
+
+    Args:
+        data: `metrics/data.json`.
+        classes: those of the manifest.
+
+    >>> rest = {"similar_classes": [], "ignored_folders": {}, "sixteen_bit_images": {}, "empty_classes": {}}
+    >>> describe_left_out({**rest, "classes": {"cat": 9, "dog": 2}, "ignored_files": {".tif": 3}}, ["cat"])
+    ["Classes that the split leaves out: 'dog' (2).", 'Ignored files: .tif (3).']
+    """
+    left_out = {label: n for label, n in data["classes"].items() if label not in classes}
+    named = {repr(label): n for label, n in left_out.items()}
+    empty = {repr(label): why for label, why in data["empty_classes"].items()}
+    alike = {", ".join(map(ascii, labels)): "look alike" for labels in data["similar_classes"]}
+    bits = {f"{n_bits} bits": n for n_bits, n in data["sixteen_bit_images"].items()}
+    kinds = {
+        "Classes that the split leaves out": named,
+        "Classes without an image": empty,
+        "Classes that may be one": alike,
+        "Ignored files": data["ignored_files"],
+        "Ignored folders": data["ignored_folders"],
+        "Images of 16 bits, by the bits that their values take": bits,
+    }
+    return [f"{kind}: {_list_counts(counts)}." for kind, counts in kinds.items() if counts]
+
+
+def _list_counts(counts: Mapping[str, Any]) -> str:
+    more = f" and {len(counts) - LISTED} more" if len(counts) > LISTED else ""
+    return ", ".join(f"{name} ({n})" for name, n in [*counts.items()][:LISTED]) + more
 
 
 def explain_seeds(confidence: float) -> str:

@@ -16,6 +16,7 @@ from graft.data.archives import MAX_MEMBER_BYTES
 from graft.data.folders import read_file
 from graft.data.images import CHANNELS, resize_to
 from graft.data.images import load as load_image
+from graft.data.sixteen_bits import MAX_BITS
 from graft.export.registry import Scored, Session, format_of
 from graft.training.decision import decide
 
@@ -46,13 +47,18 @@ class Classifier:
         """``rgb`` or ``grayscale``: what its images are turned into."""
         return next(mode for mode, channels in CHANNELS.items() if channels == self.card["channels"])
 
+    @property
+    def bit_depth(self) -> int:
+        """The bits of the values in images of 16 bits a channel."""
+        return int(self.card.get("bit_depth", MAX_BITS))
+
     def decode(self, data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """Decode an encoded image as in training: (size, size, channels) uint8.
 
         Raises:
             ImageError: if it does not decode, or has more pixels.
         """
-        return load_image(data, self.card["image_size"], self.color_mode, max_pixels)
+        return load_image(data, self.card["image_size"], self.color_mode, max_pixels, self.bit_depth)
 
     def score(self, pixels: np.ndarray) -> Scored:
         """Score decoded images: (n, size, size, channels) in [0, 255], uint8 or float32, n > 0."""

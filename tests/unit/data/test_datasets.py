@@ -2,6 +2,7 @@
 
 import csv
 import io
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from importlib.resources import files
@@ -10,17 +11,16 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from graft.config.data import Prepare
+from graft.config.data import Folder
 from graft.data.datasets import cats_and_dogs, demo, flowers, folder, load_dataset
 from graft.data.download import DownloadError, Source
 from graft.data.ingest import prepare
 from graft.data.raw import RawImage, is_image
 from helpers.archives import MAKERS, each_archive, each_kind, make_folder, make_tar, make_zip
 from helpers.datasets import write_flowers, write_microsoft
+from helpers.limits import prepare_params
 from helpers.servers import published, send, serve
 
 JUNK = {
@@ -32,8 +32,8 @@ JUNK = {
 }
 
 
-def fetch_folder(source: Path, raw: Path) -> list[RawImage]:
-    folder.fetch(raw, source, raw.parent / "cache")
+def fetch_folder(source: Path, raw: Path, options: Folder = folder.PLAIN) -> list[RawImage]:
+    folder.fetch(raw, source, raw.parent / "cache", options)
     return sorted(folder.read(raw))
 
 
@@ -111,7 +111,8 @@ def test_a_folder_per_class(tmp_path: Path, kind: str) -> None:
         ("cat/sub/2.PNG", "cat", None, b"2"),
     ]
     copied = [p for p in (tmp_path / "raw").rglob("*") if p.is_file()]
-    assert len(copied) == (3 if kind == "folder" else 1)  # images only, or the archive as it came
+    # Images only, or the archive as it came; and the survey of the source.
+    assert len(copied) == (4 if kind == "folder" else 2)
 
 
 @each_kind
@@ -136,33 +137,68 @@ def test_a_folder_around_everything_is_seen_through(
     assert images == [image._replace(path=f"my data/{image.path}") for image in plain]
 
 
-@given(st.permutations(list(TREE) + list(PHOTOS)), st.integers(1, 7))
-def test_places_do_not_depend_on_the_order(names: list[str], count: int) -> None:
-    chosen = names[:count]
-    assert folder.assign_places(chosen) == folder.assign_places(sorted(chosen))
+def encoded(path: Path, encoding: str, names: list[str]) -> Path:
+    """A zip as a Windows of that encoding writes it: names as bytes, without a word on what they mean."""
+
+    class Info(zipfile.ZipInfo):
+        def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802
+            return self.filename.encode(encoding), 0
+
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(Info(name), name)
+    return path
 
 
-def test_splits_are_only_splits_when_they_are_alone() -> None:
-    places = folder.assign_places(["train/steam/1.jpg", "test/a/1.jpg", "ship/big/1.jpg"])
-    assert set(places.values()) == {("train", None), ("test", None), ("ship", None)}
+JAPANESE = ["猫/1.png", "表/2.png"]  # the second byte of 表 is a backslash
 
 
-@pytest.mark.parametrize("stray", ["train/stray.jpg", "stray.jpg"])
-def test_a_stray_image_does_not_turn_splits_into_classes(stray: str) -> None:
-    tree = [f"{split}/{label}/1.jpg" for split in ("train", "test") for label in ("cat", "dog")]
-    with pytest.raises(ValueError, match=f"expected <split>/<class>/<image>, received '{stray}'"):
-        folder.assign_places([*tree, stray])
-
-
-def test_splits_of_another_case_do_not_turn_into_classes() -> None:
-    with pytest.raises(ValueError, match="expects test, train, validation, received Train, test"):
-        folder.assign_places(["Train/cat/1.jpg", "test/cat/1.jpg"])
-
-
-def test_files_that_are_no_images_are_mentioned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = MAKERS["folder"](tmp_path / "photos", PHOTOS | {"cat/a.heic": b"", "cat/.hidden": b""})
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [("shift_jis", JAPANESE), ("gbk", ["猫/1.png", "狗/2.png"]), ("cp1252", ["Kühe/1.png", "Bären/2.png"])],
+)
+def test_names_of_unknown_encoding_are_shown_and_read_once_it_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], encoding: str, names: list[str]
+) -> None:
+    source = encoded(tmp_path / "a.zip", encoding, names)
     fetch_folder(source, tmp_path / "raw")
-    assert "ignored files that are no images by their extension: {'.heic': 1}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "WARNING" in said
+    assert any(f'"{name}" ({encoding})' in said for name in names)  # 猫 in GBK is è in UTF-8
+    images = fetch_folder(source, tmp_path / "raw2", Folder(layout="auto", encoding=encoding))
+    assert [(image.path, image.label) for image in images] == [(n, n.split("/")[0]) for n in sorted(names)]
+    assert "WARNING" not in capsys.readouterr().out
+
+
+def test_an_encoding_that_is_not_the_names_is_an_error(tmp_path: Path) -> None:
+    source = encoded(tmp_path / "a.zip", "gbk", ["猫/1.png", "狗/2.png"])
+    with pytest.raises(ValueError, match=r"a\.zip has a name that is not in folder.encoding=utf-8"):
+        fetch_folder(source, tmp_path / "raw", Folder(layout="auto", encoding="utf-8"))
+
+
+def test_a_zip_of_utf8_names_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fetch_folder(encoded(tmp_path / "a.zip", "utf-8", JAPANESE), tmp_path / "raw")
+    assert "WARNING" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["klingon", "rot13", ""])
+def test_an_encoding_that_there_is_not(name: str) -> None:
+    with pytest.raises(ValueError, match="expected an encoding such as gbk"):
+        Folder(layout="auto", encoding=name)
+
+
+@each_kind
+def test_what_is_ignored_is_printed_and_passed_on(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = PHOTOS | JUNK | {"cat/a.heic": b"", "owl/1.tif": b"", "owl/2.TIF": b""}
+    fetch_folder(MAKERS[kind](tmp_path / kind, files), tmp_path / "raw")
+    ignored = folder.read_ignored(tmp_path / "raw")
+    assert ignored.files == {".db": 1, ".heic": 1, ".tif": 2, ".txt": 1, "hidden": 3}
+    assert ignored.folders == {"hidden": 2, "without images": 1}
+    assert ignored.classes == {"owl": "2 .tif"}
+    said = capsys.readouterr().out
+    assert "2 classes (Großer Hund, cat); ignored files: 1 .db, 1 .heic, 2 .tif, 1 .txt, 3 hidden" in said
 
 
 @each_kind
@@ -177,11 +213,13 @@ def test_files_that_are_no_images_are_mentioned(tmp_path: Path, capsys: pytest.C
             r"images without a class folder: expected <class>/<image>, received '5.jpg'",
         ),
         (
-            {"train/cat/1.jpg": b"", "val/cat/2.jpg": b""},
-            r"expects test, train, validation, received train, val",
+            TREE | {"unlabeled/1.jpg": b""},
+            r"source=.* can be read in two ways: the folders test, train, unlabeled, validation are splits "
+            r"\(test, train, validation, without unlabeled \(1 images\)\), or they are classes; choose with "
+            r"-S folder.layout=splits or -S folder.layout=classes",
         ),
     ],
-    ids=["empty", "one class", "one nested class", "loose", "val"],
+    ids=["empty", "one class", "one nested class", "loose", "two readings"],
 )
 def test_a_source_that_cannot_be_used(
     tmp_path: Path, kind: str, files: dict[str, bytes], message: str
@@ -294,8 +332,6 @@ def test_the_published_facts() -> None:
 
 # --- the real archives' dirt ---------------------------------------------------------------------
 
-LIMITS = Prepare(max_rejected=0.02, max_pixels=100_000_000, label_conflicts="refuse")
-
 
 def prepared(
     tmp_path: Path, dataset: ModuleType, write: Callable[[Path], None], known_faults: dict[str, str]
@@ -303,7 +339,7 @@ def prepared(
     """Write a dataset's archive and prepare it; the content of `metrics/data.json`."""
     (tmp_path / "raw").mkdir()
     write(tmp_path / "raw")
-    return prepare(dataset.read(tmp_path / "raw"), LIMITS, tmp_path / "images", known_faults)
+    return prepare(dataset.read(tmp_path / "raw"), prepare_params(), tmp_path / "images", known_faults)
 
 
 def test_the_flower_under_two_labels_is_rejected_and_copies_are_folded(

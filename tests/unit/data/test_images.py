@@ -20,6 +20,7 @@ from PIL import Image, ImageOps
 
 from graft.data.images import FORMATS, ImageError, decode, iter_shards, load, load_pixels, resize
 from graft.data.sharding import write_table
+from graft.data.sixteen_bits import count_bits
 
 # `graft.data.images` silences Pillow once, at import; pytest resets the filters before each test.
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
@@ -94,6 +95,43 @@ def test_cmyk_jpeg_keeps_its_colours() -> None:
 def test_16_bit_gray_is_scaled_not_clipped() -> None:
     gray = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     assert (decode(encode(Image.fromarray(gray))) == (gray >> 8)[..., None]).all()
+
+
+def png(samples: np.ndarray) -> bytes:
+    """Values (H, W, channels) of 16 bits as a PNG file."""
+    height, width, channels = samples.shape
+    colours = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in samples)
+    header = struct.pack(">IIBBBBB", width, height, 16, colours, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+
+
+@given(channels=st.integers(1, 4), bit_depth=st.integers(8, 16), seed=st.integers(0, 99))
+def test_of_16_bits_a_channel_the_upper_8_of_those_in_use_are_taken(
+    channels: int, bit_depth: int, seed: int
+) -> None:
+    """Gray and colours, with and without alpha: `read_samples` relies on Pillow's names of them."""
+    samples = np.random.default_rng(seed).integers(0, 2**bit_depth, (3, 5, channels)).astype(np.uint16)
+    colours = samples[..., :3] if channels > 2 else samples[..., :1]
+    data = png(samples)
+    assert (decode(data, bit_depth=bit_depth) == colours >> (bit_depth - 8)).all()
+    assert count_bits(data) == int(colours.max()).bit_length()
+    assert (decode(data) == colours >> 8).all()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_bit_depth_is_of_16_bit_images_alone(form: str) -> None:
+    assert (decode(FILES[form], bit_depth=9) == decode(FILES[form])).all()
+    assert count_bits(FILES[form]) is None
+
+
+def test_values_above_the_bit_depth_are_an_error() -> None:
+    with pytest.raises(ImageError, match=r"^the value 512 has more bits than bit_depth=9$"):
+        decode(png(np.full((2, 2, 1), 512, np.uint16)), bit_depth=9)
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])

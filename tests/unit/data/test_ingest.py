@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from io import BytesIO
@@ -18,7 +19,8 @@ from PIL import Image
 from graft.config.data import Prepare
 from graft.data import ingest
 from graft.data.images import decode
-from graft.data.raw import RawImage
+from graft.data.raw import Ignored, RawImage
+from helpers.limits import prepare_params
 
 LIMIT = 100_000_000
 
@@ -38,7 +40,7 @@ def prepare(
 
 
 def limits(max_rejected: float, max_pixels: int = LIMIT, conflicts: Any = "refuse") -> Prepare:
-    return Prepare(max_rejected=max_rejected, max_pixels=max_pixels, label_conflicts=conflicts)
+    return prepare_params(max_rejected=max_rejected, max_pixels=max_pixels, label_conflicts=conflicts)
 
 
 def raw(label: str, numbers: range, split: str | None = None) -> list[RawImage]:
@@ -84,6 +86,11 @@ def test_every_image_is_there_with_its_bytes_and_its_size(folder: Path) -> None:
         "n_shards": 1,
         "bytes": sum(len(image.data) for image in [*GOOD, turned]),
         "classes": {"cat": 4, "dog": 7},
+        "empty_classes": {},
+        "similar_classes": [],
+        "ignored_files": {},
+        "ignored_folders": {},
+        "sixteen_bit_images": {},
         "duplicates": 0,
         "duplicates_across_splits": 0,
         "duplicate_paths": [],
@@ -211,6 +218,96 @@ def test_a_fault_that_is_not_known_is_refused_beside_known_ones(folder: Path) ->
         ingest.prepare(broken, limits(0.02), folder, KNOWN)
 
 
+def test_classes_without_an_image_are_refused_or_dropped(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [*GOOD, RawImage("owl/1.png", "owl", None, b""), RawImage("owl/2.png", "owl", None, b"x")]
+    ignored = Ignored({".tif": 3}, {"empty": 1}, {"cow": "an empty folder", "emu": "3 .tif"})
+    told = "'cow' (an empty folder), 'emu' (3 .tif), 'owl' (all 2 rejected)"
+    with pytest.raises(ValueError, match=re.escape(f"received none of 3: {told}; give each some")):
+        ingest.prepare(images, limits(0.5), folder, ignored=ignored)
+    dropping = prepare_params(max_rejected=0.5, empty_classes="drop")
+    report = ingest.prepare(images, dropping, folder, ignored=ignored)
+    assert report["empty_classes"] == {**ignored.classes, "owl": "all 2 rejected"}
+    assert (report["ignored_files"], report["ignored_folders"]) == (ignored.files, ignored.folders)
+    assert f"WARNING: classes without an image, dropped: {told}" in capsys.readouterr().out
+
+
+def test_a_class_whose_images_are_all_in_another_one_is_refused_too(folder: Path) -> None:
+    copies = [RawImage(f"owl/{image.path}", "owl", None, image.data) for image in GOOD[:2]]
+    with pytest.raises(ValueError, match=r"received none of 1: 'owl' \(all 2 rejected\)"):
+        prepare([*GOOD, *copies], 0.9, LIMIT, folder, "reject")
+
+
+ALIKE = ["Café", "cafe\u0301", "CAFÉ ", "\u200acafé", "ｃａｆé"]
+
+
+def test_classes_that_look_alike_are_told_apart_in_words(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [
+        RawImage(f"{n}.png", label, None, picture(n)) for n, label in enumerate([*ALIKE, "dog", "do g"])
+    ]
+    report = prepare(images, 0.0, LIMIT, folder)
+    assert report["similar_classes"] == [sorted(ALIKE), ["do g", "dog"]]
+    assert len(report["classes"]) == 7
+    said = capsys.readouterr().out
+    assert r"classes that look alike: 'CAF\xc9 ', 'Caf\xe9', 'cafe\u0301', '\u200acaf\xe9'" in said
+
+
+def test_of_an_image_in_several_splits_test_is_kept_however_the_folders_are_called(folder: Path) -> None:
+    images = [RawImage("Train/cat/1.png", "cat", "train", picture(0)), *GOOD]
+    images += [
+        RawImage("dev/cat/1.png", "cat", "validation", picture(77)),
+        RawImage("z/1.png", "cat", "test", picture(77)),
+    ]
+    prepare([image._replace(split=image.split or "test") for image in images], 0.0, LIMIT, folder)
+    kept = {row["path"]: row["split"] for row in rows(folder) if row["image"] in (picture(0), picture(77))}
+    assert kept == {"cat/0.png": "test", "z/1.png": "test"}
+
+
+def gray(numbers: range, highest: int) -> list[RawImage]:
+    """Gray images of 16 bits whose highest value is that."""
+    files = []
+    for n in numbers:
+        values = np.full((4, 5), highest, np.uint16)
+        values[0, 0] = 256 * n
+        buffer = BytesIO()
+        Image.fromarray(values).save(buffer, "PNG")
+        files.append(RawImage(f"{n % 2}/{n}.png", str(n % 2), None, buffer.getvalue()))
+    return files
+
+
+def test_images_that_use_few_of_their_16_bits_are_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = gray(range(6), 4095)
+    assert prepare([*images, *GOOD], 0.0, LIMIT, folder)["sixteen_bit_images"] == {"12": 6}
+    assert {row["image"] for row in rows(folder)} == {image.data for image in [*images, *GOOD]}
+    assert (
+        "WARNING: images of 16 bits, by their highest values: 6 of 12 bits; with prepare.bit_depth=16 they "
+        "are dark, 16 of 256 levels: set it to 12"
+    ) in capsys.readouterr().out
+    prepare([*images, *gray(range(6, 8), 65535)], 0.0, LIMIT, folder)
+    said = capsys.readouterr().out
+    assert "6 of 12 bits, 2 of 16 bits" in said
+    assert "WARNING" not in said
+
+
+def test_with_a_bit_depth_they_are_kept_as_the_8_bits_that_they_mean(folder: Path) -> None:
+    images = [*gray(range(6), 4095), *GOOD]
+    report = ingest.prepare(images, prepare_params(bit_depth=12), folder)
+    assert report["sixteen_bit_images"] == {"12": 6}
+    for row in rows(folder):
+        assert row["key"] == sha256(row["image"]).hexdigest()
+        original = next(image.data for image in images if image.path == row["path"])
+        assert (decode(row["image"]) == decode(original, bit_depth=12)).all()
+        assert (row["image"] == original) == (row["path"].startswith(("cat", "dog")))
+    too_deep = [*GOOD, *gray(range(2), 4096)]
+    with pytest.raises(ValueError, match=r"the value 4096 has more bits than bit_depth=12"):
+        ingest.prepare(too_deep, prepare_params(bit_depth=12), folder)
+
+
 def test_too_many_label_conflicts_are_too_many_rejects(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"3 of 12 images rejected .*\n  cat/0.png: the same image"):
         prepare(CONFLICT, 0.2, LIMIT, folder, "reject")
@@ -236,9 +333,9 @@ BAD = {
         raw("cat", range(5)),
         r"at least 2 classes, received classes=\['cat'\] \(0 images rejected\)",
     ),
-    "one class is left": (
-        [*raw("cat", range(80)), RawImage("dog/1.jpg", "dog", None, b"woof")],
-        r"at least 2 classes, received classes=\['cat'\] \(1 images rejected\)",
+    "no image of a class is left": (
+        [*GOOD, *raw("emu", range(10, 80)), RawImage("owl/1.jpg", "owl", None, b"hoot")],
+        r"an image of every class, received none of 1: 'owl' \(all 1 rejected\); .*empty_classes=drop$",
     ),
     "too many rejects": (
         [*GOOD, *[RawImage(f"cat/{n}.jpg", "cat", None, b"") for n in range(10, 17)]],

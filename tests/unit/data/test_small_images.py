@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from graft.config.data import Prepare, SplitParams
+from graft.config.data import SplitParams
 from graft.data.datasets import cifar10, fashion_mnist, load_dataset
 from graft.data.datasets._arrays import encode_bmp
 from graft.data.download import DownloadError, Source
@@ -27,6 +27,7 @@ from graft.data.manifest import COLUMNS
 from graft.data.raw import RawImage
 from graft.data.split import make_manifest
 from helpers.archives import make_tar
+from helpers.limits import prepare_params
 from helpers.repository import ROOT, edit, run
 from helpers.servers import published, send, serve
 from helpers.small_images import Part, batch, idx, random_part, write_cifar10, write_fashion_mnist
@@ -241,7 +242,7 @@ def prepared(
     folder: Path, train: Part, test: Part, label_conflicts: str = "refuse"
 ) -> tuple[dict, pd.DataFrame]:
     raw = write_fashion_mnist(folder / "raw", train, test)
-    limits = Prepare(max_rejected=0.025, max_pixels=784, label_conflicts=label_conflicts)
+    limits = prepare_params(max_rejected=0.025, max_pixels=784, label_conflicts=label_conflicts)
     report = prepare(fashion_mnist.read(raw), limits, folder / "images")
     return report, pd.read_parquet(folder / "images", columns=COLUMNS)
 

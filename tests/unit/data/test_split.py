@@ -201,7 +201,7 @@ def test_a_larger_validation_holds_the_smaller_and_another_seed_takes_others() -
 
 
 def test_a_share_too_small_for_one_validation_image_is_an_error() -> None:
-    message = r"class 'a' .* no image in validation .*train=9, .*change split.strategy, split.validation or "
+    message = r"received 'a' \(train=9, validation=0, .*change split.strategy, split.validation or "
     with pytest.raises(ValueError, match=message):
         make_manifest(official({"a": 9, "b": 20}, 1), split_params(strategy="given", validation=0.1), 0)
 
@@ -212,7 +212,7 @@ def test_validation_images_of_the_data_set_s_own_are_all_there_are() -> None:
     manifest = make_manifest(images, split_params(strategy="given", validation=0.5), 0)
     assert sizes(manifest, "a") == (20, 20, 20)
     lacking = images[(images["split"] != "validation") | (images["label"] == "b")]
-    with pytest.raises(ValueError, match="class 'a' would have no image in validation"):
+    with pytest.raises(ValueError, match=r"1 of 2 classes .*'a' \(train=20, validation=0"):
         make_manifest(lacking, split_params(strategy="given"), 0)
 
 
@@ -226,14 +226,14 @@ def test_given_needs_a_split_for_every_image(missing: Any) -> None:
 @pytest.mark.parametrize(
     ("images", "changes", "message"),
     [
-        (frame({"a": 40, "b b": 3}), {}, r"class 'b b' would have no image in validation "
-         r"\(expected at least 1 in every split, received train=1, validation=0, test=2\).*split.fractions"),
+        (frame({"a": 40, "b b": 3}), {}, r"1 of 2 classes would have no image in some split, expected "
+         r"at least 1 in every split, received 'b b' \(train=1, validation=0, test=2\).*split.fractions"),
         (frame({"a": 40, "b": 1999}), {"strategy": "index_ranges"},
-         r"class 'a' would have no image in validation and test .*train=40.*change split.index_ranges"),
-        (frame({"a": 40, "b": 40}, "train"), {"strategy": "given"}, r"in test \(.*train=36, validation=4"),
-        (frame({"a": 40, "b": 40}), {"max_per_class": {"b": 1}}, r"class 'b' .* or split.max_per_class"),
+         r"received 'a' \(train=40, validation=0, test=0\).*change split.index_ranges"),
+        (frame({"a": 40, "b": 40}, "train"), {"strategy": "given"}, r"2 of 2 .*train=36, validation=4"),
+        (frame({"a": 40, "b": 40}), {"max_per_class": {"b": 1}}, r"'b' \(.* or split.max_per_class"),
         (frame({"a": 9, "b": 9}).assign(path=[f"{n}.png" for n in range(5000, 5018)]),
-         {"strategy": "index_ranges"}, r"class 'a' would have no image in train and validation and test"),
+         {"strategy": "index_ranges"}, r"'a' \(train=0, validation=0, test=0\), 'b'"),
     ],
 )  # fmt: skip
 def test_a_class_without_an_image_in_some_split_is_an_error(
@@ -241,6 +241,31 @@ def test_a_class_without_an_image_in_some_split_is_an_error(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         make_manifest(images, split_params(**changes), 0)
+
+
+@given(rare=st.integers(1, 40), common=st.integers(2, 9), size=st.integers(1, 3))
+def test_one_error_for_all_rare_classes_names_what_leaves_them_out(rare: int, common: int, size: int) -> None:
+    images = frame({f"r{n}": size for n in range(rare)} | {f"c{n}": 8 for n in range(common)})
+    with pytest.raises(ValueError, match=rf"^{rare} of {rare + common} classes") as caught:
+        make_manifest(images, split_params(), 0)
+    message = str(caught.value)
+    assert message.count("train=") == min(rare, 5)
+    assert (f" and {rare - 5} more" in message) == (rare > 5)
+    assert f"split.min_per_class={size + 1} or split.classes" in message
+    manifest = make_manifest(images, split_params(min_per_class=size + 1), 0)
+    chosen = split_params(classes=[f"c{n}" for n in range(common)])
+    pd.testing.assert_frame_equal(manifest, make_manifest(images, chosen, 0))
+
+
+def test_rare_classes_are_left_out_by_what_there_is_not_by_the_subset() -> None:
+    images = frame({"a": 40, "b": 40, "c": 3})
+    manifest = make_manifest(images, split_params(min_per_class=20, max_per_class={"a": 8, "c": 1}), 0)
+    assert {label: sum(sizes(manifest, label)) for label in ("a", "b", "c")} == {"a": 8, "b": 40, "c": 0}
+
+
+def test_a_limit_that_leaves_one_class_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"split.min_per_class=41 leaves 1 classes, .* received 'a' \(50\)"):
+        make_manifest(frame({"a": 50, "b": 40}), split_params(min_per_class=41), 0)
 
 
 class TestClasses:

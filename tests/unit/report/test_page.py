@@ -235,6 +235,20 @@ def test_without_a_notice_of_the_dataset_there_is_none(small, least):
         assert "None" not in Parsed(page).words.partition("Rejects and duplicates")[2]
 
 
+def test_what_is_in_the_source_and_not_in_the_results_is_told(page, least):
+    words = Parsed(page).words.partition("Rejects and duplicates")[2]
+    for said in (
+        "Classes that the split leaves out: '<rare>' (1).",
+        "Classes without an image: '<owl>' (12 .tif).",
+        "Classes that may be one: 'cat ', 'Cat' (look alike).",
+        "Ignored files: .tif (12).",
+        "Ignored folders: empty (1).",
+        "Images of 16 bits, by the bits that their values take: 12 bits (3).",
+    ):
+        assert said in words
+    assert not any(word in Parsed(least).words for word in ("leaves out", "Ignored", "16 bits"))
+
+
 def test_images_enlarge_without_a_script(page):
     parsed = Parsed(page)
     for tag, _, parents in parsed.tags:

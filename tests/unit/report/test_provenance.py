@@ -21,7 +21,6 @@ from helpers.repository import ROOT, edit, run
 from helpers.work_trees import commit
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="$", exclude_categories=("Cc",)), max_size=9)
-TEXT = TEXT.filter(lambda text: not re.match(r"[0-9.]+e", text))
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),

@@ -10,6 +10,7 @@ A dataset module has
 
 It may have
 
+- ``read_ignored(raw)``: the `graft.data.raw.Ignored` part of what ``fetch`` was given;
 - ``KNOWN_FAULTS``: path of an image, as ``read`` yields it -> why it is rejected;
 - ``NOTICE``: what who shows the images owes to their authors.
 """

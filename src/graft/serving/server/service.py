@@ -137,7 +137,7 @@ class Service:
             pixels = await self.in_thread(self._decode, data)
             number = classes.index(label) if label else int(decide((await self._score(data))[None])[0])
             heat = await self.in_thread(self.batcher.run, lambda: explain(pixels, number))
-            return await self.in_thread(_draw, data, heat)
+            return await self.in_thread(_draw, data, heat, self.ready.classifier.bit_depth)
 
     async def _predict_one(self, name: str, data: bytes) -> dict[str, Any]:
         scores = await self._score(data)
@@ -219,5 +219,5 @@ async def answered(work: Awaitable[T], receive: Callable[[], Awaitable[Any]], ti
         gone.cancel()
 
 
-def _draw(data: bytes, heat: np.ndarray) -> bytes:
-    return draw_heat(decode(data), heat, HEAT_SIDE)
+def _draw(data: bytes, heat: np.ndarray, bit_depth: int) -> bytes:
+    return draw_heat(decode(data, bit_depth=bit_depth), heat, HEAT_SIDE)
