@@ -34,7 +34,8 @@ def list_classes(labels: Collection[str]) -> str:
     '2 classes (cat, dog)'
     """
     more = f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""
-    return f"{len(labels):,} classes ({', '.join([*labels][:LISTED])}{more})"
+    count = "1 class" if len(labels) == 1 else f"{len(labels):,} classes"
+    return f"{count} ({', '.join([*labels][:LISTED])}{more})"
 
 
 def is_image(name: str) -> bool:

@@ -57,8 +57,8 @@ def _leave_out_rare(images: pd.DataFrame, at_least: int) -> pd.DataFrame:
     if n_left < min(2, len(sizes)):
         largest = _list(f"{label!r} ({n})" for label, n in sizes.items())
         raise ValueError(
-            f"split.min_per_class={at_least} leaves {n_left} classes, expected at least 2, received "
-            f"{largest}; lower it in params.yaml"
+            f"split.min_per_class={at_least} leaves {n_left} of {len(sizes)} classes, expected 2 or more, "
+            f"received {largest}; lower it in params.yaml"
         )
     return images[images["label"].map(sizes) >= at_least]
 

@@ -460,6 +460,7 @@ def look_up(values: Any, path: tuple[Any, ...]) -> Any:
 PATHS = [path for path in leaves(DEFAULTS) if path[:1] != ("backbones",) or path[1:2] == ("vgg19",)]
 LISTS = [path for path in PATHS if isinstance(look_up(DEFAULTS, path), list)]
 NULLABLE = [
+    ("folder", "encoding"),
     ("split", "classes"),
     ("split", "max_per_class"),
     ("backbones", "vgg19", "layer"),

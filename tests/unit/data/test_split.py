@@ -264,7 +264,7 @@ def test_rare_classes_are_left_out_by_what_there_is_not_by_the_subset() -> None:
 
 
 def test_a_limit_that_leaves_one_class_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"split.min_per_class=41 leaves 1 classes, .* received 'a' \(50\)"):
+    with pytest.raises(ValueError, match=r"split.min_per_class=41 leaves 1 of 2 .* received 'a' \(50\)"):
         make_manifest(frame({"a": 50, "b": 40}), split_params(min_per_class=41), 0)
 
 

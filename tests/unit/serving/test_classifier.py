@@ -134,6 +134,15 @@ def test_a_file_that_does_not_decode_is_named(models: dict[str, Classifier], tmp
         models["two_stage"].predict(tmp_path / "b.jpg")
 
 
+def test_16_bit_images_are_decoded_by_the_bit_depth_of_the_card() -> None:
+    file = BytesIO()
+    Image.fromarray(np.full((2, 2), 0xABC, np.uint16)).save(file, "PNG")
+    card = {"classes": ["cat", "dog"], "image_size": 2, "channels": 1}
+    for bit_depth, value in ((None, 0x0A), (12, 0xAB)):
+        model = Classifier(card | ({"bit_depth": bit_depth} if bit_depth else {}), lambda _: None)  # type: ignore[arg-type, return-value]
+        assert (model.decode(file.getvalue()) == value).all()
+
+
 def test_no_model_of_ours_is_a_sentence(tmp_path: Path, backbone: Any) -> None:
     from graft.models.serialization import save_model
 
