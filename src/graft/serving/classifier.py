@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from graft.config.types import ColorMode
-from graft.data.images import CHANNELS, ImageError, resize_to
+from graft.data.images import ImageError, resize_to
 from graft.data.images import load as load_image
 from graft.export.registry import Scored, Session, format_of
+from graft.models.card import color_mode
 from graft.training.decision import decide
 
 BATCH_SIZE = 16
@@ -39,18 +39,13 @@ class Classifier:
         """The labels in class order."""
         return list(self.card["classes"])
 
-    @property
-    def color_mode(self) -> ColorMode:
-        """``rgb`` or ``grayscale``: what its images are turned into."""
-        return next(mode for mode, channels in CHANNELS.items() if channels == self.card["channels"])
-
     def decode(self, data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """Decode an encoded image as in training: (size, size, channels) uint8.
 
         Raises:
             ImageError: if it does not decode, or has more pixels.
         """
-        return load_image(data, self.card["image_size"], self.color_mode, max_pixels)
+        return load_image(data, self.card["image_size"], color_mode(self.card), max_pixels)
 
     def score(self, pixels: np.ndarray) -> Scored:
         """Score decoded images: (n, size, size, channels) in [0, 255], uint8 or float32, n > 0."""
@@ -131,7 +126,7 @@ class Classifier:
                 f"image {number}: expected values in [0, 255], received {array.min()} to {array.max()}"
             )
         values = (array if gray is None else gray).round().astype(np.uint8)
-        return resize_to(Image.fromarray(values), self.card["image_size"], self.color_mode)
+        return resize_to(Image.fromarray(values), self.card["image_size"], color_mode(self.card))
 
 
 def load(path: str | PathLike[str], threads: int | None = None) -> Classifier:

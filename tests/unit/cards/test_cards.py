@@ -20,6 +20,7 @@ from graft.cards.dataset_facts import DatasetFacts, describe_dataset
 from graft.cards.model_card import build_card, escape, read_results
 from graft.cli.main import app
 from graft.data.datasets import list_datasets
+from graft.export.registry import FORMATS
 from graft.models.card import ENTRY
 from graft.utils.files import digest, write_json
 from helpers.pages import MANY, make_inputs, write_inputs
@@ -141,7 +142,7 @@ def test_results_of_different_runs_are_refused(tmp_path):
 def test_only_exports_that_passed_are_shown(tmp_path):
     lay(tmp_path, ["a", "b"])
     folder = tmp_path / "models/linear"
-    record = {"format": "onnx", "precision": "float32", "file": "exports/float32.onnx", "bytes": 10_000_000}
+    record = {"format": "onnx", "precision": "float32", "file": "exports/float32.onnx", "bytes": 10}
     record |= {
         "max_difference": 1e-6,
         "differing_answers": 0,
@@ -149,17 +150,15 @@ def test_only_exports_that_passed_are_shown(tmp_path):
         "accuracy": 0.8,
         "passed": True,
     }
-    refused = record | {"format": "litert", "file": "exports/int8.tflite", "passed": False}
+    records = [record | {"format": name, "file": f"exports/{name}{FORMATS[name].suffix}"} for name in FORMATS]
+    records.append(record | {"format": "litert", "file": "exports/int8.tflite", "passed": False})
     (folder / "exports").mkdir(exist_ok=True)
-    for each in (record, refused):
-        (folder / each["file"]).touch()
-    write_json(
-        {"model_sha256": digest(folder / "model.keras"), "exports": [record, refused]},
-        folder / "exports.json",
-    )
+    for each in records:
+        (folder / each["file"]).write_bytes(b"0" * 10)
+    write_json({"model_sha256": digest(folder / "model.keras"), "exports": records}, folder / "exports.json")
     assert card(tmp_path, "linear")[0] == 0
     text = (folder / "README.md").read_text()
-    assert "float32.onnx" in text
+    assert all(f"`{each['file']}`" in text for each in records[:-1])
     assert "int8.tflite" not in text
     for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         compile(code, "card", "exec")

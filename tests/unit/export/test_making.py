@@ -18,7 +18,7 @@ from graft.export.records import read_exports, write_exports
 from graft.export.registry import FORMATS, Format
 from graft.models.card import read_card
 
-RECORD = {"format": "onnx", "precision": "int8", "file": "exports/a.onnx"}
+RECORD = {"format": "onnx", "precision": "int8", "file": "exports/a.onnx", "bytes": 3}
 
 
 def compare(scores: Any, keras_scores: Any, y_true: Any) -> dict[str, Any]:
@@ -119,17 +119,21 @@ def test_a_manifest_of_other_classes_is_refused(source: Source, manifest: Any) -
         _ = other.card
 
 
-def test_records_of_another_model_or_of_missing_files_are_dropped(source: Source) -> None:
+def test_records_of_another_model_or_of_missing_or_cut_files_are_dropped(source: Source) -> None:
     assert read_exports(source.folder) == []
     (source.folder / "exports").mkdir()
-    (source.folder / "exports/a.onnx").touch()
-    write_exports(source.folder, [RECORD, RECORD | {"file": "exports/gone.onnx"}])
-    assert read_exports(source.folder) == [RECORD]
+    for name in ("a.onnx", "b.xml", "b.bin", "cut.onnx"):
+        (source.folder / "exports" / name).write_bytes(b"012"[: 2 if name == "cut.onnx" else 3])
+    others = [RECORD | {"file": f"exports/{name}.onnx"} for name in ("gone", "cut")]
+    two_files = RECORD | {"format": "openvino", "file": "exports/b.xml", "bytes": 6}
+    write_exports(source.folder, [RECORD, two_files, *others])
+    assert read_exports(source.folder) == [RECORD, two_files]
     (source.folder / "model.keras").write_bytes(b"another")
     assert read_exports(source.folder) == []
-    (source.folder / "exports.json").write_text("{")
-    with pytest.raises(ValueError, match=r"is not JSON .* delete it"):
-        read_exports(source.folder)
+    for text in ("{", "[]", "{}"):
+        (source.folder / "exports.json").write_text(text)
+        with pytest.raises(ValueError, match=r"is not what graft writes .* delete it"):
+            read_exports(source.folder)
 
 
 def test_the_card_is_that_of_the_model_and_its_commit(source: Source) -> None:
