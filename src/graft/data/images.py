@@ -20,6 +20,7 @@ from graft.config.types import ColorMode
 from graft.utils.progress import Bar
 
 CHANNELS: dict[ColorMode, int] = {"rgb": 3, "grayscale": 1}
+COLOR_MODES = {channels: mode for mode, channels in CHANNELS.items()}
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 
 # Pillow loads its plugins on first use, which is a race between threads; load them here.

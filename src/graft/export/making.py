@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from graft.data.images import load_pixels
+from graft.data.images import COLOR_MODES, load_pixels
 from graft.export.check import compare_to_keras, find_faults, list_versions
 from graft.export.measure import Measured, measure_apart
 from graft.export.records import FOLDER, MODEL, model_sha256, read_exports, write_exports
 from graft.export.registry import Format
-from graft.models.card import color_mode, read_card
+from graft.models.card import read_card
 
 TESTED, CALIBRATED = 500, 128  # images at most
 ONE_THREAD = "_one_thread"
@@ -81,7 +81,7 @@ class Source:
         return rows
 
     def _load(self, rows: pd.DataFrame) -> np.ndarray:
-        size, mode = self.card["image_size"], color_mode(self.card)
+        size, mode = self.card["image_size"], COLOR_MODES[self.card["channels"]]
         return load_pixels(self.images, list(rows["key"]), size, color_mode=mode)
 
 

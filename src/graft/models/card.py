@@ -5,9 +5,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from graft.config.types import ColorMode
-from graft.data.images import CHANNELS
-
 ENTRY = "graft.json"  # beside Keras's own entries in the .keras archive, which it leaves alone
 
 
@@ -45,16 +42,11 @@ def parse_card(text: str | bytes, path: Path) -> dict[str, Any]:
         card: dict[str, Any] = json.loads(text)
         classes, size = card["classes"], card["image_size"]
         valid = all(isinstance(name, str) for name in classes) and len(set(classes)) == len(classes) > 1
-        if not (valid and isinstance(size, int) and size > 0 and card["channels"] in CHANNELS.values()):
+        if not (valid and isinstance(size, int) and size > 0 and card["channels"] in (1, 3)):
             raise not_ours(path)
     except (ValueError, KeyError, TypeError, RecursionError):
         raise not_ours(path) from None
     return card
-
-
-def color_mode(card: dict[str, Any]) -> ColorMode:
-    """``rgb`` or ``grayscale``: what the images of a model are turned into."""
-    return next(mode for mode, channels in CHANNELS.items() if channels == card["channels"])
 
 
 def not_ours(path: Path) -> ValueError:

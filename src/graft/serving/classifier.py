@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from graft.data.images import ImageError, resize_to
+from graft.data.images import COLOR_MODES, ImageError, resize_to
 from graft.data.images import load as load_image
 from graft.export.registry import Scored, Session, format_of
-from graft.models.card import color_mode
 from graft.training.decision import decide
 
 BATCH_SIZE = 16
@@ -45,7 +44,7 @@ class Classifier:
         Raises:
             ImageError: if it does not decode, or has more pixels.
         """
-        return load_image(data, self.card["image_size"], color_mode(self.card), max_pixels)
+        return load_image(data, self.card["image_size"], COLOR_MODES[self.card["channels"]], max_pixels)
 
     def score(self, pixels: np.ndarray) -> Scored:
         """Score decoded images: (n, size, size, channels) in [0, 255], uint8 or float32, n > 0."""
@@ -126,7 +125,7 @@ class Classifier:
                 f"image {number}: expected values in [0, 255], received {array.min()} to {array.max()}"
             )
         values = (array if gray is None else gray).round().astype(np.uint8)
-        return resize_to(Image.fromarray(values), self.card["image_size"], color_mode(self.card))
+        return resize_to(Image.fromarray(values), self.card["image_size"], COLOR_MODES[self.card["channels"]])
 
 
 def load(path: str | PathLike[str], threads: int | None = None) -> Classifier:
