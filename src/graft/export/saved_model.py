@@ -33,9 +33,9 @@ def open_session(path: Path, threads: int | None = None) -> Session:
     limit_threads(threads)
     try:
         loaded = tf.saved_model.load(str(path))
-    except OSError as error:
+        forward = loaded.signatures["serving_default"]
+    except Exception as error:  # TensorFlow's have no common class but this
         raise ValueError(f"{path} cannot be loaded by TensorFlow: {error}") from None
-    forward = loaded.signatures["serving_default"]
 
     def run(images: np.ndarray) -> Scored:
         outputs = forward(images=tf.constant(images, tf.float32))

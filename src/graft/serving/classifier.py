@@ -137,12 +137,23 @@ def load(path: str | PathLike[str], threads: int | None = None) -> Classifier:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no model of graft.
+        ValueError: if it is no model of graft, or not the one of its card.
     """
     place = Path(path)
     file = place / "model.keras" if (place / "model.keras").is_file() else place
     module = format_of(file).load()
-    return Classifier(module.read_card(file), module.open_session(file, threads))
+    card, session = module.read_card(file), module.open_session(file, threads)
+    size, n_classes = card["image_size"], len(card["classes"])
+    try:
+        fits = session(np.zeros((1, size, size, card["channels"]), np.uint8)).scores.shape == (1, n_classes)
+    except Exception:  # each runtime has its own
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{file} is not the model of its card, which has {size} x {size} pixels and {n_classes} classes: "
+            "make it again"
+        )
+    return Classifier(card, session)
 
 
 def _each(images: Any) -> Iterator[Any]:
