@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graft.export.check import TOLERANCES, compare_to_keras, find_faults
-from graft.export.making import Source, export
+from graft.export.making import Source, _emptied, _replace, export
 from graft.export.measure import Measured
 from graft.export.records import read_exports, write_exports
 from graft.export.registry import FORMATS, Format
@@ -74,10 +74,31 @@ def test_an_export_is_recorded_beside_others_and_has_the_commit(source: Source) 
         for name in ("images_per_second", "keras_images_per_second"):
             assert set(record[name]) == set(record[f"{name}_one_thread"]) == {"1", "16"}
             assert min(record[name].values()) > 0
-    assert {each.name for each in (source.folder / "exports").iterdir()} == {
-        "two_stage-float16.onnx",
-        "two_stage-float32.onnx",
-    }
+    assert files_of(source) == {".lock", "two_stage-float16.onnx", "two_stage-float32.onnx"}
+
+
+def files_of(source: Source) -> set[str]:
+    return {each.name for each in (source.folder / "exports").iterdir()}
+
+
+def test_what_a_kill_left_is_removed_and_no_record_is_of_another_file(source: Source) -> None:
+    exports, format = source.folder / "exports", FORMATS["onnx"]
+    (exports / ".partial-killed").mkdir(parents=True)
+    with _emptied(exports) as made:
+        assert files_of(source) == {made.name}
+        for name, text in (("a.onnx", "old"), (f"{made.name}/a.onnx", "new")):
+            (exports / name).write_text(text)
+        write_exports(source.folder, [RECORD])
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Path, "rename", interrupt)
+            _replace(source.folder, RECORD, format, made, keep=True)
+        assert read_exports(source.folder) == []
+        _replace(source.folder, RECORD, format, made, keep=True)
+        assert (read_exports(source.folder), (exports / "a.onnx").read_text()) == ([RECORD], "new")
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.long
@@ -97,12 +118,12 @@ def test_other_weights_are_refused_unless_forced(source: Source) -> None:
     damaging = Damaging("keras", "keras_file", ".keras", None, ("float32",))
     record, faults = export(source, damaging, "float32")
     assert "a score differs by" in faults[0]
-    assert read_exports(source.folder) == list((source.folder / "exports").iterdir()) == []
+    assert (read_exports(source.folder), files_of(source)) == ([], {".lock"})
     record, _ = export(source, damaging, "float32", force=True)
     assert (record["passed"], record["forced"]) == (False, True)
     assert read_exports(source.folder) == [record]
     export(source, damaging, "float32")  # refused again: neither it nor the forced one stays
-    assert read_exports(source.folder) == list((source.folder / "exports").iterdir()) == []
+    assert (read_exports(source.folder), files_of(source)) == ([], {".lock"})
 
 
 def test_images_are_chosen_by_key_whatever_the_order_of_the_manifest(source: Source, manifest: Any) -> None:
