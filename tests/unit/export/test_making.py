@@ -81,20 +81,24 @@ def files_of(source: Source) -> set[str]:
     return {each.name for each in (source.folder / "exports").iterdir()}
 
 
-def test_what_a_kill_left_is_removed_and_no_record_is_of_another_file(source: Source) -> None:
-    exports, format = source.folder / "exports", FORMATS["onnx"]
+def test_what_a_kill_left_is_removed_and_no_record_is_of_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exports, format = tmp_path / "exports", FORMATS["onnx"]
     (exports / ".partial-killed").mkdir(parents=True)
+    (tmp_path / "model.keras").touch()
     with _emptied(exports) as made:
-        assert files_of(source) == {made.name}
-        for name, text in (("a.onnx", "old"), (f"{made.name}/a.onnx", "new")):
-            (exports / name).write_text(text)
-        write_exports(source.folder, [RECORD])
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(Path, "rename", interrupt)
-            _replace(source.folder, RECORD, format, made, keep=True)
-        assert read_exports(source.folder) == []
-        _replace(source.folder, RECORD, format, made, keep=True)
-        assert (read_exports(source.folder), (exports / "a.onnx").read_text()) == ([RECORD], "new")
+        assert list(exports.iterdir()) == [made]
+        (exports / "a.onnx").write_text("old")
+        (made / "a.onnx").write_text("new")
+        write_exports(tmp_path, [RECORD])
+        monkeypatch.setattr(Path, "rename", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            _replace(tmp_path, RECORD, format, made, keep=True)
+        monkeypatch.undo()
+        assert read_exports(tmp_path) == []
+        _replace(tmp_path, RECORD, format, made, keep=True)
+        assert (read_exports(tmp_path), (exports / "a.onnx").read_text()) == ([RECORD], "new")
 
 
 def interrupt(*_: Any) -> None:
