@@ -230,13 +230,22 @@ def test_the_page_and_the_interface_are_complete_without_scripts_from_elsewhere(
     assert faults_of_access(page) + faults_of_width(page) + faults_of_headings(page) + page.trouble == []
 
 
-def test_the_page_asks_for_the_key(built, photos):
-    with started(built.repo, "two_stage", "--runtime", "keras", GRAFT_API_KEY="secret") as (client, process):
+def test_the_page_asks_for_the_key(built, page, photos):
+    with started(built.repo, "two_stage", "--runtime", "keras", GRAFT_API_KEY="sécret") as (client, process):
         assert client.get("/v1/model").status_code == 401
         said = Path(f"/proc/{process.pid}/cmdline").read_text() if sys.platform == "linux" else ""
-        assert "secret" not in said
-        key = {"Authorization": "Bearer secret"}
+        assert "cret" not in said
+        key = {"Authorization": "Bearer sécret".encode()}
         assert client.post("/v1/predict", files=form(photos[0][0]), headers=key).status_code == 200
+        page.goto(str(client.base_url))
+        page.locator("#about", has_text="asks for an API key").wait_for()
+        for typed, told in (("wrong", "does not take this key"), ("sécret", "")):
+            page.get_by_label("API key").fill(typed)
+            page.keyboard.press("Enter")
+            page.get_by_role("status").filter(has_text=told).wait_for(state="attached")
+        page.locator("#about", has_text="classes").wait_for()
+        assert page.evaluate("document.activeElement.id") == "files"
+        upload(page, photos[0][:1])
 
 
 def test_the_examples_of_the_page_of_docs(served, photos, tmp_path):

@@ -75,15 +75,17 @@ def _load(root: Path, method: str | None, model: Path | None) -> "Classifier":
     from graft.report.verdict import read_best
     from graft.serving.classifier import load
 
+    file = model
     try:
-        if model is None:
+        if file is None:
             name = method or read_best(root / "metrics")
             if name not in METHODS:
                 fail(f"--method={name!r}: expected one of {', '.join(METHODS)}")
-            model = root / "models" / name / "model.keras"
-        return load(model)
+            file = root / "models" / name / "model.keras"
+        return load(file)
     except FileNotFoundError as error:
-        fail(f"{error}: `dvc repro` or `graft share pull` makes it; or give --model FILE, or --root")
+        hint = ": `dvc repro` or `graft share pull` makes it; or give --model FILE, or --root"
+        fail(f"{error}{'' if model else hint}")
     except (ValueError, OSError) as error:
         fail(str(error))
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from graft.utils.terminal import printable
+
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
@@ -36,6 +38,6 @@ def opened(root: Path) -> "Iterator[Repo]":
 
 
 def fail(message: str) -> NoReturn:
-    """Print a message on stderr and exit with 1."""
-    typer.echo(message, err=True)
+    """Print a message on stderr, with what would steer a terminal escaped, and exit with 1."""
+    typer.echo("\n".join(map(printable, message.split("\n"))), err=True)
     raise typer.Exit(1)

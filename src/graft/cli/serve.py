@@ -42,7 +42,9 @@ def serve(
     max_bytes: Annotated[int, typer.Option(min=1, help="Of a request's body.")] = 20_971_520,
     max_pixels: Annotated[int, typer.Option(min=1, help="Of an image.")] = 50_000_000,
     queue: Annotated[int, typer.Option(min=1, help="Images in work at once.")] = 256,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for a body, and for its answer.")] = 30,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=86_400, help="Seconds for a body, and for its answer.")
+    ] = 30,
     log: Annotated[Path | None, typer.Option(help="A folder to keep features and scores in.")] = None,
     log_bytes: Annotated[int, typer.Option(min=1_000_000, help="Of that folder.")] = 1_000_000_000,
     threads: Annotated[int | None, typer.Option(min=1, help="Of the runtime.")] = None,
@@ -61,6 +63,8 @@ def serve(
         max_bytes=max_bytes, max_pixels=max_pixels, max_files=min(64, queue), queue=queue, timeout=timeout
     )
     try:
+        if api_key is not None and (not api_key or api_key.strip() != api_key):
+            raise ValueError("expected an API key that a header can hold, without blanks around it")
         file, said = _choose(method, model, runtime, root)
         server = Server(
             _loader(file, said, log, log_bytes, threads), Settings(limits, api_key, tuple(cors or ()))

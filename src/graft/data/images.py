@@ -22,6 +22,7 @@ from graft.utils.budget import Budget
 from graft.utils.progress import Bar
 
 CHANNELS: dict[ColorMode, int] = {"rgb": 3, "grayscale": 1}
+COLOR_MODES = {channels: mode for mode, channels in CHANNELS.items()}
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 
 # Of all that decode in this process at once: 16 bytes each, at most (WebP; 8 of most JPEG and PNG files).

@@ -40,7 +40,7 @@ def open_session(path: Path, threads: int | None = None) -> Session:
     limit_threads(threads)
     try:
         model = portable(keras.saving.load_model(path, compile=False))
-    except (ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # of Keras, of HDF5, of whatever a damaged file leads to
         raise ValueError(f"{path} cannot be loaded by Keras: {error}") from None
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
     forward = tf.function(lambda images: model(images, training=False), input_signature=signature)

@@ -69,7 +69,8 @@ def write(
         )
     with zipfile.ZipFile(path, "a") as archive:  # behind the model, where TensorFlow Lite's metadata is
         archive.writestr(zipfile.ZipInfo(ENTRY), json.dumps(card))
-        archive.writestr(zipfile.ZipInfo(LABELS), "\n".join(card["classes"]) + "\n")
+        lines = [" ".join(name.splitlines()) for name in card["classes"]]
+        archive.writestr(zipfile.ZipInfo(LABELS), "\n".join(lines) + "\n")
 
 
 def _quantise(saved_model: str, in_float: bytes, calibration: np.ndarray) -> bytes:

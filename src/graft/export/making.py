@@ -1,6 +1,8 @@
 """A method's model -> a file in another format, checked, and its record."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,16 +11,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
-from graft.data.images import CHANNELS, load_pixels
+from graft.data.images import COLOR_MODES, load_pixels
 from graft.export.check import compare_to_keras, find_faults, list_versions
 from graft.export.measure import Measured, measure_apart
-from graft.export.records import FOLDER, MODEL, read_exports, write_exports
+from graft.export.records import FOLDER, MODEL, model_sha256, read_exports, write_exports
 from graft.export.registry import Format
 from graft.models.card import read_card
 
 TESTED, CALIBRATED = 500, 128  # images at most
 ONE_THREAD = "_one_thread"
+LOCK, PARTIAL = ".lock", ".partial-"  # the latter begins the name of the folder that an export is made in
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Source:
     images: Path
     manifest: pd.DataFrame
     commit: str | None
+
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of the model when the first of its exports begins."""
+        return model_sha256(self.folder)
 
     @cached_property
     def card(self) -> dict[str, Any]:
@@ -72,8 +81,8 @@ class Source:
         return rows
 
     def _load(self, rows: pd.DataFrame) -> np.ndarray:
-        mode = next(mode for mode, n in CHANNELS.items() if n == self.card["channels"])
-        return load_pixels(self.images, list(rows["key"]), self.card["image_size"], color_mode=mode)
+        size, mode = self.card["image_size"], COLOR_MODES[self.card["channels"]]
+        return load_pixels(self.images, list(rows["key"]), size, color_mode=mode)
 
 
 def measure_twice(path: Path, images: np.ndarray) -> tuple[Measured, Measured]:
@@ -98,12 +107,14 @@ def export(
 
     Raises:
         MissingRuntimeError: if the format needs what is not installed.
-        ValueError: if the format cannot hold the model, or its runtime cannot load the file.
+        ValueError: if the format cannot hold the model, its runtime cannot load the file, or the model is
+            no longer that of the source.
     """
     module, folder = format.load(), source.folder
     (folder / FOLDER).mkdir(exist_ok=True)
-    with TemporaryDirectory(prefix=".", dir=folder / FOLDER) as temporary:
-        file = Path(temporary, f"{folder.name}-{precision}{format.suffix}")
+    # Another export of the model waits: for the records, and so that the speeds are of one program alone.
+    with FileLock(folder / FOLDER / LOCK), _emptied(folder / FOLDER) as temporary:
+        digest, file = source.sha256, temporary / f"{folder.name}-{precision}{format.suffix}"
         with format.needed():
             _write(module, source, file, precision)
         assert module.read_card(file) == source.card
@@ -114,7 +125,7 @@ def export(
             "format": format.name,
             "precision": precision,
             "file": f"{FOLDER}/{file.name}",
-            "bytes": sum(each.stat().st_size for each in Path(temporary).rglob("*") if each.is_file()),
+            "bytes": format.size(file),
             "passed": not faults,
             "forced": bool(faults),
             **compared,
@@ -122,8 +133,19 @@ def export(
             **_speeds("keras_images_per_second", source.keras),
             "versions": list_versions(("graft", "keras", "tensorflow", *format.packages)),
         }
-        _replace(folder, record, format, Path(temporary), keep=force or not faults)
+        if model_sha256(folder) != digest:
+            raise ValueError(f"{folder / MODEL} was replaced in the meantime: export it again")
+        _replace(folder, record, format, temporary, keep=force or not faults)
     return record, faults
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[Path]:
+    """Make a folder to write to within another, in place of those that a `kill -9` left there."""
+    for left in folder.glob(f"{PARTIAL}*"):
+        shutil.rmtree(left)
+    with TemporaryDirectory(prefix=PARTIAL, dir=folder) as temporary:
+        yield Path(temporary)
 
 
 def _write(module: Any, source: Source, file: Path, precision: str) -> None:
@@ -139,8 +161,12 @@ def _speeds(name: str, runs: tuple[Measured, Measured]) -> dict[str, dict[str, f
 
 
 def _replace(folder: Path, record: dict[str, Any], format: Format, made: Path, keep: bool) -> None:
-    """Put a file, or nothing, in the place of an earlier one, and its record beside those of others."""
+    """Put a file, or nothing, in the place of an earlier one, and its record beside those of others.
+
+    Wherever it is interrupted, no record is of another file than that which is there.
+    """
     others = [each for each in read_exports(folder) if each["file"] != record["file"]]
+    write_exports(folder, others)
     for old in format.files(folder / record["file"]):
         if old.is_dir():
             shutil.rmtree(old)
@@ -148,4 +174,5 @@ def _replace(folder: Path, record: dict[str, Any], format: Format, made: Path, k
             old.unlink(missing_ok=True)
         if keep:
             (made / old.name).rename(old)
-    write_exports(folder, [*others, record] if keep else others)
+    if keep:
+        write_exports(folder, [*others, record])

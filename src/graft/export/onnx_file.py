@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime as ort
 
-from graft.export.registry import Scored, Session, not_ours
-from graft.models.card import ENTRY
+from graft.export.registry import Scored, Session
+from graft.models.card import ENTRY, not_ours, parse_card
 
 if TYPE_CHECKING:
     import keras
@@ -30,8 +30,7 @@ def read_card(path: Path) -> dict[str, Any]:
     found = _load(path, options).get_modelmeta().custom_metadata_map
     if ENTRY not in found:
         raise not_ours(path)
-    card: dict[str, Any] = json.loads(found[ENTRY])
-    return card
+    return parse_card(found[ENTRY], path)
 
 
 def open_session(path: Path, threads: int | None = None) -> Session:

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 import numpy as np
 import openvino as ov
 
-from graft.export.registry import Scored, Session, not_ours
+from graft.export.registry import Scored, Session
+from graft.models.card import not_ours, parse_card
 
 if TYPE_CHECKING:
     import keras
@@ -26,10 +27,10 @@ def read_card(path: Path) -> dict[str, Any]:
     """Read the card as `graft.models.card.read_card` does, from the ``rt_info`` of the XML."""
     try:
         found = ElementTree.parse(path).find("/".join(["rt_info", *CARD]))
-        card: dict[str, Any] = json.loads(found.attrib["value"])  # type: ignore[union-attr]
+        text = found.attrib["value"]  # type: ignore[union-attr]
     except (ElementTree.ParseError, AttributeError, KeyError, ValueError):
         raise not_ours(path) from None
-    return card
+    return parse_card(text, path)
 
 
 def open_session(path: Path, threads: int | None = None) -> Session:

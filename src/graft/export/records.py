@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from graft.export.registry import FORMATS
 from graft.utils.files import digest, read_json, write_json
 
 RECORDS, FOLDER, MODEL = "exports.json", "exports", "model.keras"
 
 
 def read_exports(folder: Path) -> list[dict[str, Any]]:
-    """Read the records of a method's exports that are of its model as it is, and whose files are there.
+    """Read the records of a method's exports that are of its model as it is, and whose files are whole.
 
     Args:
         folder: such as ``models/two_stage``.
@@ -23,21 +24,32 @@ def read_exports(folder: Path) -> list[dict[str, Any]]:
         threads, the same with ``_one_thread`` appended, and ``versions``.
 
     Raises:
-        ValueError: if ``exports.json`` is not JSON.
+        ValueError: if ``exports.json`` is not what `write_exports` writes.
     """
-    file, model = folder / RECORDS, folder / MODEL
-    if not (file.is_file() and model.is_file()):
+    file = folder / RECORDS
+    if not (file.is_file() and (folder / MODEL).is_file()):
         return []
     try:
         records = read_json(file)
-    except ValueError as error:
-        raise ValueError(f"{file} is not JSON ({error}): delete it") from None
-    if records["model_sha256"] != digest(model):
-        return []
-    return [each for each in records["exports"] if (folder / each["file"]).exists()]
+        if records["model_sha256"] != model_sha256(folder):
+            return []
+        return [each for each in records["exports"] if _is_whole(folder, each)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} is not what graft writes ({error!r}): delete it") from None
+
+
+def model_sha256(folder: Path) -> str:
+    """Compute the digest of the model in a folder."""
+    return digest(folder / MODEL)
+
+
+def _is_whole(folder: Path, record: Mapping[str, Any]) -> bool:
+    return FORMATS[record["format"]].size(folder / record["file"]) == int(record["bytes"])
 
 
 def write_exports(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Write ``exports.json`` for the model that is in the folder."""
     ordered = sorted(records, key=lambda each: (each["format"], each["precision"]))
-    write_json({"model_sha256": digest(folder / MODEL), "exports": ordered}, folder / RECORDS)
+    partial = folder / f".{RECORDS}"
+    write_json({"model_sha256": model_sha256(folder), "exports": ordered}, partial)
+    partial.replace(folder / RECORDS)

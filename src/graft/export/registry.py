@@ -69,6 +69,11 @@ class Format:
         """List the files, or the folder, that a model file consists of."""
         return [path, path.with_suffix(self.beside)] if self.beside else [path]
 
+    def size(self, path: Path) -> int:
+        """Count the bytes of a model file, with all that belongs to it; 0 where nothing is."""
+        found = [each for file in self.files(path) for each in (file, *file.rglob("*"))]
+        return sum(each.stat().st_size for each in found if each.is_file())
+
     def load(self) -> ModuleType:
         """Import its module.
 
@@ -104,11 +109,6 @@ FORMATS = {
 }  # fmt: skip
 
 
-def not_ours(path: Path) -> ValueError:
-    """The error of a file that a runtime may take, but that graft did not write."""
-    return ValueError(f"{path} has no card of graft: expected a file that `graft export` wrote")
-
-
 def format_of(path: Path) -> Format:
     """Tell a model file's format by its name.
 
@@ -123,7 +123,7 @@ def format_of(path: Path) -> Format:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: expected a model file")
     for each in FORMATS.values():
-        if each.suffix == path.suffix.lower() * path.is_file():
+        if path.is_file() and path.suffix.lower() == each.suffix if each.suffix else path.is_dir():
             return each
     known = ", ".join(each.suffix or "the folder of a SavedModel" for each in FORMATS.values())
     raise ValueError(f"{path} is no model file of a known format: expected {known}")

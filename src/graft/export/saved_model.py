@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graft.export.registry import Scored, Session, not_ours
-from graft.models.card import ENTRY
+from graft.export.registry import Scored, Session
+from graft.models.card import ENTRY, not_ours, parse_card
 
 if TYPE_CHECKING:
     import keras
@@ -18,10 +18,10 @@ EXTRA = "assets.extra"  # where TensorFlow leaves what is not its own
 def read_card(path: Path) -> dict[str, Any]:
     """Read the card, which is in ``assets.extra/``, as `graft.models.card.read_card` does."""
     try:
-        card: dict[str, Any] = json.loads((path / EXTRA / ENTRY).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        content = (path / EXTRA / ENTRY).read_bytes()
+    except FileNotFoundError:
         raise not_ours(path) from None
-    return card
+    return parse_card(content, path)
 
 
 def open_session(path: Path, threads: int | None = None) -> Session:
@@ -33,9 +33,9 @@ def open_session(path: Path, threads: int | None = None) -> Session:
     limit_threads(threads)
     try:
         loaded = tf.saved_model.load(str(path))
-    except OSError as error:
+        forward = loaded.signatures["serving_default"]
+    except Exception as error:  # TensorFlow's have no common class but this
         raise ValueError(f"{path} cannot be loaded by TensorFlow: {error}") from None
-    forward = loaded.signatures["serving_default"]
 
     def run(images: np.ndarray) -> Scored:
         outputs = forward(images=tf.constant(images, tf.float32))

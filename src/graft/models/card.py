@@ -24,10 +24,35 @@ def read_card(path: Path) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            card: dict[str, Any] = json.loads(archive.read(ENTRY))
-    except (zipfile.BadZipFile, KeyError, ValueError):
-        raise ValueError(
-            f"{path} has no card of graft: expected a model.keras of this version of graft; train it again "
-            "with `dvc repro`"
-        ) from None
+            # graft and Keras compress nothing, so an entry larger than the file is a bomb.
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise not_ours(path)
+            content = archive.read(ENTRY)
+    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError):  # also encrypted ones
+        raise not_ours(path) from None
+    return parse_card(content, path)
+
+
+def parse_card(text: str | bytes, path: Path) -> dict[str, Any]:
+    """Parse a card, from whichever place of a file it comes.
+
+    Raises:
+        ValueError: if it does not say what is needed to run the model.
+    """
+    try:
+        card: dict[str, Any] = json.loads(text)
+        classes, size = card["classes"], card["image_size"]
+        valid = all(isinstance(name, str) for name in classes) and len(set(classes)) == len(classes) > 1
+        if not (valid and isinstance(size, int) and size > 0 and card["channels"] in (1, 3)):
+            raise not_ours(path)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise not_ours(path) from None
     return card
+
+
+def not_ours(path: Path) -> ValueError:
+    """The error of a file that a runtime may take, but that graft did not write, or not as a whole."""
+    return ValueError(
+        f"{path} has no card of graft: expected a whole file that this version of graft wrote, by "
+        "`dvc repro` or `graft export`"
+    )

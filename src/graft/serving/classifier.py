@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from graft.config.types import ColorMode
 from graft.data.archives import MAX_MEMBER_BYTES
 from graft.data.folders import read_file
-from graft.data.images import CHANNELS, resize_to
+from graft.data.images import COLOR_MODES, resize_to
 from graft.data.images import load as load_image
 from graft.data.sixteen_bits import MAX_BITS
 from graft.export.registry import Scored, Session, format_of
@@ -43,11 +42,6 @@ class Classifier:
         return list(self.card["classes"])
 
     @property
-    def color_mode(self) -> ColorMode:
-        """``rgb`` or ``grayscale``: what its images are turned into."""
-        return next(mode for mode, channels in CHANNELS.items() if channels == self.card["channels"])
-
-    @property
     def bit_depth(self) -> int:
         """The bits of the values in images of 16 bits a channel."""
         return int(self.card.get("bit_depth", MAX_BITS))
@@ -58,7 +52,8 @@ class Classifier:
         Raises:
             ImageError: if it does not decode, or has more pixels.
         """
-        return load_image(data, self.card["image_size"], self.color_mode, max_pixels, self.bit_depth)
+        color_mode = COLOR_MODES[self.card["channels"]]
+        return load_image(data, self.card["image_size"], color_mode, max_pixels, self.bit_depth)
 
     def score(self, pixels: np.ndarray) -> Scored:
         """Score decoded images: (n, size, size, channels) in [0, 255], uint8 or float32, n > 0."""
@@ -139,7 +134,7 @@ class Classifier:
                 f"image {number}: expected values in [0, 255], received {array.min()} to {array.max()}"
             )
         values = (array if gray is None else gray).round().astype(np.uint8)
-        return resize_to(Image.fromarray(values), self.card["image_size"], self.color_mode)
+        return resize_to(Image.fromarray(values), self.card["image_size"], COLOR_MODES[self.card["channels"]])
 
 
 def load(path: str | PathLike[str], threads: int | None = None) -> Classifier:
@@ -151,12 +146,23 @@ def load(path: str | PathLike[str], threads: int | None = None) -> Classifier:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no model of graft.
+        ValueError: if it is no model of graft, or not the one of its card.
     """
     place = Path(path)
     file = place / "model.keras" if (place / "model.keras").is_file() else place
     module = format_of(file).load()
-    return Classifier(module.read_card(file), module.open_session(file, threads))
+    card, session = module.read_card(file), module.open_session(file, threads)
+    size, n_classes = card["image_size"], len(card["classes"])
+    try:
+        fits = session(np.zeros((1, size, size, card["channels"]), np.uint8)).scores.shape == (1, n_classes)
+    except Exception:  # each runtime has its own
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{file} is not the model of its card, which has {size} x {size} pixels and {n_classes} classes: "
+            "make it again"
+        )
+    return Classifier(card, session)
 
 
 def _each(images: Any) -> Iterator[Any]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from graft.evaluation.predictions import SCORE
-from graft.serving.request_log import PREFIX
+from graft.serving.request_log import PREFIX, TIME
 
 
 class Logged(NamedTuple):
@@ -88,10 +88,11 @@ def _card(table: pa.Table) -> dict[str, Any]:
 
 
 def _read(file: Path, columns: list[str] | None = None) -> pa.Table | None:
-    """None of a file that is damaged, or that a server has just deleted as its oldest."""
+    """None of a file that is damaged, no log, or just deleted by a server as its oldest."""
     try:
-        return pq.read_table(file, columns=columns)
-    except (OSError, pa.ArrowException):
+        table = pq.read_table(file, columns=columns)
+        return table if table.schema.field("time").type == TIME and "classes" in _card(table) else None
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return None
 
 

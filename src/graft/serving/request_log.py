@@ -25,7 +25,7 @@ SECONDS = 5.0  # until what was added is on the disk
 BACKLOG = 4 * ROWS  # rows that may wait for the disk
 SHARE = 8  # a file is full at this part of the log's bytes, so that dropping the oldest drops few rows
 LEAST = 1_000_000  # bytes of a log
-NOTHING = pa.table({})
+NOTHING, TIME = pa.table({}), pa.timestamp("us", "UTC")
 LARGEST = float(np.finfo(np.float16).max)
 
 logger = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ def tabulate(
     features: np.ndarray | None, scores: np.ndarray, times: np.ndarray, card: Mapping[str, Any]
 ) -> pa.Table:
     """Put requests into a table as the log has them; arguments as of `RequestLog.add`."""
-    columns = {"time": pa.array((np.asarray(times) * 1e6).astype(np.int64), pa.timestamp("us", "UTC"))}
+    columns = {"time": pa.array((np.asarray(times) * 1e6).astype(np.int64), TIME)}
     for number, label in enumerate(card["classes"]):
         columns[SCORE + label] = pa.array(scores[:, number], pa.float32())
     if features is not None:

@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 
 from graft.serving.classifier import Classifier
 from graft.serving.stream import Answers
+from graft.utils.terminal import printable
 
 STDOUT = "-"
+WIDEST = 40  # characters of a label on a terminal
 
 
 class Writer(Protocol):
@@ -85,7 +87,8 @@ class LineWriter:
 
     def __init__(self, file: TextIO, model: Classifier, top: int) -> None:
         self._file, self._model, self._top = file, model, min(top, len(model.classes))
-        self._width = max(len("label"), *(len(printable(name)) for name in model.classes))
+        self._labels = [printable(name, WIDEST) for name in model.classes]
+        self._width = max(map(len, ["label", *self._labels]))
         heads = [f"{'label':{self._width}}  score %"] * self._top
         self._file.write("  ".join([*heads, "path"]) + "\n")
 
@@ -101,17 +104,8 @@ class LineWriter:
     def _best(self, scores: np.ndarray) -> Iterator[str]:
         for number in np.argsort(-scores, kind="stable")[: self._top]:
             known = not np.isnan(scores[number])
-            label, score = (printable(self._model.classes[number]), f"{100 * scores[number]:.1f}")
+            label, score = self._labels[number], f"{100 * scores[number]:.1f}"
             yield f"{label if known else '-':{self._width}}  {score if known else '-':>7}"
-
-
-def printable(text: str) -> str:
-    """Escape what would steer a terminal.
-
-    >>> printable("a\\x1b[31mb")
-    'a\\\\x1b[31mb'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 @contextmanager

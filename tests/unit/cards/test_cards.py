@@ -7,6 +7,7 @@ from dataclasses import replace
 from zipfile import ZipFile
 
 import mlcroissant
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +21,8 @@ from graft.cards.dataset_facts import DatasetFacts, describe_dataset
 from graft.cards.model_card import build_card, escape, read_results
 from graft.cli.main import app
 from graft.data.datasets import list_datasets
+from graft.data.images import read_images
+from graft.export.registry import FORMATS
 from graft.models.card import ENTRY
 from graft.utils.files import digest, write_json
 from helpers.pages import MANY, make_inputs, write_inputs
@@ -141,7 +144,7 @@ def test_results_of_different_runs_are_refused(tmp_path):
 def test_only_exports_that_passed_are_shown(tmp_path):
     lay(tmp_path, ["a", "b"])
     folder = tmp_path / "models/linear"
-    record = {"format": "onnx", "precision": "float32", "file": "exports/float32.onnx", "bytes": 10_000_000}
+    record = {"format": "onnx", "precision": "float32", "file": "exports/float32.onnx", "bytes": 10}
     record |= {
         "max_difference": 1e-6,
         "differing_answers": 0,
@@ -149,20 +152,55 @@ def test_only_exports_that_passed_are_shown(tmp_path):
         "accuracy": 0.8,
         "passed": True,
     }
-    refused = record | {"format": "litert", "file": "exports/int8.tflite", "passed": False}
+    records = [record | {"format": name, "file": f"exports/{name}{FORMATS[name].suffix}"} for name in FORMATS]
+    records.append(record | {"format": "litert", "file": "exports/int8.tflite", "passed": False})
     (folder / "exports").mkdir(exist_ok=True)
-    for each in (record, refused):
-        (folder / each["file"]).touch()
-    write_json(
-        {"model_sha256": digest(folder / "model.keras"), "exports": [record, refused]},
-        folder / "exports.json",
-    )
+    for each in records:
+        (folder / each["file"]).write_bytes(b"0" * 10)
+    write_json({"model_sha256": digest(folder / "model.keras"), "exports": records}, folder / "exports.json")
     assert card(tmp_path, "linear")[0] == 0
     text = (folder / "README.md").read_text()
-    assert "float32.onnx" in text
+    assert all(f"`{each['file']}`" in text for each in records[:-1])
     assert "int8.tflite" not in text
     for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         compile(code, "card", "exec")
+
+
+@pytest.mark.long
+def test_the_code_of_a_card_runs_as_it_stands(results, trained, images, tmp_path, monkeypatch):
+    import graft
+
+    model = trained["two_stage"].model
+    of_model = graft.load(model).card
+    (tmp_path / "exports").mkdir()
+    shutil.copy(model, tmp_path)
+    (photo,) = read_images(images, [sorted(pd.read_parquet(images, columns=["key"])["key"])[0]]).values()
+    (tmp_path / "photo.jpg").write_bytes(photo)
+    record = {"bytes": 1, "max_difference": 0.0, "differing_answers": 0, "n_images": 1, "accuracy": 1.0}
+    records = []
+    for each in FORMATS.values():
+        file = f"exports/two_stage-float32{each.suffix}"
+        none = np.empty((0, 32, 32, 3), np.uint8)
+        each.load().write(keras_model(model), of_model, tmp_path / file, "float32", none)
+        records.append(record | {"format": each.name, "precision": "float32", "file": file})
+    text = build_card(replace(results, card=dict(results.card) | of_model, exports=records))
+    codes = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(codes) == 3 + len(FORMATS)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(codes[0], names)
+    expected = graft.load(model).predict("photo.jpg").iloc[0, 3:].to_numpy(float)
+    for code in codes[1:]:
+        exec(code, names)
+        found = names.pop("scores", None)
+        found = found[0] if found is not None else names.pop("table").iloc[0, 3:].to_numpy(float)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def keras_model(file):
+    import keras
+
+    return keras.saving.load_model(file, compile=False)
 
 
 def test_a_card_names_no_folder_of_this_machine(tmp_path):

@@ -3,18 +3,21 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from graft.data.images import load_pixels
+from graft.data.images import load_pixels, read_images
 from graft.export.check import TOLERANCES
 from graft.export.registry import FORMATS, Format, MissingRuntimeError, format_of
 from graft.models.card import read_card
+from helpers.serving import form, serving
 from helpers.tiers import long_but_for
 
 COMBINATIONS = [(name, precision) for name, each in FORMATS.items() for precision in each.precisions]
@@ -157,9 +160,42 @@ def test_the_runtimes_need_no_tensorflow(
     np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), expected, atol=1e-4)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["onnx", "litert", "openvino"])
+def test_a_server_on_it_answers_many_clients_as_one(name: str, write: Any, images: Path) -> None:
+    pytest.importorskip("uvicorn")
+    import graft
+    from graft.serving.server.service import Loaded
+
+    model = graft.load(write(name, "float32"))
+    keys = sorted(pd.read_parquet(images, columns=["key"])["key"])
+    photos = list(read_images(images, keys).values())
+    with serving(load=lambda: Loaded(model, name)) as server, ThreadPoolExecutor(16) as pool:
+        while server.client.get("/readyz").status_code != 200:
+            pass
+        posts = [pool.submit(server.client.post, "/v1/predict", files=form(each)) for each in photos]
+        rows = [post.result().json()["predictions"][0] for post in posts]
+        refused = server.client.post("/v1/explain", files=form(photos[0]))
+    for row, photo in zip(rows, photos, strict=True):
+        alone = model.score(model.decode(photo)[np.newaxis]).scores[0]
+        np.testing.assert_allclose(list(row["scores"].values()), alone, atol=1e-5)
+    assert (refused.status_code, "--runtime keras" in refused.json()["detail"]) == (404, True)
+
+
 def test_int8_and_float16_are_smaller(write: Any) -> None:
     size = {precision: write("onnx", precision).stat().st_size for precision in ("float32", "float16")}
     assert size["float16"] < 0.6 * size["float32"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["onnx", "litert", "openvino", "saved_model"])
+def test_no_name_of_a_class_breaks_the_card(name: str, trained: Any, tmp_path: Path) -> None:
+    needs(FORMATS[name])
+    odd = ["a/b ü", "<b>&\"'</b>]]>", "\x1b[31m\x00", "two\nlines", "x" * 10_000, "写真😀", "\udcff"]
+    card = read_card(trained["two_stage"].model) | {"classes": odd}
+    file, none = tmp_path / f"odd{FORMATS[name].suffix}", np.empty((0, 32, 32, 3), np.uint8)
+    FORMATS[name].load().write(trained["two_stage"].outcome.model, card, file, "float32", none)
+    assert FORMATS[name].load().read_card(file) == card
 
 
 @pytest.mark.long

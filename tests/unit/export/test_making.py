@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graft.export.check import TOLERANCES, compare_to_keras, find_faults
-from graft.export.making import Source, export
+from graft.export.making import Source, _emptied, _replace, export
 from graft.export.measure import Measured
 from graft.export.records import read_exports, write_exports
 from graft.export.registry import FORMATS, Format
 from graft.models.card import read_card
 
-RECORD = {"format": "onnx", "precision": "int8", "file": "exports/a.onnx"}
+RECORD = {"format": "onnx", "precision": "int8", "file": "exports/a.onnx", "bytes": 3}
 
 
 def compare(scores: Any, keras_scores: Any, y_true: Any) -> dict[str, Any]:
@@ -74,10 +74,35 @@ def test_an_export_is_recorded_beside_others_and_has_the_commit(source: Source) 
         for name in ("images_per_second", "keras_images_per_second"):
             assert set(record[name]) == set(record[f"{name}_one_thread"]) == {"1", "16"}
             assert min(record[name].values()) > 0
-    assert {each.name for each in (source.folder / "exports").iterdir()} == {
-        "two_stage-float16.onnx",
-        "two_stage-float32.onnx",
-    }
+    assert files_of(source) == {".lock", "two_stage-float16.onnx", "two_stage-float32.onnx"}
+
+
+def files_of(source: Source) -> set[str]:
+    return {each.name for each in (source.folder / "exports").iterdir()}
+
+
+def test_what_a_kill_left_is_removed_and_no_record_is_of_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exports, format = tmp_path / "exports", FORMATS["onnx"]
+    (exports / ".partial-killed").mkdir(parents=True)
+    (tmp_path / "model.keras").touch()
+    with _emptied(exports) as made:
+        assert list(exports.iterdir()) == [made]
+        (exports / "a.onnx").write_text("old")
+        (made / "a.onnx").write_text("new")
+        write_exports(tmp_path, [RECORD])
+        monkeypatch.setattr(Path, "rename", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            _replace(tmp_path, RECORD, format, made, keep=True)
+        monkeypatch.undo()
+        assert read_exports(tmp_path) == []
+        _replace(tmp_path, RECORD, format, made, keep=True)
+        assert (read_exports(tmp_path), (exports / "a.onnx").read_text()) == ([RECORD], "new")
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.long
@@ -97,12 +122,12 @@ def test_other_weights_are_refused_unless_forced(source: Source) -> None:
     damaging = Damaging("keras", "keras_file", ".keras", None, ("float32",))
     record, faults = export(source, damaging, "float32")
     assert "a score differs by" in faults[0]
-    assert read_exports(source.folder) == list((source.folder / "exports").iterdir()) == []
+    assert (read_exports(source.folder), files_of(source)) == ([], {".lock"})
     record, _ = export(source, damaging, "float32", force=True)
     assert (record["passed"], record["forced"]) == (False, True)
     assert read_exports(source.folder) == [record]
     export(source, damaging, "float32")  # refused again: neither it nor the forced one stays
-    assert read_exports(source.folder) == list((source.folder / "exports").iterdir()) == []
+    assert (read_exports(source.folder), files_of(source)) == ([], {".lock"})
 
 
 def test_images_are_chosen_by_key_whatever_the_order_of_the_manifest(source: Source, manifest: Any) -> None:
@@ -119,17 +144,21 @@ def test_a_manifest_of_other_classes_is_refused(source: Source, manifest: Any) -
         _ = other.card
 
 
-def test_records_of_another_model_or_of_missing_files_are_dropped(source: Source) -> None:
+def test_records_of_another_model_or_of_missing_or_cut_files_are_dropped(source: Source) -> None:
     assert read_exports(source.folder) == []
     (source.folder / "exports").mkdir()
-    (source.folder / "exports/a.onnx").touch()
-    write_exports(source.folder, [RECORD, RECORD | {"file": "exports/gone.onnx"}])
-    assert read_exports(source.folder) == [RECORD]
+    for name in ("a.onnx", "b.xml", "b.bin", "cut.onnx"):
+        (source.folder / "exports" / name).write_bytes(b"012"[: 2 if name == "cut.onnx" else 3])
+    others = [RECORD | {"file": f"exports/{name}.onnx"} for name in ("gone", "cut")]
+    two_files = RECORD | {"format": "openvino", "file": "exports/b.xml", "bytes": 6}
+    write_exports(source.folder, [RECORD, two_files, *others])
+    assert read_exports(source.folder) == [RECORD, two_files]
     (source.folder / "model.keras").write_bytes(b"another")
     assert read_exports(source.folder) == []
-    (source.folder / "exports.json").write_text("{")
-    with pytest.raises(ValueError, match=r"is not JSON .* delete it"):
-        read_exports(source.folder)
+    for text in ("{", "[]", "{}"):
+        (source.folder / "exports.json").write_text(text)
+        with pytest.raises(ValueError, match=r"is not what graft writes .* delete it"):
+            read_exports(source.folder)
 
 
 def test_the_card_is_that_of_the_model_and_its_commit(source: Source) -> None:

@@ -1,8 +1,10 @@
 """A model file in use: the scores are those that were reported, whatever the images come as."""
 
 import json
+import os
 import subprocess
 import sys
+import zipfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,34 @@ def test_16_bit_images_are_decoded_by_the_bit_depth_of_the_card() -> None:
         assert (model.decode(file.getvalue()) == value).all()
 
 
+DAMAGE = {
+    "a card of fewer classes": ("graft.json", {"classes": ["a", "b"]}, "is not the model of its card"),
+    "a card of another size": ("graft.json", {"image_size": 16}, "is not the model of its card"),
+    "a card of other channels": ("graft.json", {"channels": 1}, "is not the model of its card"),
+    "a card without classes": ("graft.json", {"classes": None}, "has no card of graft"),
+    "a class twice": ("graft.json", {"classes": ["a", "a"]}, "has no card of graft"),
+    "a card that is a list": ("graft.json", b"[1]", "has no card of graft"),
+    "a nested card": ("graft.json", b"[" * 100_000, "has no card of graft"),
+    "no weights": ("model.weights.h5", b"", "cannot be loaded by Keras"),
+    "a bomb": ("config.json", b"0" * 50_000_000, "has no card of graft"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_or_hostile_model_file_is_a_sentence(name: str, trained: Any, tmp_path: Path) -> None:
+    entry, content, said = DAMAGE[name]
+    with zipfile.ZipFile(trained["two_stage"].model) as source:
+        entries = {each: source.read(each) for each in source.namelist()}
+    if isinstance(content, dict):
+        content = json.dumps(json.loads(entries[entry]) | content).encode()
+    kind = zipfile.ZIP_DEFLATED if name == "a bomb" else zipfile.ZIP_STORED
+    with zipfile.ZipFile(tmp_path / "model.keras", "w", kind) as target:
+        for each, data in (entries | {entry: content}).items():
+            target.writestr(each, data)
+    with pytest.raises(ValueError, match=rf"model\.keras {said}"):
+        graft.load(tmp_path)
+
+
 def test_no_model_of_ours_is_a_sentence(tmp_path: Path, backbone: Any) -> None:
     from graft.models.serialization import save_model
 
@@ -154,6 +184,9 @@ def test_no_model_of_ours_is_a_sentence(tmp_path: Path, backbone: Any) -> None:
     (tmp_path / "a.keras").write_bytes(b"no zip")
     with pytest.raises(ValueError, match="has no card of graft"):
         graft.load(tmp_path / "a.keras")
+    os.mkfifo(tmp_path / "pipe.keras")
+    with pytest.raises(ValueError, match="is no model file of a known format"):
+        graft.load(tmp_path / "pipe.keras")
     (tmp_path / "a.pkl").write_bytes(b"")
     with pytest.raises(ValueError, match="is no model file of a known format"):
         graft.load(tmp_path / "a.pkl")

@@ -23,6 +23,7 @@ from helpers.repository import ROOT, edit
 CLASSES = ["a|b", "'yes'"]
 FINGERPRINT = {"weights_sha256": "f" * 64, "image_size": 96}
 CARD = {"classes": CLASSES, "method": "two_stage", "dataset": "x", "confidence": 0.95, **FINGERPRINT}
+CARD |= {"channels": 3}
 N = 100
 
 

@@ -273,6 +273,8 @@ SMUGGLED = {
     "no host": b"GET / HTTP/1.1\r\n\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n",
     "a long head": head(X="x" * 70_000)[:-4],
+    "a long head at once": head(X="x" * 20_000),
+    "a long path at once": head("/" + "x" * 20_000),
 }
 
 
@@ -408,7 +410,7 @@ def test_heat_maps_are_drawn_where_the_runtime_can(server):
 def test_what_is_scored_is_logged_and_closed():
     class Log:
         def __init__(self):
-            self.rows, self.closed = [], False
+            self.rows, self.closed, self.dropped = [], False, 3
 
         def add(self, features, scores, times):
             self.rows += [*zip(features, scores, times, strict=True)]
@@ -419,6 +421,7 @@ def test_what_is_scored_is_logged_and_closed():
     log = Log()
     with serving(log=log) as server:
         server.client.post("/v1/predict", files=form(RED, BLUE, b"junk"))
+        assert "graft_log_dropped_rows 3.0" in server.client.get("/metrics").text
     assert log.closed
     assert [int(scores.argmax()) for _, scores, _ in log.rows] in ([0, 2], [2, 0])
 

@@ -57,7 +57,7 @@ def build_app(
     app.include_router(make_router(service), responses=responses)
     add_pages(app)
     _answer_refusals(app, service)
-    app.add_middleware(Guard, metrics=service.metrics, api_key=settings.api_key)
+    app.add_middleware(Guard, metrics=service.metrics, limits=settings.limits, api_key=settings.api_key)
     if settings.cors:
         headers = ["Authorization", "X-API-Key", "Content-Type"]
         app.add_middleware(

@@ -3,10 +3,12 @@
 import hashlib
 import hmac
 import time
+from itertools import chain
 
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graft.serving.server.limits import Limits
 from graft.serving.server.metrics import Metrics
 
 OPEN = ("/", "/docs", "/healthz", "/openapi.json", "/page.css", "/page.js", "/readyz")  # without a key
@@ -27,8 +29,8 @@ HEADERS = [
 class Guard:
     """Refuses who has no key, adds the headers, and counts."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, api_key: str | None) -> None:
-        self.app, self.metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, limits: Limits, api_key: str | None) -> None:
+        self.app, self.metrics, self.limits = app, metrics, limits
         self.digest = hashlib.sha256(api_key.encode()).digest() if api_key else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +57,10 @@ class Guard:
             self.metrics.seconds.labels(path).observe(time.perf_counter() - started)
 
     def _checked(self, scope: Scope) -> ASGIApp:
-        headers = dict(scope["headers"])
+        headers, most = dict(scope["headers"]), self.limits.max_head
+        head = chain([scope["raw_path"], scope["query_string"]], *scope["headers"])
+        if sum(map(len, head)) > most:  # h11 lets one pass that arrives at once
+            return self._refusal(400, "long_head", f"expected headers of at most {most:,} bytes")
         if b"transfer-encoding" in headers and b"content-length" in headers:  # as in a smuggled request
             return self._refusal(
                 400, "malformed", "expected Transfer-Encoding or Content-Length, received both"

@@ -13,9 +13,10 @@ class Metrics:
 
     Args:
         queue: gives the number of images that wait or are worked on.
+        dropped: gives the number of rows that the log could not keep.
     """
 
-    def __init__(self, queue: Callable[[], float]) -> None:
+    def __init__(self, queue: Callable[[], float], dropped: Callable[[], float]) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.requests = Counter("graft_requests", "Requests", ["path", "status"], registry=self.registry)
@@ -31,8 +32,12 @@ class Metrics:
         self.rejected = Counter(
             "graft_rejected", "Requests and images refused", ["reason"], registry=self.registry
         )
-        gauge = Gauge("graft_queue_images", "Images that wait or are worked on", registry=self.registry)
-        gauge.set_function(queue)
+        gauges = (
+            Gauge("graft_queue_images", "Images that wait or are worked on", registry=self.registry),
+            Gauge("graft_log_dropped_rows", "Rows that the log could not keep", registry=self.registry),
+        )
+        for gauge, value in zip(gauges, (queue, dropped), strict=True):
+            gauge.set_function(value)
 
     def render(self) -> bytes:
         """Write all in Prometheus's text format."""

@@ -1,5 +1,6 @@
 """A server from its start to its end: the socket, signals, exit."""
 
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -53,9 +54,16 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises:
         OSError: if the address is taken, or not of this machine.
+        ValueError: if there is no host; a socket would take that for all addresses.
     """
+    if not host:
+        raise ValueError("expected a host to listen on, received host=''")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    try:
+        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise OSError(f"{host} port {port}: {reason}; another --host or --port may do") from None
     # Its connections inherit it, for which asyncio does not care: or an answer in two pieces takes 40 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening

@@ -26,7 +26,13 @@ Explain = Callable[[np.ndarray, int], np.ndarray]
 
 
 class Log(Protocol):
-    """Keeps what was scored, such as `graft.serving.request_log.RequestLog`; neither waits nor raises."""
+    """Keeps what was scored, such as `graft.serving.request_log.RequestLog`; neither waits nor raises.
+
+    Attributes:
+        dropped: how many rows could not be kept.
+    """
+
+    dropped: int
 
     def add(self, features: np.ndarray | None, scores: np.ndarray, times: np.ndarray) -> None:
         """Add a row for each image; times are seconds since the epoch."""
@@ -61,7 +67,7 @@ class Service:
         self.limits = limits
         self.queue = Room(limits.queue)
         self.memory = Room(limits.bodies * limits.max_bytes)
-        self.metrics = Metrics(lambda: self.queue.used)
+        self.metrics = Metrics(lambda: self.queue.used, self._count_dropped)
         # One thread more than cores, for one of them also scores.
         self.threads = ThreadPoolExecutor((os.cpu_count() or 1) + 1, thread_name_prefix="graft")
         self.loaded: Loaded | None = None
@@ -183,6 +189,9 @@ class Service:
         if isinstance(row, BaseException):
             raise row
         return row
+
+    def _count_dropped(self) -> int:
+        return self.loaded.log.dropped if self.loaded and self.loaded.log else 0
 
     def _record(self, scored: Scored) -> None:
         """Count a batch, and log it; in the runtime's thread."""

@@ -31,8 +31,10 @@ async function meet() {
       `${card.classes.length > 8 ? ", …" : ""}), method ${card.method}, runtime ${model.runtime}.`;
     at("unlock").hidden = true;
   } catch (error) {
-    at("about").textContent = `There is no answer about the model: ${error.message}.`;
-    at("unlock").hidden = error.status !== 401;
+    const locked = error.status === 401;
+    at("about").textContent = locked ? "The server asks for an API key." :
+      `There is no answer about the model: ${error.message}.`;
+    at("unlock").hidden = !locked;
     if (error.status === 503) setTimeout(meet, 1000);
   }
 }
@@ -147,10 +149,13 @@ for (const name of ["dragover", "dragleave", "drop"])
     at("drop").classList.toggle("over", name === "dragover");
     if (name === "drop") predictAll([...event.dataTransfer.files]);
   });
-at("unlock").addEventListener("submit", (event) => {
+at("unlock").addEventListener("submit", async (event) => {
   event.preventDefault();
-  key = at("key").value;
-  meet();
+  key = String.fromCharCode(...new TextEncoder().encode(at("key").value));  // a header takes bytes
+  await meet();
+  const locked = !at("unlock").hidden;
+  say(locked ? "The server does not take this key." : "", locked);
+  at(locked ? "key" : "files").focus();
 });
 at("camera").hidden = !(navigator.mediaDevices && navigator.mediaDevices.getUserMedia);
 at("camera").addEventListener("click", startCamera);
