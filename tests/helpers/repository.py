@@ -12,6 +12,7 @@ from functools import cache
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from runpy import run_path
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -19,9 +20,10 @@ import pandas as pd
 from dvc.utils.serialize import dump_yaml, load_yaml
 from PIL import Image
 
-from graft.cli.preloading import SOCKET, preloading
+from graft.cli.preloading import SCRIPT, SOCKET, preloading
 from graft.config.load import read_params
 from graft.methods import registry
+from helpers.forked import STAGES as OF_STAGES
 
 ROOT = Path(__file__).parents[2]
 VIEWS = 3
@@ -83,20 +85,29 @@ def plain_environment():
 
 @cache
 def preloaded():
-    """The home of all users, and processes that import the libraries of all stages and commands once."""
+    """The home of all users; `dvc`, `graft` and stages run in forks of one process with their libraries."""
     block = ExitStack()
     atexit.register(block.close)
-    home = {"HOME": block.enter_context(TemporaryDirectory())}
-    stages, commands = plain_environment() | home, plain_environment() | home
-    block.enter_context(preloading(ROOT, stages))
-    block.enter_context(preloading(ROOT, commands, OF_COMMANDS))
-    return home | {SOCKET: stages.get(SOCKET, ""), "GRAFT_COMMANDS_PRELOADED": commands.get(SOCKET, "")}
+    folder = block.enter_context(TemporaryDirectory())
+    home, commands = Path(folder, "home"), Path(folder, "bin")
+    home.mkdir()
+    commands.mkdir()
+    for name in ("dvc", "graft"):
+        file = commands / name
+        file.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FORKED}" {name} "$@"\n', encoding="utf-8")
+        file.chmod(0o755)
+    environment = plain_environment() | {"HOME": str(home)}
+    of_stages = run_path(str(ROOT / SCRIPT))["LIBRARIES"]
+    block.enter_context(preloading(ROOT, environment, [*of_stages, *OF_COMMANDS]))
+    socket = environment.get(SOCKET, "")
+    path = os.pathsep.join([str(commands), environment["PATH"]])
+    return {"HOME": str(home), "PATH": path, SOCKET: socket, OF_STAGES: socket}
 
 
 def run(repo, *command, fails=False):
     """Run a command as a user with an empty home does; what it printed."""
     done = subprocess.run(
-        [sys.executable, FORKED, *command] if command[0] in ("dvc", "graft") else command,
+        command,
         cwd=repo,
         env=environment(repo),
         stdout=subprocess.PIPE,
