@@ -10,6 +10,7 @@ import sys
 from contextlib import ExitStack
 from functools import cache
 from hashlib import sha256
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from runpy import run_path
@@ -36,6 +37,7 @@ EXTRACTIONS = [stage for stage in STAGES if stage.startswith("extract_")]
 METHODS = [*registry.METHODS]
 AFTER_A_HEAD = ["train_two_stage", "evaluate@two_stage", "compare", "explain", "report"]
 SMALL = {
+    "seeds": [0, 1],
     "split.max_per_class": 12,
     "backbone": "vgg16",
     "weights": "random",
@@ -56,6 +58,7 @@ OF_COMMANDS = [
     *("dvc.repo.stage", "dvc.repo.status", "dvc.repo.trie", "dvc.stage.cache", "dvc.utils.strictyaml"),
     *("dulwich.porcelain", "dvc_data.index.checkout", "dvc_render.vega", "networkx", "pandas", "pydantic"),
     *("pygit2", "pyarrow.parquet", "rich.progress", "rich.table", "ruamel.yaml", "scipy.stats", "typer"),
+    *(name for name in ("s3fs", "sshfs") if find_spec(name)),
 ]
 
 
