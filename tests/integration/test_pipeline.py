@@ -22,14 +22,12 @@ from helpers.repository import (
     N_TRAIN,
     PARAMS,
     ROOT,
-    SMALL,
     SOCKET,
     STAGES,
     dvc,
     edit,
     executed,
     extraction,
-    feature_rows,
     hashes,
     make_folder,
     picture,
@@ -114,42 +112,14 @@ def extract(repo):
 
 
 @pytest.mark.long
-def test_without_the_store_the_features_of_head_do_and_without_those_the_backbone(repo, tmp_path):
+def test_features_come_from_the_store_else_from_head_and_only_new_views_from_the_backbone(repo):
     before = hashes(repo)
+    assert extract(repo) == (0, N_IMAGES + N_TRAIN, 0)
     shutil.rmtree(repo / ".graft")
     assert extract(repo) == (0, 0, N_IMAGES + N_TRAIN)
     assert hashes(repo) == before
-    shutil.rmtree(repo / ".graft")
-    (repo / ".dvc/cache").rename(tmp_path / "cache")
-    assert extract(repo) == (N_IMAGES + N_TRAIN, 0, 0)
-    shutil.rmtree(repo / ".dvc/cache")
-    (tmp_path / "cache").rename(repo / ".dvc/cache")
-    assert hashes(repo) == before
-
-
-@pytest.mark.long
-def test_more_views_embed_only_the_new_and_another_backbone_and_back_nothing(repo):
     edit(repo, {"features.views": 2})
     assert extract(repo) == (N_TRAIN, N_IMAGES + N_TRAIN, 0)
-    edit(repo, {"backbones.vgg16.layer": "block1_pool"})
-    assert extract(repo) == (N_IMAGES + 2 * N_TRAIN, 0, 0)
-    edit(repo, {"backbones.vgg16.layer": "block2_pool"})
-    assert extract(repo) == (0, N_IMAGES + 2 * N_TRAIN, 0)
-
-
-@pytest.mark.long
-def test_a_teammate_who_adds_ten_images_embeds_only_those(repo, tmp_path):
-    """From a fresh clone with an empty cache: the rest comes from the remote."""
-    dvc(repo, "remote", "add", "--default", "team", str(tmp_path / "remote"))
-    dvc(repo, "push", "--quiet")
-    run(repo, "git", "commit", "--quiet", "--all", "--message", "remote")
-    clone = tmp_path / "clone"
-    run(tmp_path, "git", "clone", "--quiet", str(repo), str(clone))
-    edit(clone, {"split.max_per_class": SMALL["split.max_per_class"] + 2})
-    dvc(clone, "repro", *EXTRACTIONS)
-    old, new = feature_rows(repo), feature_rows(clone)
-    assert sum(view == 0 for _, view in new - old) == 10
-    assert extraction(clone) == (len(new - old), 0, len(new & old))
 
 
 @pytest.mark.long
