@@ -25,6 +25,8 @@ NOT_RUN = {
     "tar -xzf onnxruntime": "tests/integration/test_deploy.py",
     "python -m http.server": "tests/integration/test_deploy.py",
     "graft share": "tests/integration/test_team.py",
+    "graft run -n wide": "tests/integration/test_experiments.py",
+    "graft experiments": "tests/integration/test_experiments.py",
     "make check": ".ci/run",
     "make remotes": ".ci/run",
     "make runtimes": ".ci/run",

@@ -207,6 +207,7 @@ def test_2_another_head_builds_no_backbone(mia, ben):
     assert line not in mia.output
 
 
+@pytest.mark.parametrize("team", ["local", "s3"], indirect=True)
 def test_3_of_ten_photos_more_only_they_are_embedded(built, ben):
     new = ben.rows - built.rows
     assert sum(view == 0 for _, view in new) == 10
