@@ -56,7 +56,7 @@ $(VENV)/onnxruntime-web-$(ORT_WEB).tgz: | $(STAMP)
 repro: setup ## Rebuild everything that is not up to date, and print the comparison
 	@graft repro
 
-PYTEST := python -m pytest -n 2 --dist worksteal
+PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: setup ## Run the tests but those marked `long`, in 5 minutes on two cores
 	$(PYTEST) -m 'not long'

@@ -10,8 +10,10 @@ import sys
 from contextlib import ExitStack
 from functools import cache
 from hashlib import sha256
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from runpy import run_path
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -19,9 +21,10 @@ import pandas as pd
 from dvc.utils.serialize import dump_yaml, load_yaml
 from PIL import Image
 
-from graft.cli.preloading import SOCKET, preloading
+from graft.cli.preloading import SCRIPT, SOCKET, preloading
 from graft.config.load import read_params
 from graft.methods import registry
+from helpers.forked import STAGES as OF_STAGES
 
 ROOT = Path(__file__).parents[2]
 VIEWS = 3
@@ -34,6 +37,7 @@ EXTRACTIONS = [stage for stage in STAGES if stage.startswith("extract_")]
 METHODS = [*registry.METHODS]
 AFTER_A_HEAD = ["train_two_stage", "evaluate@two_stage", "compare", "explain", "report"]
 SMALL = {
+    "seeds": [0, 1],
     "split.max_per_class": 12,
     "backbone": "vgg16",
     "weights": "random",
@@ -54,6 +58,7 @@ OF_COMMANDS = [
     *("dvc.repo.stage", "dvc.repo.status", "dvc.repo.trie", "dvc.stage.cache", "dvc.utils.strictyaml"),
     *("dulwich.porcelain", "dvc_data.index.checkout", "dvc_render.vega", "networkx", "pandas", "pydantic"),
     *("pygit2", "pyarrow.parquet", "rich.progress", "rich.table", "ruamel.yaml", "scipy.stats", "typer"),
+    *(name for name in ("s3fs", "sshfs") if find_spec(name)),
 ]
 
 
@@ -83,20 +88,29 @@ def plain_environment():
 
 @cache
 def preloaded():
-    """The home of all users, and processes that import the libraries of all stages and commands once."""
+    """The home of all users; `dvc`, `graft` and stages run in forks of one process with their libraries."""
     block = ExitStack()
     atexit.register(block.close)
-    home = {"HOME": block.enter_context(TemporaryDirectory())}
-    stages, commands = plain_environment() | home, plain_environment() | home
-    block.enter_context(preloading(ROOT, stages))
-    block.enter_context(preloading(ROOT, commands, OF_COMMANDS))
-    return home | {SOCKET: stages.get(SOCKET, ""), "GRAFT_COMMANDS_PRELOADED": commands.get(SOCKET, "")}
+    folder = block.enter_context(TemporaryDirectory())
+    home, commands = Path(folder, "home"), Path(folder, "bin")
+    home.mkdir()
+    commands.mkdir()
+    for name in ("dvc", "graft"):
+        file = commands / name
+        file.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FORKED}" {name} "$@"\n', encoding="utf-8")
+        file.chmod(0o755)
+    environment = plain_environment() | {"HOME": str(home)}
+    of_stages = run_path(str(ROOT / SCRIPT))["LIBRARIES"]
+    block.enter_context(preloading(ROOT, environment, [*of_stages, *OF_COMMANDS]))
+    socket = environment.get(SOCKET, "")
+    path = os.pathsep.join([str(commands), environment["PATH"]])
+    return {"HOME": str(home), "PATH": path, SOCKET: socket, OF_STAGES: socket}
 
 
 def run(repo, *command, fails=False):
     """Run a command as a user with an empty home does; what it printed."""
     done = subprocess.run(
-        [sys.executable, FORKED, *command] if command[0] in ("dvc", "graft") else command,
+        command,
         cwd=repo,
         env=environment(repo),
         stdout=subprocess.PIPE,

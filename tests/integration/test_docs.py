@@ -25,6 +25,8 @@ NOT_RUN = {
     "tar -xzf onnxruntime": "tests/integration/test_deploy.py",
     "python -m http.server": "tests/integration/test_deploy.py",
     "graft share": "tests/integration/test_team.py",
+    "graft run -n wide": "tests/integration/test_experiments.py",
+    "graft experiments": "tests/integration/test_experiments.py",
     "make check": ".ci/run",
     "make remotes": ".ci/run",
     "make runtimes": ".ci/run",
@@ -47,7 +49,7 @@ SUBSTITUTES = {
     "features gc  ": "features gc --yes  ",
     "--precision int8": "--precision int8 --force",  # of a backbone with random weights
     "weights=imagenet": "weights=random",
-    "backbone=vgg19": "backbone=vgg19 -S backbones.vgg19.image_size=32",
+    "backbone=vgg19": "backbone=vgg19 -S backbones.vgg19.image_size=32 -S backbones.vgg19.layer=block1_pool",
     "image_size=224": "image_size=32",
     "blocks=[block_16]": "blocks=[block2]",
     "=mobilenet_v3_small": "=mobilenet_v3_small -S backbones.mobilenet_v3_small.image_size=32",

@@ -1,10 +1,8 @@
 """Features of HEAD: real Git and DVC repositories, with a local cache and with a remote only."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +13,16 @@ from dvc.utils.serialize import loads_yaml
 from graft.config.features import Augmentation, BackboneRow
 from graft.features.format import read_features, read_metadata, write_features
 from graft.methods.params import Params
-from helpers.repository import VIEWS
+from helpers.repository import VIEWS, dvc, run
 from helpers.tiers import long_but_for
 
 N_IMAGES, N_VIEWS = 40, 60
 FOLDERS = ("data/features", "data/views")
 
 
-def run(repo: Path, *command: str) -> None:
-    names = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    subprocess.run(command, cwd=repo, env={**os.environ, **names, "DVC_NO_ANALYTICS": "1"}, check=True)
-
-
-def dvc(repo: Path, *arguments: str) -> None:
-    run(repo, sys.executable, "-m", "dvc", *arguments, "--quiet")
-
-
 def track(repo: Path, message: str) -> None:
     """Commit what is in data/features and data/views, and remove it from the work tree."""
-    dvc(repo, "add", *FOLDERS)
+    dvc(repo, "add", "--quiet", *FOLDERS)
     run(repo, "git", "add", "--all")
     run(repo, "git", "commit", "--quiet", "--message", message)
     for folder in FOLDERS:

@@ -76,14 +76,13 @@ def test_after_a_push_a_fresh_clone_runs_nothing(repo, remote):
     assert run(mate, "git", "status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "truncated",
-        pytest.param("other bytes", marks=pytest.mark.long),
-        pytest.param("other list", marks=pytest.mark.long),
-    ],
-)
+DAMAGES = [
+    *(("local", "truncated"), ("ssh", "truncated"), ("s3", "truncated")),
+    *(("local", "other bytes"), ("s3", "other bytes"), ("ssh", "other list")),
+]
+
+
+@pytest.mark.parametrize(("remote", "damage"), long_but_for(DAMAGES[:1], DAMAGES), indirect=["remote"])
 def test_a_damaged_object_is_named_kept_out_and_mended(repo, remote, damage):
     remote.configure(repo)
     share(repo, "push")

@@ -1,7 +1,7 @@
 """A team's six stories in the words of docs/team.md: its own commands, in clones of Ann, Ben and Mia.
 
 Ann builds the pipeline once, small. Then, for each remote, she sets it up and shares what she has. Stories in
-which Git does the work (4 and 5) are told with one remote.
+which Git does the work (4 and 5), or nothing of graft's reads the remote (2), are told with one remote.
 """
 
 import json
@@ -187,6 +187,7 @@ def ben(team):
     return SimpleNamespace(repo=repo, output=output, rows=feature_rows(repo))
 
 
+@pytest.mark.parametrize("team", ["local"], indirect=True)
 def test_2_another_head_needs_no_photo(team, mia):
     assert executed(mia.output) == ["train_two_stage", "evaluate@two_stage", "compare"]
     files = (mia.repo / ".dvc/cache/files/md5").glob("??/*")
@@ -206,6 +207,7 @@ def test_2_another_head_builds_no_backbone(mia, ben):
     assert line not in mia.output
 
 
+@pytest.mark.parametrize("team", ["local", "s3"], indirect=True)
 def test_3_of_ten_photos_more_only_they_are_embedded(built, ben):
     new = ben.rows - built.rows
     assert sum(view == 0 for _, view in new) == 10

@@ -118,7 +118,7 @@ def test_a_score_does_not_depend_on_the_batch(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("method", ["linear", "inline", "scratch"])
+@pytest.mark.parametrize("method", ["linear", "scratch"])
 @pytest.mark.parametrize("name", ["onnx", "litert", "openvino", "saved_model"])
 def test_every_kind_of_model_is_taken(name: str, method: str, write: Any, trained: Any, pixels: Any) -> None:
     """With another normalisation, and without a backbone."""

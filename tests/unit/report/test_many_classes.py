@@ -6,12 +6,12 @@ import pytest
 from graft.evaluation.confusion import FEW, PAIRS
 from graft.evaluation.curves import write_plots
 from graft.evaluation.predictions import first_seed
-from graft.methods.registry import METHODS
 from graft.report.classes import describe_classes, write_rest
 from graft.utils.files import write_json
 from helpers.pages import FLOWERS, Parsed, build, make_image, make_inputs
 
 GIT = 300_000  # bytes of a file
+TWO = "linear", "scratch"  # each costs as much time and room as the next
 NONE = {"methods": [], "images": []}
 
 
@@ -28,7 +28,7 @@ def few_more():
 
 @pytest.fixture(scope="module")
 def thousand():
-    return make_many(1000, tuple(METHODS))
+    return make_many(1000, TWO)
 
 
 def describe(inputs):
@@ -76,10 +76,10 @@ def test_a_thousand_classes_stay_small_in_git(thousand, tmp_path):
         write_plots(kept[kept["split"] == "test"], shown, tmp_path / method)
         assert len(metrics["test"]["most_confused"]) == PAIRS
     sizes = {file: file.stat().st_size for file in tmp_path.rglob("*.*")}
-    assert len(sizes) == 4 * len(METHODS)
+    assert len(sizes) == 4 * len(TWO)
     assert {file: size for file, size in sizes.items() if size > GIT} == {}
 
 
 @pytest.mark.long
 def test_a_page_of_a_thousand_classes_is_small(thousand):
-    assert len(build(thousand).encode()) < 5_000_000
+    assert len(build(thousand).encode()) < len(TWO) * 1_000_000
