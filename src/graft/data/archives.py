@@ -168,7 +168,7 @@ class _ZipFile(io.FileIO):
 def _zip_members(path: Path, encoding: str | None, skip: Skip) -> Iterator[Member]:
     with _ZipFile(path) as file, _open_zip(path, file, encoding) as archive:
         infos = archive.infolist()
-        _check_overlaps(infos, archive.start_dir)
+        _check_places(infos, archive.start_dir)
         for info in infos:
             stored = _zip_name(info, encoding)
             name = safe_name(path, stored)
@@ -204,13 +204,13 @@ def _open_zip(path: Path, file: _ZipFile, encoding: str | None) -> zipfile.ZipFi
         ) from None
 
 
-def _check_overlaps(infos: list[zipfile.ZipInfo], end: int) -> None:
-    """Raise a BadZipFile where members share bytes, as those of the smallest bombs do."""
+def _check_places(infos: list[zipfile.ZipInfo], end: int) -> None:
+    """Raise a BadZipFile where members are outside, or share bytes, as those of the smallest bombs do."""
     ordered = sorted(infos, key=lambda info: info.header_offset)
     starts = [*(info.header_offset for info in ordered), end]
     for info, (start, following) in zip(ordered, pairwise(starts), strict=True):
-        if start + ZIP_HEADER + info.compress_size > following:
-            raise zipfile.BadZipFile(f"member {info.filename!r} overlaps another")
+        if start < 0 or start + ZIP_HEADER + info.compress_size > following:
+            raise zipfile.BadZipFile(f"member {info.filename!r} overlaps another, or is outside")
 
 
 def _zip_bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -1,9 +1,11 @@
 """Download a published archive, once, and believe nothing but its checksum."""
 
+import io
 import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pooch
 import requests
@@ -39,6 +41,17 @@ class Source:
         return self.url.rpartition("/")[2]
 
 
+class _Limited(io.FileIO):
+    """A file that takes little more than `limit` bytes: a server may send without an end."""
+
+    limit = 0
+
+    def write(self, data: Any, /) -> int:
+        if self.tell() > self.limit:
+            raise requests.ConnectionError(f"more than {self.limit} bytes")
+        return super().write(data)
+
+
 class DownloadError(OSError):
     """The archive could not be downloaded; the text says what was expected, what came and what to do."""
 
@@ -63,7 +76,9 @@ def download(source: Source, folder: Path, cache: Path) -> Path:
     def transfer(url: str, file: str, _: object) -> None:
         get = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=2**16, timeout=TIMEOUT)
         try:
-            get(url, file, keeper)
+            with _Limited(file, "wb") as limited:
+                limited.limit = source.size
+                get(url, limited, keeper)
         except requests.HTTPError as error:
             if (response := error.response) is not None:
                 response.close()  # which pooch leaves open

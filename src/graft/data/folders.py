@@ -48,8 +48,8 @@ def walk(folder: Path) -> Iterator[Found]:
     while real or links:
         name = real.pop() if real else heappop(links)
         try:
-            status, here = (folder / name).stat(), (folder / name).resolve()
-            if name and (top.is_relative_to(here) or (status.st_dev, status.st_ino) in seen):
+            status = (folder / name).stat()
+            if (status.st_dev, status.st_ino) in seen:
                 yield Found(name, fault="a folder that is read under another name")
                 continue
             seen.add((status.st_dev, status.st_ino))
@@ -63,10 +63,12 @@ def walk(folder: Path) -> Iterator[Found]:
             path = f"{name}/{entry.name}".lstrip("/")
             if found := _look(entry, path):
                 yield found
-            elif entry.is_symlink():
-                heappush(links, path)
-            else:
+            elif not entry.is_symlink():
                 real.append(path)
+            elif top.is_relative_to((folder / path).resolve()):
+                yield Found(path, fault="a link to a folder above it")
+            else:
+                heappush(links, path)
 
 
 def _look(entry: os.DirEntry[str], name: str) -> Found | None:

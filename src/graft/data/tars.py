@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import sys
 import tarfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -146,7 +147,7 @@ class _Tar:
         self.stream.seek(self.archive.offset)
         if self.stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
             raise tarfile.ReadError("no end mark where the archive ends")
-        self.stream.allowed = self.stream.limit
+        self.stream.allowed = sys.maxsize
         while self.stream.read(2**20):  # to the end, where the checksum of gz, bz2 and xz is
             pass
 

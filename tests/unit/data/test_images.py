@@ -287,3 +287,39 @@ def test_load_pixels_names_the_missing_key(folder: Path) -> None:
 def test_a_folder_without_shards_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no image shards .* run `dvc repro prepare` first"):
         next(iter_shards(tmp_path))
+
+
+def test_an_image_that_the_decoder_cannot_hold_has_a_reason() -> None:
+    """Pillow raises a MemoryError, whatever the memory."""
+    with pytest.raises(ImageError, match=r"100000000 x 1 pixels do not fit the decoder"):
+        decode(whole_png(100_000_000, 1), 100_000_000)
+
+
+LITTLE = """
+import resource, sys
+from pathlib import Path
+from graft.data.images import decode
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+decode(Path(sys.argv[1]).read_bytes())
+"""
+
+
+def test_a_machine_without_memory_rejects_no_good_image(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode(Image.new("L", (20_000, 20_000))))
+    command = [sys.executable, "-c", LITTLE, str(tmp_path / "a.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].startswith(
+        ("MemoryError", "numpy._core._exceptions._ArrayMemoryError")
+    )
+
+
+def whole_png(width: int, height: int) -> bytes:
+    """A PNG file of no data, but with its end."""
+    end = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+    return (
+        png_header(width, height)[:33]
+        + struct.pack(">I", 0)
+        + b"IDAT"
+        + struct.pack(">I", zlib.crc32(b"IDAT"))
+        + end
+    )
