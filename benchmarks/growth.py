@@ -76,7 +76,8 @@ def _shorten(params: dict[str, Any], source: Path) -> dict[str, Any]:
 def _run(folder: Path, command: str) -> tuple[float, int]:
     process = subprocess.Popen([sys.executable, *command.split()[1:]], cwd=folder, stdout=sys.stderr)
     _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    process.returncode = os.waitstatus_to_exitcode(status)  # Popen does not know that it was waited for
+    if process.returncode:
         raise RuntimeError(f"{command} failed: see above")
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB
 
