@@ -12,7 +12,7 @@ import pytest
 from graft.config.features import BackboneRow
 from helpers.repository import ROOT
 
-MODULES = ("measure", "page", "drawings", "rows", "run")
+MODULES = ("measure", "page", "drawings", "rows", "run", "growth")
 
 
 @pytest.fixture
@@ -69,6 +69,21 @@ def test_bytes_need_photos_and_weights(bench: SimpleNamespace) -> None:
     without = SimpleNamespace(photos=7, weights=Path("weights.h5"), images=8)
     expected = "it needs --weights, and --photos with at least 8 JPEG files"
     assert bench.rows.size_on_disk(without)["size"]["not_run"] == expected
+
+
+def test_growth_draws_different_images_and_gives_the_cost_of_a_command(
+    bench: SimpleNamespace, tmp_path: Path
+) -> None:
+    bench.growth.draw(tmp_path, 6, 3)
+    files = [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*.jpg")]
+    assert sorted(files) == [f"class {i % 3:04d}/{i}.jpg" for i in (0, 3, 1, 4, 2, 5)]
+    assert len({file.read_bytes() for file in tmp_path.rglob("*.jpg")}) == 6
+    (tmp_path / "stage.py").write_text("sum(range(10**6))")
+    seconds, memory = bench.growth._run(tmp_path, "python stage.py")
+    assert seconds > 0
+    assert memory > 5_000_000
+    with pytest.raises(RuntimeError, match=r"python missing\.py failed"):
+        bench.growth._run(tmp_path, "python missing.py")
 
 
 @pytest.mark.long

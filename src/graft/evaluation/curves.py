@@ -9,7 +9,7 @@ from sklearn.metrics import roc_curve
 
 from graft.evaluation.metrics import decode_rows, positive_classes, predict_labels
 
-POINTS = 1000  # false positive rates of a mean curve, at most
+POINTS = 1000  # false positive rates of a mean curve, and points of the curves of all classes, at most
 OTHER = "(another class)"
 
 
@@ -48,8 +48,7 @@ def mean_roc(curves: pd.DataFrame) -> pd.DataFrame:
     """
     groups = [group for _, group in curves.groupby("class")]
     grid = np.unique(curves["fpr"])
-    if len(grid) > POINTS:
-        grid = grid[np.linspace(0, len(grid) - 1, POINTS).round().astype(int)]
+    grid = grid[_spread(len(grid), POINTS)]
     upper = [np.interp(grid, curve["fpr"], curve["tpr"]) for curve in groups]
     # np.interp takes the last of several equal x; walked backwards that is the lower end.
     lower = [np.interp(-grid, -curve["fpr"][::-1], curve["tpr"][::-1]) for curve in groups]
@@ -57,16 +56,28 @@ def mean_roc(curves: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"fpr": np.repeat(grid, 2), "tpr": ends.ravel()}).drop_duplicates(ignore_index=True)
 
 
+def _spread(n: int, most: int) -> np.ndarray:
+    """At most so many of the numbers below n, evenly spread; the first and the last are among them."""
+    return np.linspace(0, n - 1, min(n, most)).round().astype(int)
+
+
+def _thin(curves: pd.DataFrame) -> pd.DataFrame:
+    """Some points of each curve, `POINTS` in all: of many images the steps are too small to be seen."""
+    groups = [curve for _, curve in curves.groupby("class", sort=False)]
+    return pd.concat([curve.iloc[_spread(len(curve), POINTS // len(groups))] for curve in groups])
+
+
 def write_plots(rows: pd.DataFrame, shown: Collection[str], folder: Path) -> None:
     """Write ``confusion.csv``, ``roc.csv`` (one line) and ``roc_per_class.csv`` of one split's rows.
 
-    The mean curve is of all classes, the rest of those that are `shown`.
+    The mean curve is of all classes, the rest of those that are `shown`. The curves have so few points that
+    the files stay small in Git.
     """
     curves = roc_curves(rows)
     frames = {
         "confusion": confusion_rows(rows, shown),
         "roc": mean_roc(curves),
-        "roc_per_class": curves[curves["class"].isin(shown)],
+        "roc_per_class": _thin(curves[curves["class"].isin(shown)]),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():

@@ -31,6 +31,21 @@ def warn_untrained(rows: Sequence[Row]) -> list[str]:
     ]
 
 
+def warn_no_better(rows: Sequence[Row], counts: pd.Series) -> list[str]:
+    """A sentence on the methods that need no image to be as good: the same answer for all would do.
+
+    Args:
+        rows: a comparison's ``methods``.
+        counts: the test images of each class, by label.
+    """
+    share = counts.max() / counts.sum()
+    poor = [row["method"] for row in rows if row["test_accuracy_low"] <= share]
+    return [
+        f"The test images do not show that {', '.join(poor)} learned anything: the answer {counts.idxmax()} "
+        f"for all of them is right on {percent(share)} %. A learning_rate that is too high may be the cause."
+    ] * bool(poor)
+
+
 def describe_tests(comparison: Mapping[str, Any]) -> list[str]:
     """A sentence on each pair of a comparison's methods."""
     return [describe_test(pair, 1 - comparison["confidence"]) for pair in comparison["pairs"]]

@@ -85,7 +85,8 @@ def fit(
         the epoch's first step.
 
     Raises:
-        ValueError: if no epoch has a finite validation loss, or the inputs cannot be mixed.
+        ValueError: if no epoch has a finite validation loss, the model has weights that are not finite, or
+            the inputs cannot be mixed.
     """
     # Not `model.fit`: weights would be the same to the bit, but not the history's training means, which Keras
     # sums up in float32; and batches would be drawn ahead, in a thread where their errors lose their type.
@@ -109,13 +110,20 @@ def fit(
     # The optimizer has done its work. A model that holds this one would save it, and warn when loaded.
     model.optimizer, model.compiled = None, False
     history = pd.DataFrame(model.history.history).astype(float)
-    if not np.isfinite(history["val_loss"]).any():
-        raise ValueError(
-            "the training run diverged: no epoch has a finite validation loss; "
-            f"lower learning_rate={params.learning_rate:g}"
-        )
+    _check_finite(model, history, params)
     history.insert(0, "epoch", range(1, len(history) + 1))
     return history
+
+
+def _check_finite(model: keras.Model, history: pd.DataFrame, params: Training) -> None:
+    if not np.isfinite(history["val_loss"]).any():
+        fault = "no epoch has a finite validation loss"
+    # ReLU and max pooling turn NaN into a number, so the loss of a broken model may be finite.
+    elif not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        fault = "the weights of its best epoch are not all finite"
+    else:
+        return
+    raise ValueError(f"the training run diverged: {fault}; lower learning_rate={params.learning_rate:g}")
 
 
 def best_epoch(history: pd.DataFrame) -> int:

@@ -444,6 +444,24 @@ def test_plots_of_many_classes_show_some_and_a_mean_curve_few_points(tmp_path):
     assert np.trapezoid(line["tpr"], line["fpr"]) == pytest.approx(2 / 3, abs=1e-3)
 
 
+@pytest.mark.parametrize("n_classes", [2, FEW])
+def test_curves_of_many_images_are_small_in_git(n_classes, tmp_path):
+    classes = [f"class {n:02d}" for n in range(n_classes)]
+    scores = np.random.default_rng(0).dirichlet(np.ones(n_classes), 3000)
+    rows = pd.DataFrame(scores, columns=[SCORE + label for label in classes])
+    rows = rows.assign(
+        key=[f"{n:04x}" for n in rows.index], y_true=[classes[n % n_classes] for n in rows.index]
+    )
+    write_plots(rows, classes, tmp_path)
+    written, curves = pd.read_csv(tmp_path / "roc_per_class.csv"), roc_curves(rows)
+    assert len(written) <= POINTS < len(curves)
+    for label, curve in written.groupby("class"):
+        whole = curves[curves["class"] == label]
+        assert set(curve["threshold"]) <= set(whole["threshold"])
+        assert curve.iloc[[0, -1]]["fpr"].tolist() == whole.iloc[[0, -1]]["fpr"].tolist() == [0, 1]
+    assert (tmp_path / "roc_per_class.csv").stat().st_size < 100_000
+
+
 def test_a_number_that_json_lacks_is_refused(tmp_path):
     with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
         write_json({"ece": float("nan")}, tmp_path / "m.json")

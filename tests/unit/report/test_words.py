@@ -1,9 +1,10 @@
 import numpy as np
+import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
 from graft.evaluation.confusion import count_confusions
-from graft.report.words import describe_test, most_confused, warn_untrained
+from graft.report.words import describe_test, most_confused, warn_no_better, warn_untrained
 from helpers.comparison import make_comparison
 
 PAIR = {"first": "two_stage", "second": "inline", "n_first_only": 9, "n_second_only": 14}
@@ -110,3 +111,10 @@ def test_a_backbone_with_random_weights_is_warned_of_once():
         "what transfer is worth."
     ]
     assert warn_untrained(make_comparison(pretrained=True, weights="imagenet")["methods"]) == []
+
+
+def test_a_method_that_one_answer_for_all_would_equal_is_named():
+    rows = [{"method": m, "test_accuracy_low": low} for m, low in {"linear": 0.81, "scratch": 0.8}.items()]
+    (said,) = warn_no_better(rows, pd.Series({"cat": 8, "dog": 2}))
+    assert "show that scratch learned anything: the answer cat for all of them is right on 80.0 %" in said
+    assert warn_no_better(rows[:1], pd.Series({"cat": 8, "dog": 2})) == []

@@ -117,6 +117,16 @@ def test_a_training_that_diverges_says_so() -> None:
         run(learning_rate=3e38)
 
 
+def test_weights_that_are_not_finite_are_refused_whatever_the_loss() -> None:
+    """A ReLU lets no NaN through, so the validation loss of such a model is finite."""
+    layers = [keras.layers.Dense(4, "relu", kernel_initializer=lambda *_, **__: np.full((3, 4), np.nan))]
+    model = keras.Sequential([keras.Input((3,)), *layers, keras.layers.Dense(1, "sigmoid")])
+    x, y = np.ones((8, 3), np.float32), np.ones(8, int)
+    assert np.isfinite(model.predict(x, verbose=0)).all()
+    with pytest.raises(ValueError, match=r"weights of its best epoch are not all finite; lower learning_ra"):
+        fit(model, TrainingData(lambda _, rows: x[rows], y, (x, y)), make_training(), 0)
+
+
 class TestLearningRate:
     @pytest.mark.parametrize(
         ("schedule", "expected"),
