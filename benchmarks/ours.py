@@ -107,7 +107,8 @@ def increment(images: str, work: str, row: dict[str, Any], known: str | None = N
     embedding = Embedding(backbone, BackboneRow(**row), "random", "float32")
     manifest = _pack(images, work, "fractions")
     if known:
-        store, old = FeatureStore(Path(work, "store"), embedding.fingerprint), set(manifest["key"][n_new:])
+        store = FeatureStore(Path(work, "store"), embedding.fingerprint, backbone.output_shape[1:])
+        old = set(manifest["key"][n_new:])
         for rows, features in map(read_features, shard_files(Path(known))):
             kept = [i for i, (key, _) in enumerate(rows) if key in old]
             for start in range(0, len(kept), row["batch_size"]):

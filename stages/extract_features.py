@@ -1,5 +1,6 @@
 """Embed each image once, and write the features as Parquet shards."""
 
+import os
 from pathlib import Path
 from time import perf_counter
 
@@ -15,12 +16,13 @@ from graft.utils.timing import write_timing
 
 if __name__ == "__main__":
     started = perf_counter()
+    repo = Path() if os.environ.get("GRAFT_FEATURES_OF_HEAD", "yes") else None  # set to nothing: without
     params = load_params(PARAMS)
     backbone = Backbone(params.row, params.weights, params.seed)
     exact, model = backbone.build_pair(params.precision)
     save_model(exact, BACKBONE)
     embedding = Embedding(model, params.row, params.weights, params.precision)
-    counts = extract(IMAGES, plain_rows(read_manifest(MANIFEST)), embedding, STORE, Path(), FEATURES)
+    counts = extract(IMAGES, plain_rows(read_manifest(MANIFEST)), embedding, STORE, repo, FEATURES)
     seconds = {"seconds": perf_counter() - started}
     write_timing(Path(), "extract_features", counts | seconds, [FEATURES])
     done(describe_origin(counts))

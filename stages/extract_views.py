@@ -1,5 +1,6 @@
 """Embed augmented views of each training image once, and write the features as Parquet shards."""
 
+import os
 from pathlib import Path
 from time import perf_counter
 
@@ -15,10 +16,11 @@ from graft.utils.timing import write_timing
 
 if __name__ == "__main__":
     started = perf_counter()
+    repo = Path() if os.environ.get("GRAFT_FEATURES_OF_HEAD", "yes") else None  # set to nothing: without
     params = load_params(PARAMS)
     model = Backbone(params.row, params.weights, params.seed).build(params.precision)
     embedding = ViewEmbedding(model, params.row, params.weights, params.precision, params.augmentation)
     rows = view_rows(read_manifest(MANIFEST), params.views)
-    counts = extract(IMAGES, rows, embedding, STORE, Path(), VIEWS)
+    counts = extract(IMAGES, rows, embedding, STORE, repo, VIEWS)
     write_timing(Path(), "extract_views", counts | {"seconds": perf_counter() - started}, [VIEWS])
     done(describe_origin(counts))

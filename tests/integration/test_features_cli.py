@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,9 +22,12 @@ from typer.testing import CliRunner
 from graft.cli.main import app
 from graft.data.manifest import write_manifest
 from graft.features.format import read_features, read_metadata, write_features
+from graft.features.gc import needed_images
 from graft.features.inventory import Cached, CachedFile
+from graft.features.revisions import open_revision
 from graft.features.store import FeatureStore, fingerprint_id
 from helpers.repository import VIEWS, dvc, edit, run
+from helpers.tiers import long_but_for
 
 N_IMAGES, N_TRAIN, SHAPE = 40, 20, (8, 8, 128)
 N_VIEWS = N_TRAIN * VIEWS
@@ -171,7 +175,7 @@ class TestVerify:
         before = contents(root)
         output = flat(graft(root, "verify"))
         assert "0 damaged" in output
-        assert "embedded again: 16 rows, 8 of them augmented views" in output
+        assert f": 16 of {N_ROWS} rows checked, 8 of them augmented views" in output
         assert "(tolerance 9.8e-04 for float32" in output
         assert contents(root) == before
 
@@ -179,17 +183,30 @@ class TestVerify:
     def test_a_changed_value_is_found_and_its_row_named(self, root, folder, place):
         rewrite(root, shift(place, 2 * TOLERANCE), folder)
         key, view = read_features(root / "data" / folder / "0.parquet")[0][place]
-        output = flat(graft(root, "verify", "--sample", str(N_ROWS), exit_code=1))
+        output = flat(graft(root, "verify", "--sample", "all", exit_code=1))
         assert f"beyond it: key {key}, view {view}:" in output
         assert f"1 of {N_ROWS} rows exceed the tolerance" in output
 
     def test_a_change_within_the_tolerance_passes(self, root):
         rewrite(root, shift(17, TOLERANCE / 4))
-        graft(root, "verify", "--sample", str(N_ROWS))
+        graft(root, "verify", "--sample", "all")
 
-    def test_a_nan_is_beyond_every_tolerance(self, root):
+    def test_a_value_that_is_no_number_is_found_without_the_backbone(self, root):
         rewrite(root, lambda _, features: features[3].fill(np.nan))
-        assert ": inf\n" in graft(root, "verify", "--sample", str(N_ROWS), exit_code=1)
+        output = flat(graft(root, "verify", "--sample", "0", exit_code=1))
+        assert "features/0.parquet: 1 of 40 features hold NaN or an infinite value" in output
+
+    def test_other_rows_each_time_unless_a_seed_is_given(self, root):
+        seeds = [re.search(r"--seed (\d+)", graft(root, "verify", "--sample", "1"))[1] for _ in range(2)]
+        assert seeds[0] != seeds[1]
+        assert f"with --seed {seeds[0]}: 1 of" in flat(
+            graft(root, "verify", "--sample", "1", "--seed", seeds[0])
+        )
+
+    @pytest.mark.parametrize("sample", ["some", "-1", "1.5", ""])
+    def test_a_sample_is_a_number_or_all(self, root, sample):
+        output = flat(graft(root, "verify", f"--sample={sample}", exit_code=1))
+        assert f"--sample={sample!r}: expected a number of rows, 0 or more, or all" in output
 
     @pytest.mark.parametrize(
         ("changes", "names"),
@@ -211,7 +228,7 @@ class TestVerify:
         rewrite(root, folder="views", tensorflow="2.0.0")
         output = flat(graft(root, "verify"))
         assert "made with tensorflow 2.0.0, now 2." in output
-        assert "embedded again: 16 rows" in output
+        assert f"16 of {N_ROWS} rows checked" in output
 
     def test_a_damaged_entry_is_reported_and_left(self, root):
         entry = entry_of(root)
@@ -219,7 +236,7 @@ class TestVerify:
         before = contents(root)
         output = graft(root, "verify", "--sample", "0", exit_code=1)
         assert "1 damaged" in output
-        assert f"{entry.parent.name}/{entry.name}: sha256 is not its name" in flat(output)
+        assert f"{entry.parent.name}/{entry.name}: its sha256 is not its name" in flat(output)
         assert contents(root) == before
 
     def test_a_damaged_shard_stops_before_the_backbone(self, root):
@@ -240,7 +257,7 @@ class TestVerify:
         for shard in (root / "data/views").iterdir():
             shard.unlink()
         edit(root, {"features.views": 0})
-        assert "embedded again: 16 rows, 0 of them augmented views" in flat(graft(root, "verify"))
+        assert f"16 of {N_IMAGES} rows checked, 0 of them augmented views" in flat(graft(root, "verify"))
 
     def test_without_features_it_says_what_to_do(self, root):
         shutil.rmtree(root / "data/features")
@@ -277,7 +294,7 @@ ROWS = st.sets(st.tuples(st.text("abc", min_size=1, max_size=3), st.integers(0, 
 
 @given(ROWS, st.integers(1, 40), st.integers(0, 5), st.randoms())
 def test_the_sample_is_half_views_and_does_not_depend_on_the_order_of_rows(rows, n, seed, random):
-    from graft.features.recompute import choose_rows
+    from graft.features.comparison import choose_rows
 
     chosen = choose_rows(sorted(rows), n, seed)
     assert len(set(chosen)) == len(chosen) == min(n, len(rows))
@@ -304,7 +321,7 @@ def put(root, *names, view=0, **fingerprint):
     """Add an entry with a row for each image to the store; its file."""
     before = set(root.glob("*/*.parquet"))
     rows = [(key_of(name), view) for name in names]
-    FeatureStore(root, FINGERPRINT | fingerprint).put(rows, np.ones((len(rows), 4), np.float16))
+    FeatureStore(root, FINGERPRINT | fingerprint, (4,)).put(rows, np.ones((len(rows), 4), np.float16))
     (entry,) = set(root.glob("*/*.parquet")) - before
     return entry
 
@@ -476,18 +493,85 @@ class TestGarbage:
             assert "is no Git and DVC repository" in flat(graft(tmp_path, "gc", exit_code=1))
             run(tmp_path, "git", "init", "--quiet")
 
-    def test_in_a_folder_of_a_larger_git_repository(self, tmp_path):
-        """DVC roots the files of a commit at the top of the Git repository."""
-        repo = tmp_path / "large/graft"
-        repo.mkdir(parents=True)
-        run(tmp_path / "large", "git", "init", "--quiet")
-        dvc(repo, "init", "--quiet", "--subdir")
-        commit(repo, "tagged")
-        run(repo, "git", "tag", "v1")
-        write_images(repo, "work")
+    def test_what_commits_brought_goes_on_demand(self, repo, entries):
+        store = FeatureStore(repo / ".graft/features", FINGERPRINT, (4,))
+        for commit in ("aaa", "bbb"):
+            with store.receive() as received:
+                received.put([(key_of("main"), ord(commit[0]))], np.ones((1, 4), np.float16))
+                store.adopt(received, commit)
+        output = graft(repo, "info")
+        assert "1 rows from commit aaa" in flat(output)
+        assert "commits go with --from-commits" in graft(repo, "gc", "aa", exit_code=1)
+        for commits, n in ((["x"], 0), (["b"], 1), ([], 1), ([], 0)):
+            assert f"to drop: {n} entries" in graft(repo, "gc", "--from-commits", "--yes", *commits)
+        assert kept(entries) == {*entries}
+        assert {file.parent.parent for file in repo.glob(".graft/**/*.parquet")} == {repo / ".graft/features"}
+
+    def test_what_a_killed_process_received_goes_and_what_one_receives_stays(self, repo, entries):
+        folder = entries["main"].parent
+        for name in ("old.tmp", "young.tmp"):
+            FeatureStore(folder / name, FINGERPRINT, (4,)).put([("k", 0)], np.ones((1, 4), np.float16))
+        for file in (folder / "old.tmp", *(folder / "old.tmp").rglob("*")):
+            os.utime(file, (0, 0))
+        os.utime(folder / "young.tmp", (0, 0))  # it receives for hours
+        assert "1 leftover temporary files" in graft(repo, "gc", "--from-commits", "--yes")
+        assert sorted(file.name for file in folder.glob("*.tmp")) == ["young.tmp"]
+
+
+def in_a_folder(tmp_path, prefix):
+    """A project in a folder of a larger Git repository; v1 needs an image that the work tree does not."""
+    repo = tmp_path / "large" / prefix
+    repo.mkdir(parents=True)
+    run(tmp_path / "large", "git", "init", "--quiet")
+    dvc(repo, "init", "--quiet", "--subdir")
+    commit(repo, "tagged")
+    run(repo, "git", "tag", "v1")
+    write_images(repo, "work")
+    return repo
+
+
+class TestPlaces:
+    """Another commit is looked into wherever the project lies."""
+
+    @pytest.mark.parametrize("prefix", long_but_for([" größer  /é "], ["ml/graft", " größer  /é ", "[a]*"]))
+    def test_in_a_folder_of_a_larger_git_repository(self, tmp_path, prefix, monkeypatch):
+        repo = in_a_folder(tmp_path, prefix)
         entries = {name: put(repo / ".graft/features", name) for name in ("tagged", "work", "none")}
-        graft(repo, "gc", "--yes")
+        (tmp_path / "link").symlink_to(repo)
+        monkeypatch.chdir(repo / "data")
+        graft(tmp_path / "link", "gc", "--yes")
         assert kept(entries) == {"tagged", "work"}
+
+    def test_in_a_linked_work_tree_beside_another_project_that_is_broken(self, tmp_path):
+        repo = in_a_folder(tmp_path, "ml/graft")
+        (repo.parent / "dvc.yaml").write_text("stages: [")
+        run(repo, "git", "add", repo.parent / "dvc.yaml")
+        run(repo, "git", "commit", "--quiet", "--message", "not ours")
+        run(repo, "git", "worktree", "add", "--quiet", "--detach", tmp_path / "tree")
+        tree = tmp_path / "tree/ml/graft"
+        shutil.copytree(repo / ".dvc/cache", tree / ".dvc/cache")
+        with open_revision(tree, "HEAD") as files:
+            assert key_of("tagged") in files.read_text("/data/manifest.csv")
+        assert needed_images(tree).unreadable == {}
+        assert needed_images(tree).keys == {key_of("tagged")}
+
+    def test_a_project_that_was_moved_needs_what_it_needed(self, tmp_path):
+        repo = in_a_folder(tmp_path, "ml/graft")
+        run(repo, "git", "rm", "--quiet", "--cached", "data/manifest.csv.dvc")
+        (repo / "data/manifest.csv.dvc").unlink()
+        made = "stages: {split: {cmd: cp kept data/manifest.csv, outs: [data/manifest.csv]}}"
+        (repo / "dvc.yaml").write_text(made)
+        shutil.copy(repo / "data/manifest.csv", repo / "kept")
+        dvc(repo, "repro", "--quiet")
+        run(repo, "git", "add", "--all")
+        run(repo, "git", "commit", "--quiet", "--message", "before")
+        run(repo, "git", "branch", "before")
+        run(repo.parent, "git", "mv", "graft", "moved")
+        run(repo.parent, "git", "commit", "--quiet", "--message", "moved")
+        moved = repo.with_name("moved")
+        unreadable = needed_images(moved).unreadable
+        assert [*unreadable] == ["before"]
+        assert "was the project moved from ml/graft/dvc.lock?" in unreadable["before"]
 
 
 @given(st.lists(st.sets(st.sampled_from("abcdef"), min_size=1)), st.sets(st.sampled_from("abcdef")))

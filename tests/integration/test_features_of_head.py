@@ -6,12 +6,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from dvc.utils.serialize import loads_yaml
 
 from graft.config.features import Augmentation, BackboneRow
 from graft.features.format import read_features, read_metadata, write_features
+from graft.features.gc import brought, drop
+from graft.features.inventory import read_store
 from graft.methods.params import Params
 from helpers.repository import VIEWS, dvc, run
 from helpers.tiers import long_but_for
@@ -143,7 +146,10 @@ def test_a_damaged_object_is_reported_and_embedded_again(
     assert contents(clone / "data") == contents(cached)
     output = capsys.readouterr().out
     for folder in FOLDERS:
-        assert f"features of HEAD: {folder}/0.parquet is damaged" in output
+        assert (
+            f"features of HEAD: {folder}/0.parquet is not used, its images are embedded again: damaged"
+            in output
+        )
 
 
 @pytest.mark.parametrize("place", ["cache", "remote"])
@@ -195,6 +201,80 @@ def test_without_features_of_head_everything_is_embedded(
     output = "".join(capfd.readouterr())
     assert "Traceback" not in output
     assert "failed to load" not in output
+
+
+@pytest.fixture
+def commit_features(author: Path, cached: Path, tmp_path: Path) -> Any:
+    """A function that commits a change of all values of the plain features: change -> the repository."""
+
+    def commit(change: Any) -> Path:
+        repo = tmp_path / "repo"
+        if not repo.exists():
+            shutil.copytree(author, repo)
+        shutil.rmtree(repo / "data", ignore_errors=True)
+        run(repo, "git", "checkout", "--quiet", "data")
+        for name in ("features", "views"):
+            shutil.copytree(cached / name, repo / "data" / name)
+        shard = repo / "data/features/0.parquet"
+        rows, values = read_features(shard)
+        write_features(shard, rows, change(values.copy()), read_metadata(shard)["fingerprint"])
+        track(repo, "changed")
+        return repo
+
+    return commit
+
+
+def with_a_nan(values: np.ndarray) -> np.ndarray:
+    values[3, 0, 0, 0] = np.nan
+    return values
+
+
+def drifted(values: np.ndarray) -> np.ndarray:
+    """Within the tolerance, as those of another machine may be: small values by one step of float16."""
+    small = np.abs(values) < np.abs(values).max((1, 2, 3), keepdims=True) / 4
+    return np.where(small, np.nextafter(values, np.float16(np.inf)), values)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    long_but_for(
+        [(with_a_nan, "1 of 40 features hold NaN or an infinite value"), (np.negative, "16 of 16 rows")],
+        [
+            (with_a_nan, "1 of 40 features hold NaN or an infinite value"),
+            (np.negative, "16 of 16 rows"),
+            (lambda values: values[..., :-1], "expected shape=[128, 8, 8], float16"),
+            (lambda values: values[:, 0, 0], "received shape=[128] in"),
+        ],
+    ),
+)
+def test_wrong_features_of_a_commit_are_reported_and_embedded_again(
+    extract: Any, commit_features: Any, cached: Path, change: Any, said: str, capsys: Any
+) -> None:
+    repo = commit_features(change)
+    assert came_from(extract(repo)) == (0, N_VIEWS, N_IMAGES)
+    assert contents(repo / "data") == contents(cached)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("features of HEAD")]
+    assert "embedded again: " in line
+    assert said in line
+
+
+def test_after_a_revert_the_store_wins_until_what_the_commit_brought_is_dropped(
+    extract: Any, commit_features: Any, cached: Path, tmp_path: Path
+) -> None:
+    repo = commit_features(drifted)
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repo, text=True).strip()
+    assert came_from(extract(repo)) == (0, N_IMAGES + N_VIEWS, 0)
+    wrong = contents(repo / "data")
+    assert wrong != contents(cached)
+    run(repo, "git", "revert", "--no-edit", "HEAD")
+    assert came_from(extract(repo)) == (N_IMAGES + N_VIEWS, 0, 0)
+    assert contents(repo / "data") == wrong
+
+    for commits, left in ((["f" * 40], True), ([commit[:7]], False), ([], False)):
+        drop([file for each in brought(read_store(tmp_path / "store"), commits) for file in each.files])
+        assert any(read_store(tmp_path / "store")) == left
+    assert came_from(extract(repo)) == (0, N_IMAGES + N_VIEWS, 0)
+    assert contents(repo / "data") == contents(cached)
 
 
 @pytest.fixture(scope="module")

@@ -44,24 +44,31 @@ def info(
 def verify(
     root: Root = Path(),
     sample: Annotated[
-        int, typer.Option(min=0, help="Rows to embed again; 0: checksums only, without TensorFlow.")
-    ] = 16,
+        str, typer.Option(help="Rows to embed again, or all; 0: checksums only, without TensorFlow.")
+    ] = "16",
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the choice of rows; else another each time.")
+    ] = None,
 ) -> None:
-    """Verify checksums, then embed some rows again and compare. Nothing is changed."""
+    """Verify checksums and values, then embed some rows again and compare. Nothing is changed."""
+    from secrets import randbits
+
     from graft.features.inventory import read_shards, read_store
 
+    n = _parse_sample(sample)
+    seed = randbits(32) if seed is None else seed
     store, shards = read_store(root / STORE), [read_shards(root / folder) for folder in (FEATURES, VIEWS)]
-    damaged = [file.path for cached in store for file in cached.damaged]
+    damaged = [file for cached in store for file in cached.damaged]
     n_entries = sum(len(cached.files) for cached in store)
     typer.echo(f"{STORE}: {n_entries:,} entries of {len(store)} fingerprints, {len(damaged):,} damaged")
-    for path in damaged:
-        typer.echo(f"  {path.relative_to(root / STORE).as_posix()}: sha256 is not its name")
+    for file in damaged:
+        typer.echo(f"  {file.path.relative_to(root / STORE).as_posix()}: {file.fault}")
     if damaged:
         typer.echo("  (the next extraction embeds their images again; `graft features gc` drops them)")
     if not shards[0].files:
         fail(f"no features in {shards[0].folder.as_posix()}: run `dvc repro extract_features`")
     problems = _check_shards(root, shards)
-    beyond = bool(sample and not any(each.damaged for each in shards)) and _embed_again(root, sample)
+    beyond = n != 0 and not any(each.damaged for each in shards) and _embed_again(root, n, seed)
     if problems:
         typer.echo(
             "`dvc repro extract_features extract_views` makes what params.yaml and the manifest ask for; "
@@ -69,6 +76,13 @@ def verify(
         )
     if damaged or problems or beyond:
         raise typer.Exit(1)
+
+
+def _parse_sample(text: str) -> int | None:
+    """How many rows; None: all."""
+    if text != "all" and not text.isdecimal():
+        fail(f"--sample={text!r}: expected a number of rows, 0 or more, or all")
+    return None if text == "all" else int(text)
 
 
 def _check_shards(root: Path, shards: Sequence["Cached"]) -> list[str]:
@@ -99,10 +113,11 @@ def _check_shards(root: Path, shards: Sequence["Cached"]) -> list[str]:
     return problems
 
 
-def _embed_again(root: Path, sample: int) -> bool:
+def _embed_again(root: Path, n: int | None, seed: int) -> bool:
     """Compare some rows with what the backbone gives now; return whether one exceeds the tolerance."""
     from graft.config.load import load_params
     from graft.features.extraction import Embedding
+    from graft.features.format import HELP
     from graft.features.recompute import measure_drift
     from graft.features.views import PARAMS, ViewEmbedding
     from graft.models.backbones import Backbone
@@ -114,14 +129,15 @@ def _embed_again(root: Path, sample: int) -> bool:
         made = model, params.row, weights, params.precision
         views = ViewEmbedding(*made, params.augmentation)
         features = {root / FEATURES: Embedding(*made), root / VIEWS: views}
-        drift = measure_drift(root / IMAGES, features, sample, params.seed)
+        drift = measure_drift(root / IMAGES, features, n, seed)
     except (ValueError, FileNotFoundError) as error:
         fail(str(error))
     for name, versions in drift.versions.items():
         typer.echo(f"made with {name} {versions}")
     rows = [row for row, _ in drift.differences]
     typer.echo(
-        f"embedded again: {len(rows)} rows, {sum(view > 0 for _, view in rows)} of them augmented views; "
+        f"embedded again, with --seed {seed}: {len(rows):,} of {drift.n:,} rows checked, "
+        f"{sum(view > 0 for _, view in rows):,} of them augmented views; "
         f"largest difference {drift.differences[0][1]:.1e} of a row's largest value (tolerance "
         f"{drift.tolerance:.1e} for {params.precision}: rounding, and another machine's order of summation)"
     )
@@ -129,7 +145,10 @@ def _embed_again(root: Path, sample: int) -> bool:
         typer.echo(f"  beyond it: key {key}, view {view}: {value:.1e}")
     if drift.beyond:
         found = f"{len(drift.beyond)} of {len(rows)} rows exceed the tolerance"
-        typer.echo(f"{found}: the features were changed, or come from a machine that embeds otherwise")
+        typer.echo(
+            f"{found}: the features were changed, or come from a machine that embeds otherwise; "
+            f"what to do: {HELP}"
+        )
     return bool(drift.beyond)
 
 
@@ -141,10 +160,37 @@ def gc(
     ignore_unreadable: Annotated[
         bool, typer.Option("--ignore-unreadable", help="Take a manifest that cannot be read for empty.")
     ] = False,
+    from_commits: Annotated[
+        bool, typer.Option("--from-commits", help="Drop what commits brought instead, or these COMMITS.")
+    ] = False,
+    commits: Annotated[list[str] | None, typer.Argument(help="First digits of their ids.")] = None,
 ) -> None:
     """Drop from the store what no manifest of the work tree, HEAD, a branch or a tag needs."""
-    from graft.features.gc import drop, leftovers, needed_images, unneeded
+    from graft.features.gc import brought, drop, leftovers, unneeded
     from graft.features.inventory import build_table, read_store
+
+    store, old = read_store(root / STORE), leftovers(root / STORE)
+    if from_commits:
+        store = brought(store, commits or [])
+    elif commits:
+        fail(f"{' '.join(commits)}: commits go with --from-commits")
+    else:
+        store = unneeded(store, _find_needed(root, ignore_unreadable))
+    files = [*old, *(file for cached in store for file in cached.files)]
+    if store:
+        Console().print(build_table([(cached.folder.name[:SHORT], cached.summary()) for cached in store]))
+    n_images = len({key for file in files for key, _ in file.rows})
+    size = sum(file.bytes for file in files)
+    entries = f"{len(files) - len(old):,} entries with {n_images:,} images"
+    typer.echo(f"to drop: {entries}, {len(old):,} leftover temporary files; {size:,} bytes")
+    if files and not dry_run and (yes or typer.confirm("Drop them?", abort=True)):
+        drop(files)
+        typer.echo("dropped")
+
+
+def _find_needed(root: Path, ignore_unreadable: bool) -> set[str]:
+    """The keys that a revision needs; ends the command where one cannot be read."""
+    from graft.features.gc import needed_images
     from graft.utils.git import GitError
 
     try:
@@ -160,14 +206,4 @@ def gc(
             "--ignore-unreadable drops what only they need"
         )
     typer.echo(f"{len(needed.keys):,} images are needed by {', '.join(needed.revisions)}")
-    old, store = leftovers(root / STORE), unneeded(read_store(root / STORE), needed.keys)
-    files = [*old, *(file for cached in store for file in cached.files)]
-    if store:
-        Console().print(build_table([(cached.folder.name[:SHORT], cached.summary()) for cached in store]))
-    n_images = len({key for file in files for key, _ in file.rows})
-    size = sum(file.bytes for file in files)
-    entries = f"{len(files) - len(old):,} entries with {n_images:,} images"
-    typer.echo(f"to drop: {entries}, {len(old):,} leftover temporary files; {size:,} bytes")
-    if files and not dry_run and (yes or typer.confirm("Drop them?", abort=True)):
-        drop(files)
-        typer.echo("dropped")
+    return needed.keys

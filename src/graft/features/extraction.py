@@ -1,12 +1,13 @@
 """The extraction: fill the store from HEAD and the backbone, then assemble the shards from it."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby, islice
 from pathlib import Path
+from secrets import randbits
 from time import perf_counter
 from typing import Any
 
@@ -18,10 +19,11 @@ from filelock import FileLock
 
 from graft.config.features import RANDOM, BackboneRow, Precision, weights_name
 from graft.config.types import Seed, Text
-from graft.data.images import iter_shards, load
+from graft.data.images import iter_shards, load, load_pixels
 from graft.data.sharding import count_shards, shard_name
+from graft.features.comparison import TOLERANCES
 from graft.features.format import FORMAT, Row, to_float16, write_features
-from graft.features.from_commits import copy_from_head
+from graft.features.from_commits import Witness, copy_from_head
 from graft.features.store import FeatureStore, room_for
 from graft.models.backbones import make_embedder
 from graft.models.serialization import weights_sha256
@@ -67,15 +69,28 @@ class Embedding:
             "tensorflow": tf.__version__,
         }
 
+    @cached_property
+    def embed(self) -> Callable[[np.ndarray], np.ndarray]:
+        """From (n, size, size, 3) pixels, augmented where they are to be, to (n, ...) float32 features."""
+        return make_embedder(self.model, self.row.batch_size)
+
     def augment(self, pixels: np.ndarray, rows: Sequence[Row]) -> np.ndarray:  # noqa: ARG002
         """Turn the decoded images of (key, view) rows into what the model takes."""
         return pixels
+
+    def embed_rows(self, images: Path, rows: Sequence[Row]) -> np.ndarray:
+        """Embed the (key, view) rows of images in `data/images`; returns (n, ...) float32 features."""
+        pixels = load_pixels(images, [key for key, _ in rows], self.row.image_size)
+        return self.embed(self.augment(pixels, rows))
 
 
 def extract(
     images: Path, rows: Sequence[Row], embedding: Embedding, store: Path, repo: Path | None, output: Path
 ) -> dict[str, float]:
     """Embed each row once: it comes from the store, else from the features of HEAD, else from the backbone.
+
+    Some rows of HEAD's are embedded again, chosen at random; the bytes of the output depend on that only if
+    they are wrong.
 
     Args:
         images: `data/images`.
@@ -90,13 +105,15 @@ def extract(
         ``seconds_embedding``: how long the backbone took.
 
     Raises:
-        ValueError: if a feature exceeds float16.
+        ValueError: if a feature exceeds float16, or is not a number.
         OSError: if the disk is full.
     """
-    entries = FeatureStore(store, embedding.fingerprint)
+    entries = FeatureStore(store, embedding.fingerprint, embedding.model.output_shape[1:])
     not_stored = entries.missing(rows)
     if repo and not_stored:
-        copy_from_head(repo, output.relative_to(repo), not_stored, entries)
+        tolerance = TOLERANCES[embedding.precision]
+        witness = Witness(partial(embedding.embed_rows, images), tolerance, randbits(32))
+        copy_from_head(repo, output.relative_to(repo), not_stored, entries, witness)
     missing = entries.missing(not_stored)
     started = perf_counter()
     if missing:
@@ -122,12 +139,11 @@ def describe_origin(counts: Mapping[str, float]) -> str:
 def _embed(
     images: Path, rows: Sequence[Row], description: str, embedding: Embedding, store: FeatureStore
 ) -> None:
-    embed = make_embedder(embedding.model, embedding.row.batch_size)
     decoded = _decode(images, rows, embedding.row.image_size)
     batches = iter(lambda: list(islice(decoded, embedding.row.batch_size)), [])
     for batch in track(_one_ahead(batches), description, len(rows), count=len):
         chosen, pixels = zip(*batch, strict=True)
-        store.put(chosen, to_float16(embed(embedding.augment(np.stack(pixels), chosen))))
+        store.put(chosen, to_float16(embedding.embed(embedding.augment(np.stack(pixels), chosen))))
 
 
 def _one_ahead(batches: Iterator[list[Any]]) -> Iterator[list[Any]]:

@@ -21,6 +21,8 @@ from graft.utils.memory import allocate
 
 FORMAT = 2  # of what a fingerprint names: 2 draws each operation of a view from a stream of its own
 ROW_GROUP_SIZE = 64
+HELP = '"When features are wrong" in docs/features.md'
+UNREADABLE = (pa.ArrowException, ValueError, LookupError, TypeError, OSError)  # what a damaged file raises
 Row = tuple[str, int]
 
 
@@ -48,14 +50,19 @@ def write_features(
     """
     rolled = np.moveaxis(features, -1, 1) if features.ndim == 4 else features
     raw = np.ascontiguousarray(rolled, dtype="<f2")
-    facts = {"shape": list(raw.shape[1:]), "dtype": "float16", "layout": "channels_first"}
+    schema = _schema(features.shape[1:], fingerprint)
+    column = pa.FixedSizeBinaryArray.from_buffers(schema.types[2], len(rows), [None, pa.py_buffer(raw)])
+    keys, views = zip(*rows, strict=True)
+    write_table(pa.table([keys, views, column], schema), path, ROW_GROUP_SIZE)
+
+
+def _schema(shape: Sequence[int], fingerprint: dict[str, Any]) -> pa.Schema:
+    """The columns and the metadata of a shard, of the shape of a feature (h, w, c) or (c,)."""
+    facts = {"shape": [*shape[-1:], *shape[:-1]], "dtype": "float16", "layout": "channels_first"}
     metadata = {**facts, "fingerprint": fingerprint}
     encoded = {name: json.dumps(value, sort_keys=True) for name, value in metadata.items()}
-    types = {"key": pa.string(), "view": pa.int16(), "feature": pa.binary(2 * prod(raw.shape[1:]))}
-    column = pa.FixedSizeBinaryArray.from_buffers(types["feature"], len(rows), [None, pa.py_buffer(raw)])
-    keys, views = zip(*rows, strict=True)
-    table = pa.table([keys, views, column], pa.schema(types, encoded))
-    write_table(table, path, ROW_GROUP_SIZE)
+    types = {"key": pa.string(), "view": pa.int16(), "feature": pa.binary(2 * prod(shape))}
+    return pa.schema(types, encoded)
 
 
 def to_float16(features: np.ndarray) -> np.ndarray:
@@ -77,6 +84,15 @@ def to_float16(features: np.ndarray) -> np.ndarray:
     return rounded
 
 
+def count_not_finite(features: np.ndarray) -> int:
+    """Count the rows that hold NaN or an infinite value.
+
+    >>> count_not_finite(np.array([[1, 2], [3, np.nan]], np.float16))
+    1
+    """
+    return int((~np.isfinite(features)).reshape(len(features), -1).any(1).sum())
+
+
 def read_rows(path: Path | BinaryIO) -> list[Row]:
     """Read the (key, view) of each row, and no feature."""
     with pq.ParquetFile(path) as file:
@@ -92,6 +108,33 @@ def read_metadata(path: Path | BinaryIO) -> dict[str, Any]:
 def read_features(path: Path | BinaryIO) -> tuple[list[Row], np.ndarray]:
     """Read the rows of a shard, and their features as (n, h, w, c) or (n, c) float16."""
     return _parse(pq.read_table(path))
+
+
+def read_checked(
+    path: Path | BinaryIO, shape: Sequence[int], fingerprint: dict[str, Any]
+) -> tuple[list[Row], np.ndarray]:
+    """Read a shard as `read_features` does, of which nothing is believed.
+
+    Raises:
+        ValueError: if it is no shard of features with that shape, (h, w, c) or (c,), and fingerprint, all of
+            them finite numbers.
+    """
+    try:
+        table, expected = pq.read_table(path), _schema(shape, fingerprint)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"not a Parquet file of features ({error})") from None
+    if not table.schema.equals(expected, check_metadata=True):
+        found = (table.schema.metadata or {}).get(b"shape", b"none").decode(errors="replace")
+        raise ValueError(
+            f"another format: expected shape={json.loads(expected.metadata[b'shape'])}, float16, in columns "
+            f"{expected.names}, received shape={found} in {table.schema.names}"
+        )
+    if any(column.null_count for column in table.columns):
+        raise ValueError("a key, a view or a feature is missing: expected no null")
+    rows, features = _parse(table)
+    if n := count_not_finite(features):
+        raise ValueError(f"{n:,} of {len(rows):,} features hold NaN or an infinite value")
+    return rows, features
 
 
 def shard_files(folder: Path) -> list[Path]:
@@ -118,6 +161,7 @@ def load_features(
 
     Raises:
         KeyError: if a row is in no shard.
+        ValueError: if a feature is not finite.
     """
     files = [file for folder in folders for file in shard_files(folder)]
     position = {row: i for i, row in enumerate(rows)}
@@ -125,7 +169,12 @@ def load_features(
     full = (len(position), *shape[1:], shape[0]) if len(shape) == 3 else (len(position), *shape)
     array = allocate(full, np.float16, memory_limit, scratch)
     missing = set(position)
-    for found, features in chain.from_iterable(map(_row_groups, files)):
+    for file, found, features in chain.from_iterable(map(_row_groups, files)):
+        if n := count_not_finite(features):
+            raise ValueError(
+                f"{file}: {n:,} of {len(found)} features hold NaN or infinity, expected finite numbers; "
+                f"what to do: {HELP}"
+            )
         chosen = [(i, position[row]) for i, row in enumerate(found) if row in position]
         if chosen:
             source, target = map(list, zip(*chosen, strict=True))
@@ -139,11 +188,11 @@ def load_features(
     return array
 
 
-def _row_groups(path: Path) -> Iterator[tuple[list[Row], np.ndarray]]:
+def _row_groups(path: Path) -> Iterator[tuple[Path, list[Row], np.ndarray]]:
     """A shard piece by piece: many views make it large."""
     with pq.ParquetFile(path) as file:
         for i in range(file.num_row_groups):
-            yield _parse(file.read_row_group(i))
+            yield path, *_parse(file.read_row_group(i))
 
 
 def _parse(table: pa.Table) -> tuple[list[Row], np.ndarray]:

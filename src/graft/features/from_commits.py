@@ -4,40 +4,84 @@ DVC finds them in its local cache, else on the remote. Where branches are merged
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-import pyarrow as pa
+import numpy as np
 from dvc.api import DVCFileSystem
 
-from graft.features.format import ROW_GROUP_SIZE, Row, read_features, read_metadata, read_rows
+from graft.features.comparison import choose_rows, measure_differences
+from graft.features.format import (
+    HELP,
+    ROW_GROUP_SIZE,
+    UNREADABLE,
+    Row,
+    read_checked,
+    read_metadata,
+    read_rows,
+)
+from graft.features.revisions import open_revision
 from graft.features.store import FeatureStore
 from graft.utils.git import GitError, git
 
+CHECKED = 16  # rows of each commit: about a batch
 
-def copy_from_head(repo: Path, folder: Path, rows: Iterable[Row], store: FeatureStore) -> None:
-    """Copy rows from the features that HEAD tracks to the store, as far as they are there.
 
-    In a merge, what is still missing then comes from the features of the branches merged.
+@dataclass(frozen=True)
+class Witness:
+    """The backbone at hand, which embeds some rows of each commit again.
 
-    What keeps them from being read (no commit yet, no network, a damaged object) is reported in one line for
-    each revision and costs no more than embedding the rows again. That those of HEAD are nowhere, as in a
-    fresh clone, is not.
+    Attributes:
+        embed: from (key, view) rows to their (n, ...) features.
+        tolerance: the largest relative difference that another machine explains.
+        seed: of the choice of rows, which who made the features must not know.
+    """
+
+    embed: Callable[[Sequence[Row]], np.ndarray]
+    tolerance: float
+    seed: int
+
+    def check(self, received: FeatureStore) -> None:
+        """Raise a ValueError if features are not what the backbone gives."""
+        chosen = choose_rows(received.rows, CHECKED, self.seed)
+        differences = measure_differences(received.get(chosen), self.embed(chosen))
+        wrong = [pair for pair in zip(differences, chosen, strict=True) if pair[0] > self.tolerance]
+        if wrong:
+            largest, row = max(wrong)
+            raise ValueError(
+                f"{len(wrong)} of {len(chosen)} rows, embedded again, differ by up to {largest:.1e} of their "
+                f"largest value, expected at most {self.tolerance:.1e}; the worst has key, view = {row}"
+            )
+
+
+def copy_from_head(
+    repo: Path, folder: Path, rows: Iterable[Row], store: FeatureStore, witness: Witness
+) -> None:
+    """Copy rows from the features that HEAD tracks to the store, as far as they are there and right.
+
+    In a merge, what is still missing then comes from the features of the branches merged. Of each commit,
+    `CHECKED` rows are embedded again: where one differs, none of that commit is copied.
+
+    What keeps them from being read (no commit yet, no network, a damaged object) or believed is reported in
+    one line for each revision and costs no more than embedding the rows again. That those of HEAD are
+    nowhere, as in a fresh clone, is not.
 
     Args:
         repo: root of the DVC repository, which is in a Git repository.
         folder: of the features, in it.
         rows: (key, view) that the store misses.
-        store: only features with its fingerprint are copied.
+        store: only features with its fingerprint and shape are copied.
+        witness: of what they should be.
     """
     rows = list(rows)
     for revision in ("HEAD", *_merged(repo)):
         wanted = set(store.missing(rows))
         try:
             if wanted:
-                _copy_revision(repo, revision, folder, wanted, store)
+                _copy_revision(repo, revision, folder, wanted, store, witness)
         except Exception as error:  # of Git, of DVC, of any kind of remote
             absent = isinstance(error.__cause__, FileNotFoundError)
             if not (absent and revision == "HEAD"):
@@ -46,22 +90,6 @@ def copy_from_head(repo: Path, folder: Path, rows: Iterable[Row], store: Feature
                     f"features of {revision}: none in DVC's cache or on a remote{reason}; "
                     "embedding what the store lacks"
                 )
-
-
-def open_revision(repo: Path, revision: str | None) -> tuple[DVCFileSystem, str]:
-    """Open the files that Git and DVC track, of a commit or of the work tree (None).
-
-    Returns:
-        The files, and what their paths begin with: DVC roots those of a commit at the top of the Git
-        repository, of which `repo` may be a sub-directory, and those of the work tree at `repo`.
-
-    Raises:
-        GitError: if there is no Git repository, and a revision is asked for.
-    """
-    if revision is None:
-        return DVCFileSystem(str(repo)), ""
-    prefix = git(repo, "rev-parse", "--show-prefix").strip()
-    return DVCFileSystem(str(repo), rev=revision, subrepos=True), prefix
 
 
 def _merged(repo: Path) -> list[str]:
@@ -75,32 +103,46 @@ def _merged(repo: Path) -> list[str]:
     return merged
 
 
-def _copy_revision(repo: Path, revision: str, folder: Path, wanted: set[Row], store: FeatureStore) -> None:
-    files, prefix = open_revision(repo, revision)
-    for shard in sorted(files.find(prefix + folder.as_posix())):
+def _copy_revision(
+    repo: Path, revision: str, folder: Path, wanted: set[Row], store: FeatureStore, witness: Witness
+) -> None:
+    with open_revision(repo, revision) as files, store.receive() as received:
+        for shard in sorted(files.find(f"/{folder.as_posix()}")):
+            try:
+                _copy_shard(files, shard, wanted, received)
+            except ValueError as error:
+                print(
+                    f"features of {revision}: {shard[1:]} is not used, its images are embedded again: {error}"
+                )
+        if not received.rows:
+            return
+        commit = git(repo, "rev-parse", "--verify", f"{revision}^{{commit}}").strip()
         try:
-            _copy_shard(files, shard, wanted, store)
-        except pa.ArrowInvalid as error:
-            md5 = files.info(shard)["md5"]
+            witness.check(received)
+        except ValueError as error:
             print(
-                f"features of {revision}: {shard} is damaged ({error}); its images are embedded again. "
-                f"To mend it, delete {md5[:2]}/{md5[2:]} from the DVC cache, "
-                "or from the remote and `dvc push` again"
+                f"features of {revision} ({commit[:12]}) are not used, their images are embedded again: "
+                f"{error}. What to do: {HELP}"
             )
+            return
+        store.adopt(received, commit)
 
 
 def _copy_shard(files: DVCFileSystem, shard: str, wanted: set[Row], store: FeatureStore) -> None:
-    with files.open(shard) as file:
-        if read_metadata(file)["fingerprint"] != store.fingerprint:
+    """Copy the wanted rows of a shard; raises a ValueError if it is not as it should be."""
+    with suppress(*UNREADABLE), files.open(shard) as file:  # what is unreadable is explained below
+        other = read_metadata(file)["fingerprint"] != store.fingerprint
+        if other or wanted.isdisjoint(read_rows(file)):
             return
-        chosen = [(i, row) for i, row in enumerate(read_rows(file)) if row in wanted]
-    if not chosen:
-        return
-    data = files.cat_file(shard)
-    md5, expected = hashlib.md5(data, usedforsecurity=False).hexdigest(), files.info(shard)["md5"]
+    data, expected = files.cat_file(shard), files.info(shard)["md5"]
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
     if md5 != expected:
-        raise pa.ArrowInvalid(f"expected md5 {expected}, received {md5}")
-    features = read_features(BytesIO(data))[1]
+        raise ValueError(
+            f"damaged, expected md5 {expected}, received {md5}; to mend it, delete "
+            f"{expected[:2]}/{expected[2:]} from the DVC cache, or from the remote and `dvc push` again"
+        )
+    rows, features = read_checked(BytesIO(data), store.shape, store.fingerprint)
+    chosen = [(i, row) for i, row in enumerate(rows) if row in wanted]
     for start in range(0, len(chosen), ROW_GROUP_SIZE):
-        positions, rows = zip(*chosen[start : start + ROW_GROUP_SIZE], strict=True)
-        store.put(rows, features[list(positions)])
+        positions, some = zip(*chosen[start : start + ROW_GROUP_SIZE], strict=True)
+        store.put(some, features[list(positions)])

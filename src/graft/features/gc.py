@@ -1,17 +1,21 @@
 """Garbage collection: the store's entries whose images are in no manifest of a branch or tag."""
 
 import csv
+import shutil
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from time import time
 
+from dvc.api import DVCFileSystem
+from dvc.exceptions import NotDvcRepoError
+
 from graft.config.paths import MANIFEST
-from graft.features.from_commits import open_revision
 from graft.features.inventory import Cached, CachedFile
+from graft.features.revisions import open_revision
 from graft.utils.git import GitError, git
 
 # Short name, and commit: of an annotated tag what it names.
@@ -72,48 +76,88 @@ def _revisions(repo: Path) -> dict[str | None, list[str]]:
 
 
 def _images(repo: Path, commit: str | None, seen: set[str]) -> set[str]:
-    """Read the keys of a revision's manifest; none if it has no manifest, or one that is among `seen`."""
-    files, prefix = open_revision(repo, commit)
-    path = prefix + MANIFEST.as_posix()
+    """Read the keys of a revision's manifest; none where it made none, or one that is among `seen`."""
+    keys = None
+    with suppress(NotDvcRepoError), open_revision(repo, commit) as files:
+        keys = _read_keys(files, seen)
+    if keys is None and commit:
+        _check_absence(repo, commit)
+    return keys or set()
+
+
+def _check_absence(repo: Path, commit: str) -> None:
+    """Raise a FileNotFoundError if a dvc.lock of the commit names a manifest, here or elsewhere."""
+    locks, here = _locks(repo, commit), git(repo, "rev-parse", "--show-prefix").removesuffix("\n")
+    if f"{here}dvc.lock" in locks:
+        raise FileNotFoundError("dvc.lock names it, but DVC does not find it")
+    if moved := locks - _locks(repo, "HEAD"):
+        raise FileNotFoundError(f"it is not in this folder; was the project moved from {min(moved)}?")
+
+
+def _locks(repo: Path, commit: str) -> set[str]:
+    """List the dvc.lock files of a commit, anywhere in the Git repository, that name a manifest."""
+    files = git(repo, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit).split("\0")
+    locks = [file for file in files if PurePosixPath(file).name == "dvc.lock"]
+    return {
+        file for file in locks if f"path: {MANIFEST.as_posix()}\n" in git(repo, "show", f"{commit}:{file}")
+    }
+
+
+def _read_keys(files: DVCFileSystem, seen: set[str]) -> set[str] | None:
+    path = f"/{MANIFEST.as_posix()}"
     try:
         info = files.info(path)
     except FileNotFoundError:
-        return set()
+        return None
     md5 = info.get("md5")
-    if md5 in seen or (md5 is None and "fs_info" not in info):  # the latter: in dvc.yaml, but never made
+    if md5 is None and "fs_info" not in info:  # in dvc.yaml, but never made
+        return None
+    if md5 in seen:
         return set()
     rows = csv.DictReader(StringIO(files.read_text(path, encoding="utf-8"), newline=""))
     keys = {row["key"] for row in rows}
-    if md5:
-        seen.add(md5)
+    seen |= {md5} - {None}
     return keys
 
 
 def unneeded(store: Sequence[Cached], keys: set[str]) -> list[Cached]:
     """Select the entries of each fingerprint that hold no image of `keys`, or are damaged."""
-    found = []
-    for cached in store:
-        files = [file for file in cached.files if keys.isdisjoint(key for key, _ in file.rows)]
-        found += [Cached(cached.folder, files)] if files else []
-    return found
+    return _select(store, lambda _, file: keys.isdisjoint(key for key, _ in file.rows))
+
+
+def brought(store: Sequence[Cached], commits: Sequence[str]) -> list[Cached]:
+    """Select the entries of each fingerprint that commits brought: those of these first digits; none: all."""
+
+    def chosen(cached: Cached, file: CachedFile) -> bool:
+        commit = cached.origin_of(file)
+        return bool(commit and commit.startswith(tuple(commits) or ""))
+
+    return _select(store, chosen)
+
+
+def _select(store: Sequence[Cached], chosen: Callable[[Cached, CachedFile], bool]) -> list[Cached]:
+    found = [Cached(each.folder, [file for file in each.files if chosen(each, file)]) for each in store]
+    return [cached for cached in found if cached.files]
 
 
 def leftovers(root: Path) -> list[CachedFile]:
-    """List the temporary files of killed runs: one that runs never leaves its file unchanged for an hour."""
+    """List the temporary files of killed runs: one that runs never leaves its files unchanged for an hour."""
     files = []
-    for file in sorted(root.glob("*/*.tmp")):
+    for place in sorted(root.glob("*/*.tmp")):
         with suppress(FileNotFoundError):  # a process at work has just renamed it
-            stat = file.stat()
-            if time() - stat.st_mtime > LEFTOVER_SECONDS:
-                files.append(CachedFile(file, stat.st_size, []))
+            stats = [each.stat() for each in (place, *place.rglob("*"))]
+            if time() - max(stat.st_mtime for stat in stats) > LEFTOVER_SECONDS:
+                files.append(CachedFile(place, sum(stat.st_size for stat in stats), []))
     return files
 
 
 def drop(files: Sequence[CachedFile]) -> None:
-    """Remove files of the store, and the folders of fingerprints that hold nothing else."""
+    """Remove files of the store, and the folders of commits and fingerprints that hold nothing else."""
     for file in files:
-        file.path.unlink(missing_ok=True)
-    for folder in {file.path.parent for file in files}:
-        if [file.name for file in folder.iterdir()] == ["fingerprint.json"]:
-            (folder / "fingerprint.json").unlink()
-            folder.rmdir()
+        if file.path.is_dir():
+            shutil.rmtree(file.path, ignore_errors=True)
+        else:
+            file.path.unlink(missing_ok=True)
+    for folder in sorted({folder for file in files for folder in file.path.parents[:2]}, reverse=True):
+        if {each.name for each in folder.iterdir()} <= {"fingerprint.json"}:
+            shutil.rmtree(folder)

@@ -1,22 +1,21 @@
 """The inventory of the cache, entries of the store and shards, and its problems; without TensorFlow."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from rich import box
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from graft.features.format import Row, read_metadata, read_rows
-from graft.features.store import fingerprint_id
+from graft.features.format import UNREADABLE, Row, read_checked, read_metadata
+from graft.features.store import check_name, fingerprint_id, list_entries
 from graft.utils.files import digest
 
 HOW = ("fill_mode", "interpolation")  # of an augmentation: not worth a word in a table
@@ -26,12 +25,13 @@ HOW = ("fill_mode", "interpolation")  # of an augmentation: not worth a word in 
 class CachedFile:
     """A Parquet file of features: an entry of the store, or a shard of `data/features` or `data/views`.
 
-    ``rows`` is empty where the file is damaged.
+    ``rows`` is empty where the file is damaged, and ``fault`` says by what.
     """
 
     path: Path
     bytes: int
     rows: list[Row]
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Cached:
 
     @property
     def damaged(self) -> list[CachedFile]:
-        """The files that cannot be used: not Parquet, or in the store not what they are named."""
+        """The files that cannot be used: not Parquet, not finite, or in the store not what they are named."""
         return [file for file in self.files if not file.rows]
 
     @cached_property
@@ -51,17 +51,26 @@ class Cached:
         """Shape, dtype, layout and fingerprint as the first sound file has them; empty if none is sound."""
         return next((read_metadata(file.path) for file in self.files if file.rows), {})
 
+    def origin_of(self, file: CachedFile) -> str | None:
+        """The id of the commit that brought an entry; None: it was embedded here."""
+        return None if file.path.parent == self.folder else file.path.parent.name
+
     def summary(self) -> dict[str, Any]:
         """Summarise a folder, as `graft features info --json` prints it.
 
         Returns:
             ``folder``; ``id`` and ``fingerprint`` (None if no file is sound); ``files`` and how many of them
-            are ``damaged``; ``rows``, ``images``, ``views`` (sorted numbers); ``bytes`` on disk,
+            are ``damaged``; ``rows``, ``images``, ``views`` (sorted numbers), ``from_commits`` (commit ->
+            how many rows it brought); ``bytes`` on disk,
             ``float32_bytes`` of the same rows as dense float32, and ``ratio``, theirs to the former.
         """
         rows = {row for file in self.files for row in file.rows}
         fingerprint = self.metadata.get("fingerprint")
         size = sum(file.bytes for file in self.files)
+        brought = Counter[str]()
+        for file in self.files:
+            if commit := self.origin_of(file):
+                brought[commit] += len(file.rows)
         dense = 4 * len(rows) * prod(self.metadata.get("shape", [0]))
         return {
             "folder": self.folder.as_posix(),
@@ -72,6 +81,7 @@ class Cached:
             "rows": len(rows),
             "images": len({key for key, _ in rows}),
             "views": sorted({view for _, view in rows}),
+            "from_commits": dict(brought),
             "bytes": size,
             "float32_bytes": dense,
             "ratio": dense / size if size else 0.0,
@@ -87,25 +97,40 @@ def read_store(root: Path) -> list[Cached]:
     Returns:
         One item for each fingerprint that has entries, in order of their folders' names.
     """
-    folders = sorted({file.parent for file in root.glob("*/*.parquet")})
-    return [Cached(folder, _read_files(folder, verify=True)) for folder in folders]
+    files = {folder: list_entries(folder) for folder in sorted(root.glob("*"))}
+    return [Cached(folder, _read_files(entries, _read_entry)) for folder, entries in files.items() if entries]
 
 
 def read_shards(folder: Path) -> Cached:
     """Read the rows of the shards of `data/features` or `data/views`, which need not exist."""
-    return Cached(folder, _read_files(folder, verify=False))
+    return Cached(folder, _read_files(sorted(folder.glob("*.parquet")), _read_shard))
 
 
-def _read_files(folder: Path, verify: bool) -> list[CachedFile]:
-    def read(path: Path) -> CachedFile:
-        rows = []
-        with suppress(pa.ArrowException, OSError, KeyError):
-            if not verify or digest(path) == path.stem:
-                rows = read_rows(path)
-        return CachedFile(path, path.stat().st_size, rows)
+def _read_shard(path: Path) -> list[Row]:
+    try:
+        metadata = read_metadata(path)
+        first, *others = metadata["shape"]  # the channels
+    except UNREADABLE as error:
+        raise ValueError(f"not a Parquet file of features ({error})") from None
+    return read_checked(path, [*others, first], metadata["fingerprint"])[0]
+
+
+def _read_entry(path: Path) -> list[Row]:
+    check_name(path)
+    return _read_shard(path)
+
+
+def _read_files(files: Sequence[Path], read: Callable[[Path], list[Row]]) -> list[CachedFile]:
+    def read_file(path: Path) -> CachedFile:
+        rows, fault = [], ""
+        try:
+            rows = read(path)
+        except ValueError as error:
+            fault = str(error)
+        return CachedFile(path, path.stat().st_size, rows, fault)
 
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(read, sorted(folder.glob("*.parquet"))))
+        return list(pool.map(read_file, files))
 
 
 def build_table(summaries: Sequence[tuple[str, dict[str, Any]]]) -> Table:
@@ -133,7 +158,8 @@ def _describe(summary: dict[str, Any]) -> str:
     backbone = f"{fingerprint['application']} {fingerprint['layer']}{pooling} {fingerprint['image_size']} px"
     spec = fingerprint.get("augmentation", {"plain": ""})
     done = [f"{name} {value}".strip() for name, value in spec.items() if name not in HOW]
-    return ", ".join([backbone, fingerprint["weights"], fingerprint["precision"], *done, *damaged])
+    brought = [f"{n:,} rows from commit {commit[:12]}" for commit, n in summary["from_commits"].items()]
+    return ", ".join([backbone, fingerprint["weights"], fingerprint["precision"], *done, *brought, *damaged])
 
 
 def recorded_md5s(repo: Path, folder: str) -> dict[str, str]:
@@ -169,7 +195,7 @@ def check_rows(shards: Cached, wanted: Collection[Row]) -> list[str]:
     """
     present = {row for file in shards.files for row in file.rows}
     name = shards.folder.name
-    problems = [f"{name}/{file.path.name}: not a Parquet file of features" for file in shards.damaged]
+    problems = [f"{name}/{file.path.name}: {file.fault}" for file in shards.damaged]
     problems += _explain(set(wanted) - present, f"that the manifest asks for are not in {name}")
     return problems + _explain(present - set(wanted), f"of {name} are not asked for by the manifest")
 

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from graft.features.format import Row, read_features, read_rows, write_features
+from graft.features.format import Row, read_checked, read_features, write_features
 from graft.utils.files import digest
 
 
@@ -31,30 +32,40 @@ def fingerprint_id(fingerprint: dict[str, Any]) -> str:
 
 
 class FeatureStore:
-    """The features of one fingerprint."""
+    """The features of one fingerprint.
 
-    def __init__(self, root: Path, fingerprint: dict[str, Any]) -> None:
-        """Open a store, or begin one, and verify every entry's checksum.
+    Entries that were embedded here lie in the fingerprint's folder; those that a commit brought, in a folder
+    of the commit's id in it. Where a row is in several, the one embedded here counts.
+    """
 
-        An entry whose bytes do not match its name is reported, and its rows count as missing. It is
-        left in place, where the same batch will replace it: another process may just have done so.
+    def __init__(self, root: Path, fingerprint: dict[str, Any], shape: Sequence[int]) -> None:
+        """Open a store, or begin one, and verify every entry: its checksum, its shape, finite values.
+
+        One that is not as it should be is reported, and its rows count as missing. It is left in
+        place, where the same batch will replace it: another process may just have done so.
 
         Args:
             root: the folder of all fingerprints, such as ``.graft/features``.
             fingerprint: everything that determines a feature besides the image and the view.
+            shape: of a feature, (h, w, c) or (c,).
 
         Raises:
             OSError: if the store cannot be written.
         """
-        self.fingerprint = fingerprint
+        self.fingerprint, self.shape = fingerprint, tuple(shape)
         self._folder = root / fingerprint_id(fingerprint)
         self._where: dict[Row, tuple[Path, int]] = {}
         self._folder.mkdir(parents=True, exist_ok=True)
         with _new_file(self._folder) as file:
             file.write_text(json.dumps(fingerprint, sort_keys=True, indent=2) + "\n")
             file.replace(self._folder / "fingerprint.json")
-        for entry in sorted(self._folder.glob("*.parquet")):
+        for entry in list_entries(self._folder):
             self._index(entry)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The (key, view) of every row, sorted."""
+        return sorted(self._where)
 
     def missing(self, rows: Iterable[Row]) -> list[Row]:
         """List the (key, view) rows that are not in the store, in the order given."""
@@ -73,6 +84,24 @@ class FeatureStore:
             entry = file.replace(self._folder / f"{digest(file)}.parquet")
         self._where.update({row: (entry, i) for i, row in enumerate(rows)})
 
+    @contextmanager
+    def receive(self) -> Iterator["FeatureStore"]:
+        """Open an empty store for rows on approval, gone after the block unless `adopt` took them over."""
+        folder = self._folder / f"{uuid4().hex}.tmp"
+        try:
+            yield FeatureStore(folder, self.fingerprint, self.shape)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def adopt(self, received: "FeatureStore", commit: str) -> None:
+        """Take over the entries of a store that `receive` opened, as those that a commit brought."""
+        folder = self._folder / commit
+        folder.mkdir(exist_ok=True)
+        for row, (entry, i) in received._where.items():
+            self._where[row] = folder / entry.name, i
+        for entry in list_entries(received._folder):
+            entry.replace(folder / entry.name)
+
     def get(self, rows: Sequence[Row]) -> np.ndarray:
         """Read the (len(rows), ...) float16 features of rows that are in the store."""
         wanted = defaultdict(list)
@@ -84,10 +113,24 @@ class FeatureStore:
         return np.concatenate(list(parts.values()))[order]
 
     def _index(self, entry: Path) -> None:
-        if digest(entry) != entry.stem:
-            print(f"feature store: {entry.name} is damaged (checksum differs); its images are embedded again")
+        try:
+            check_name(entry)
+            rows, _ = read_checked(entry, self.shape, self.fingerprint)
+        except ValueError as error:
+            print(f"feature store: {entry.name} is damaged ({error}); its images are embedded again")
             return
-        self._where.update({row: (entry, i) for i, row in enumerate(read_rows(entry))})
+        self._where.update({row: (entry, i) for i, row in enumerate(rows)})
+
+
+def list_entries(folder: Path) -> list[Path]:
+    """List the entries in the folder of a fingerprint, those that commits brought first."""
+    return sorted(folder.glob("*/*.parquet")) + sorted(folder.glob("*.parquet"))
+
+
+def check_name(entry: Path) -> None:
+    """Raise a ValueError if the sha256 of an entry is not its name."""
+    if digest(entry) != entry.stem:
+        raise ValueError("its sha256 is not its name")
 
 
 @contextmanager

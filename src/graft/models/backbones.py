@@ -56,7 +56,7 @@ class Backbone:
 
         Raises:
             BackboneError: if the application, preprocessing or layer does not exist, the images are
-                too small, or the weights cannot be had or do not fit.
+                too small, or the weights cannot be had, do not fit or are not finite.
             ValueError: if graft comes with no weights of the application, though it is to have them.
         """
         check_weights(self.weights, self.row.application)
@@ -74,6 +74,7 @@ class Backbone:
             load_bundled(base)
         elif self.weights != IMAGENET:
             _load_weights(base, self.row, self.weights)
+        _check_finite(features, self.weights)
         backbone = build_isolated(lambda: from_pixels(features, self.row))
         backbone.trainable = False
         return backbone
@@ -180,6 +181,15 @@ def _load_weights(base: keras.Model, row: BackboneRow, weights: str) -> None:
             f"weights={weights} do not fit {row.application} without its top: {_one_line(error)}; "
             f"give weights of {row.application}, or set `backbone` to theirs"
         ) from None
+
+
+def _check_finite(features: keras.Model, weights: str) -> None:
+    for tensor in features.weights:
+        if n := int((~np.isfinite(tensor.numpy())).sum()):
+            raise BackboneError(
+                f"weights={weights}: {tensor.path} has {n:,} values that are NaN or infinite, expected "
+                "finite numbers: get the file again, or give another one"
+            )
 
 
 def _fetch_imagenet(row: BackboneRow) -> None:

@@ -60,6 +60,7 @@ def describe_commit(root: Path) -> Provenance:
     """Describe the commit of a work tree with a params.yaml, and what differs from it."""
     try:
         commit, date = git(root, "log", "-1", "--format=%H %cI").split()
+        prefix = git(root, "rev-parse", "--show-prefix").removesuffix("\n")
         committed = parse_yaml(git(root, "show", "HEAD:./params.yaml"), "the committed params.yaml")
         changed = [line[3:] for line in git(root, "status", "--porcelain", "--", *CODE).splitlines()]
     except GitError:
@@ -69,7 +70,8 @@ def describe_commit(root: Path) -> Provenance:
     overrides = [*list_overrides(committed, shown)]
     settings = " ".join(f"-S {shlex.quote(override)}" for override in overrides)
     run = f'make setup && PATH="$PWD/.venv/bin:$PATH" dvc exp run {settings}' if overrides else "make repro"
-    command = f"git switch --detach {commit[:HASH]} && {run}"
+    folder = f"cd {shlex.quote(prefix)} && " * bool(prefix)
+    command = f"git switch --detach {commit[:HASH]} && {folder}{run}"
     notes = (*_describe_edits(root, params), *_notes(params, overrides, changed))
     return Provenance(commit[:HASH], date, command, notes, tuple(list_changes(committed, shown)))
 

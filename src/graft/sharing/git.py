@@ -7,8 +7,7 @@ from tempfile import TemporaryDirectory
 
 from dvc.repo import Repo
 
-from graft.sharing.remote import ShareError
-from graft.utils.git import git
+from graft.utils.git import check_blobs, git
 
 REFS = ["--branches", "--tags", "--remotes", "HEAD"]
 DVC_FILES = ["*dvc.yaml", "*dvc.lock", "*.dvc"]
@@ -36,12 +35,7 @@ def list_commits(folder: Path) -> list[str]:
     """List the commits of all branches and tags that changed what DVC tracks: no other names another object.
 
     Raises:
-        ShareError: in a partial clone (`--filter`), where DVC waits forever for what Git has not fetched.
+        GitError: in a partial clone (`--filter`) that lacks files of these commits.
     """
-    partial = ".partialclonefilter=" in git(folder, "config", "--list")
-    if partial and "\n?" in git(folder, "rev-list", "--objects", "--missing=print", *REFS):
-        raise ShareError(
-            "a partial clone, whose older commits DVC cannot read: `git config --unset "
-            "remote.origin.partialclonefilter`, `git fetch --refetch`"
-        )
+    check_blobs(folder, "--full-history", *REFS, "--", ".")
     return git(folder, "rev-list", "--full-history", *REFS, "--", *DVC_FILES).split()

@@ -27,3 +27,22 @@ def git(folder: Path, *arguments: str) -> str:
     if done.returncode:
         raise GitError(f"git {arguments[0]}: {' '.join(os.fsdecode(done.stderr).split())}")
     return done.stdout.decode(errors="surrogateescape")
+
+
+def check_blobs(folder: Path, *revisions: str) -> None:
+    """Check that a partial clone (`--filter`) has what DVC is to read, or DVC would wait for it forever.
+
+    Args:
+        folder: in the repository.
+        revisions: commits, or such as ``HEAD:./``, with the options and paths of `git rev-list`.
+
+    Raises:
+        GitError: if it lacks a file.
+    """
+    if ".partialclonefilter=" not in git(folder, "config", "--list"):
+        return
+    if "\n?" in git(folder, "rev-list", "--objects", "--missing=print", *revisions):
+        raise GitError(
+            "a partial clone, which lacks files of older commits: `git config --unset "
+            "remote.origin.partialclonefilter`, `git fetch --refetch`"
+        )

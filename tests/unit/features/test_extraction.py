@@ -2,7 +2,10 @@
 
 import json
 import random
+from collections.abc import Sequence
+from contextlib import nullcontext
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,14 @@ from hypothesis import strategies as st
 from graft.config.features import Augmentation, BackboneRow
 from graft.data.augmentation import augment
 from graft.data.images import load_pixels
+from graft.features.comparison import choose_rows
 from graft.features.extraction import Embedding
 from graft.features.extraction import extract as extract_rows
 from graft.features.format import (
     Row,
     load_features,
     plain_rows,
+    read_checked,
     read_features,
     read_metadata,
     read_rows,
@@ -31,6 +36,7 @@ from graft.features.format import (
     view_rows,
     write_features,
 )
+from graft.features.from_commits import CHECKED, Witness
 from graft.features.store import FeatureStore, fingerprint_id
 from graft.features.views import ViewEmbedding
 from graft.methods.params import Params
@@ -164,22 +170,22 @@ class TestStore:
     @pytest.mark.parametrize("shape", SHAPES)
     def test_what_is_put_is_there_when_opened_again(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
         rows, values = make_views(20), make_values(20, shape)
-        first = FeatureStore(tmp_path, FINGERPRINT)
+        first = FeatureStore(tmp_path, FINGERPRINT, shape)
         first.put(rows[:8], values[:8])
         first.put(rows[8:16], values[8:16])
-        for store in (first, FeatureStore(tmp_path, FINGERPRINT)):
+        for store in (first, FeatureStore(tmp_path, FINGERPRINT, shape)):
             assert store.missing(rows) == rows[16:]
             assert (store.get(rows[15:3:-1]) == values[15:3:-1]).all()
 
     def test_another_fingerprint_is_another_store(self, tmp_path: Path) -> None:
-        FeatureStore(tmp_path, FINGERPRINT).put(make_views(2), make_values(2, (7,)))
+        FeatureStore(tmp_path, FINGERPRINT, (7,)).put(make_views(2), make_values(2, (7,)))
         other = {**FINGERPRINT, "layer": "y"}
-        assert FeatureStore(tmp_path, other).missing(make_views(2)) == make_views(2)
+        assert FeatureStore(tmp_path, other, (7,)).missing(make_views(2)) == make_views(2)
         assert fingerprint_id(other) != fingerprint_id(FINGERPRINT)
         assert fingerprint_id(dict(reversed(FINGERPRINT.items()))) == fingerprint_id(FINGERPRINT)
 
     def test_an_entry_is_named_by_its_sha256(self, tmp_path: Path) -> None:
-        store = FeatureStore(tmp_path, FINGERPRINT)
+        store = FeatureStore(tmp_path, FINGERPRINT, (7,))
         store.put(make_views(5), make_values(5, (7,)))
         (entry,) = (tmp_path / NAME).glob("*.parquet")
         assert entry.stem == sha256(entry.read_bytes()).hexdigest()
@@ -190,7 +196,7 @@ class TestStore:
         self, tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         rows, values = make_views(10), make_values(10, (7,))
-        store = FeatureStore(tmp_path, FINGERPRINT)
+        store = FeatureStore(tmp_path, FINGERPRINT, (7,))
         store.put(rows[:5], values[:5])
         (entry,) = (tmp_path / NAME).glob("*.parquet")
         store.put(rows[5:], values[5:])
@@ -199,28 +205,170 @@ class TestStore:
         flipped[len(data) // 2] ^= 1
         damages = {"truncated": data[:-9], "empty": b"", "one bit": bytes(flipped), "no parquet": b"text"}
         entry.write_bytes(damages[damage])
-        again = FeatureStore(tmp_path, FINGERPRINT)
+        again = FeatureStore(tmp_path, FINGERPRINT, (7,))
         assert f"{entry.name} is damaged" in capsys.readouterr().out
         assert again.missing(rows) == rows[:5]
         again.put(rows[:5], values[:5])
         assert entry.read_bytes() == data
-        assert (FeatureStore(tmp_path, FINGERPRINT).get(rows) == values).all()
+        assert (FeatureStore(tmp_path, FINGERPRINT, (7,)).get(rows) == values).all()
         assert "damaged" not in capsys.readouterr().out
 
     def test_what_a_killed_run_left_is_ignored(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        store = FeatureStore(tmp_path, FINGERPRINT)
+        store = FeatureStore(tmp_path, FINGERPRINT, (7,))
         store.put(make_views(2), make_values(2, (7,)))
         ((tmp_path / NAME) / "tmpabc.tmp").write_bytes(b"half a batch")
-        assert FeatureStore(tmp_path, FINGERPRINT).missing(make_views(2)) == []
+        assert FeatureStore(tmp_path, FINGERPRINT, (7,)).missing(make_views(2)) == []
         assert capsys.readouterr().out == ""
 
     def test_a_batch_that_cannot_be_written_leaves_nothing(self, tmp_path: Path) -> None:
-        store = FeatureStore(tmp_path, FINGERPRINT)
+        store = FeatureStore(tmp_path, FINGERPRINT, (7,))
         with pytest.raises((ValueError, OverflowError)):
             store.put([("key", 2**40)], make_values(1, (7,)))  # a view beyond int16
         assert [file.name for file in (tmp_path / NAME).iterdir()] == ["fingerprint.json"]
+
+    def test_what_a_commit_brought_is_apart_and_gives_way_to_what_was_embedded_here(
+        self, tmp_path: Path
+    ) -> None:
+        rows, values = make_views(6), make_values(6, (7,))
+        store = FeatureStore(tmp_path, FINGERPRINT, (7,))
+        with store.receive() as received:
+            received.put(rows, -values)
+            assert store.missing(rows) == rows
+            store.adopt(received, "abc")
+        assert (store.get(rows) == -values).all()
+        store.put(rows[:2], values[:2])
+        expected = np.concatenate([values[:2], -values[2:]])
+        for each in (store, FeatureStore(tmp_path, FINGERPRINT, (7,))):
+            assert (each.get(rows) == expected).all()
+        assert {file.parent.name for file in (tmp_path / NAME).glob("*/*")} == {"abc"}
+
+    def test_what_is_not_adopted_is_gone(self, tmp_path: Path) -> None:
+        store = FeatureStore(tmp_path, FINGERPRINT, (7,))
+        with store.receive() as received:
+            received.put(make_views(6), make_values(6, (7,)))
+            assert received.rows == make_views(6)
+        assert [file.name for file in (tmp_path / NAME).iterdir()] == ["fingerprint.json"]
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_an_entry_that_cannot_be_right_is_reported_and_dropped(
+        self, tmp_path: Path, value: float, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        rows, values = make_views(9), make_values(9, (7,))
+        values[1, 5] = value
+        store = FeatureStore(tmp_path, FINGERPRINT, (7,))
+        store.put(rows[:3], values[:3])
+        store.put(rows[3:6], values[3:6])
+        store.put(rows[6:], values[6:, :3])
+        again = FeatureStore(tmp_path, FINGERPRINT, (7,))
+        assert again.missing(rows) == rows[:3] + rows[6:]
+        output = capsys.readouterr().out
+        assert "damaged (1 of 3 features hold NaN or an infinite value)" in output
+        assert "damaged (another format: expected shape=[7]" in output
+
+
+def rename(table: pa.Table) -> pa.Table:
+    return table.rename_columns(["key", "view", "vector"])
+
+
+def as_float32(table: pa.Table) -> pa.Table:
+    wide = [np.frombuffer(value, "<f2").astype("<f4").tobytes() for value in table["feature"].to_pylist()]
+    return table.set_column(2, "feature", [pa.array(wide, pa.binary(4 * 7))]).replace_schema_metadata(
+        table.schema.metadata
+    )
+
+
+def without_a_view(table: pa.Table) -> pa.Table:
+    views = pa.array([None, *table["view"].to_pylist()[1:]], pa.int16())
+    return table.set_column(1, "view", views).replace_schema_metadata(table.schema.metadata)
+
+
+class TestChecked:
+    """Features that others made: nothing of them is believed."""
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_what_was_written_is_read(self, tmp_path: Path, shape: tuple[int, ...]) -> None:
+        write_features(tmp_path / "a", make_rows(9), make_values(9, shape), FINGERPRINT)
+        rows, values = read_checked(tmp_path / "a", shape, FINGERPRINT)
+        assert rows == make_rows(9)
+        assert (values == make_values(9, shape)).all()
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            rename,
+            as_float32,
+            without_a_view,
+            lambda table: table.drop_columns("view"),
+            lambda table: table.replace_schema_metadata(None),
+            lambda table: table.replace_schema_metadata({**table.schema.metadata, b"layout": b'"hwc"'}),
+            lambda table: table.replace_schema_metadata({**table.schema.metadata, b"shape": b"[3, 4]"}),
+        ],
+    )
+    def test_another_table(self, tmp_path: Path, change: Any) -> None:
+        write_features(tmp_path / "a", make_rows(9), make_values(9, (7,)), FINGERPRINT)
+        pq.write_table(change(pq.read_table(tmp_path / "a")), tmp_path / "b")
+        with pytest.raises(ValueError, match=r"another format: expected shape|expected no null"):
+            read_checked(tmp_path / "b", (7,), FINGERPRINT)
+
+    def test_another_shape_or_fingerprint(self, tmp_path: Path) -> None:
+        write_features(tmp_path / "a", make_rows(9), make_values(9, (3, 2, 4)), FINGERPRINT)
+        for shape, fingerprint in (((2, 3, 4), FINGERPRINT), ((24,), FINGERPRINT), ((3, 2, 4), {})):
+            with pytest.raises(ValueError, match=r"received shape=\[4, 3, 2\] in"):
+                read_checked(tmp_path / "a", shape, fingerprint)
+
+    @given(st.binary(max_size=200))
+    def test_any_bytes(self, data: bytes) -> None:
+        with pytest.raises(ValueError, match="not a Parquet file of features"):
+            read_checked(BytesIO(data), (7,), FINGERPRINT)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_training_refuses_what_is_not_finite(self, tmp_path: Path, value: float) -> None:
+        values = make_values(9, (7,))
+        values[4, 6] = value
+        write_features(tmp_path / "0.parquet", make_rows(9), values, FINGERPRINT)
+        with pytest.raises(
+            ValueError, match=r"0\.parquet: 1 of 9 features hold NaN or infinity.*features\.md"
+        ):
+            load_features([tmp_path], make_rows(9), 1.0, Path())
+
+
+class TestWitness:
+    @settings(max_examples=30, deadline=None)
+    @given(st.integers(1, 60), st.integers(0, 59), st.integers(0, 2**32 - 1), st.booleans())
+    def test_it_refuses_what_differs_among_the_rows_that_it_embeds(
+        self, tmp_path_factory: pytest.TempPathFactory, n: int, place: int, seed: int, large: bool
+    ) -> None:
+        rows, values = make_views(n), make_values(n, (7,))
+        changed = values.copy()
+        largest = np.abs(values[place % n]).max()
+        changed[place % n, 2] += np.float16((0.1 if large else 0.0001) * largest)
+        embedded = set()
+
+        def embed(some: Sequence[Row]) -> np.ndarray:
+            embedded.update(some)
+            return values[[rows.index(row) for row in some]].astype(np.float32)
+
+        store = FeatureStore(tmp_path_factory.mktemp("store"), FINGERPRINT, (7,))
+        store.put(rows, changed)
+        chosen = rows[place % n] in choose_rows(rows, CHECKED, seed)
+        said = rf"1 of {min(n, CHECKED)} rows, embedded again, differ .* key, view = \('{rows[place % n][0]}'"
+        with pytest.raises(ValueError, match=said) if large and chosen else nullcontext():
+            Witness(embed, 0.01, seed).check(store)
+        assert len(embedded) == min(n, CHECKED)
+
+    def test_who_knows_the_rows_does_not_know_the_choice(self, tmp_path: Path) -> None:
+        store, rows, seen = FeatureStore(tmp_path, FINGERPRINT, (7,)), make_views(60), set[Row]()
+        store.put(rows, make_values(60, (7,)))
+
+        def embed(some: Sequence[Row]) -> np.ndarray:
+            seen.update(some)
+            return store.get(some).astype(np.float32)
+
+        for seed in range(40):
+            Witness(embed, 0.01, seed).check(store)
+        assert seen == {*rows}
 
 
 class TestFloat16:

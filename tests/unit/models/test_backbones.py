@@ -266,6 +266,24 @@ class TestWeightsFile:
         with pytest.raises(BackboneError, match=r"old\.h5 do not fit MobileNetV2 without its top: ."):
             Backbone(make_row("MobileNetV2"), str(tmp_path / "old.h5"), 0).build()
 
+    @pytest.mark.parametrize(
+        ("name", "value"), [("VGG16.weights.h5", np.nan), ("VGG16.keras", np.inf), ("old.h5", np.nan)]
+    )
+    def test_with_a_value_that_is_no_number(self, tmp_path: Path, name: str, value: float) -> None:
+        keras.utils.set_random_seed(7)
+        model = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
+        kernel = model.get_layer("block2_conv1").kernel
+        values = kernel.numpy()
+        values[1, 1, 3, 5] = value
+        kernel.assign(values)
+        if name == "old.h5":
+            with h5py.File(tmp_path / name, "w") as file:
+                legacy_h5_format.save_weights_to_hdf5_group(file, model)
+        else:
+            (model.save if name.endswith(".keras") else model.save_weights)(tmp_path / name)
+        with pytest.raises(BackboneError, match=rf"{name}: block2_conv1/kernel has 1 values that are NaN or"):
+            Backbone(make_row(), str(tmp_path / name), 0).build()
+
     def test_that_does_not_exist(self, tmp_path: Path) -> None:
         message = (
             r"weights=.*nowhere\.h5 is no file; expected bundled, imagenet, random or the path of a .*file"

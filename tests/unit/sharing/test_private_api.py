@@ -64,6 +64,7 @@ def test_this_dvc_has(objects, kind, name):
         ("dvc.repo.Repo", ["root_dir", "config"]),
         ("dvc.repo.Repo.checkout", ["targets", "force", "allow_missing"]),
         ("dvc.repo.brancher.brancher", ["revs", "workspace"]),
+        ("dvc.repo.Repo.switch", ["rev"]),  # of graft.features.revisions
         ("dvc.repo.lock_repo", ["repo"]),
         ("dvc.config.Config.load_one", ["level"]),
         ("dvc.config_schema.RelPath", []),

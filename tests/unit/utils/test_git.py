@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from graft.utils.git import GitError, git
+from graft.utils.git import GitError, check_blobs, git
 from helpers.repository import run
 
 
@@ -37,3 +37,20 @@ def test_a_failure_is_a_sentence(repo, monkeypatch):
     monkeypatch.setenv("PATH", str(repo))
     with pytest.raises(GitError, match="git is not installed"):
         git(repo, "log")
+
+
+def test_a_partial_clone_lacks_what_another_branch_has(repo, tmp_path):
+    run(repo, "git", "commit", "--quiet", "--message", "first")
+    run(repo, "git", "branch", "old")
+    (repo / "é.txt").write_text("other")
+    run(repo, "git", "commit", "--quiet", "--all", "--message", "second")
+    run(repo, "git", "config", "uploadpack.allowFilter", "true")
+    run(tmp_path, "git", "clone", "--quiet", "--filter=blob:none", repo.as_uri(), "partial")
+    partial = tmp_path / "partial"
+    check_blobs(partial, "HEAD:./")
+    for revisions in (["origin/old:./"], ["--remotes", "--", "."]):
+        with pytest.raises(
+            GitError, match="a partial clone, which lacks files of older commits: `git config"
+        ):
+            check_blobs(partial, *revisions)
+    check_blobs(repo, "old:./")
