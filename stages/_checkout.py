@@ -12,22 +12,30 @@ from pathlib import Path
 from types import TracebackType
 
 from _preloaded import run_forked
+from _process import end_with_dvc
 
 SRC = Path(__file__).resolve().parents[1] / "src"
+AGAIN = "run it again, and it starts from the last finished stage; inline and scratch from their last epoch"
 
 
 def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print what graft or the system refuses, and Ctrl-C, without a traceback; anything else with it."""
+    from graft.utils.errors import explain_system_error, find_system_error
+
     *_, (frame, _) = traceback.walk_tb(trace)
     refused = isinstance(error, ValueError | OSError) and frame.f_code.co_filename.startswith(str(SRC))
-    if refused or (isinstance(error, OSError) and error.strerror):
+    found = find_system_error(error)
+    if isinstance(error, KeyboardInterrupt):
+        print(f"interrupted: {AGAIN}", file=sys.stderr)
+    elif refused and not (found and found.filename):
         print(f"error: {error}", file=sys.stderr)
-    elif isinstance(error, KeyboardInterrupt):
-        print("interrupted: run it again, and it starts from the last finished stage", file=sys.stderr)
+    elif found:
+        print(f"error: {explain_system_error(found)}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 
 
 sys.excepthook = _explain
+end_with_dvc()
 run_forked()
 sys.path.insert(0, str(SRC))

@@ -1,12 +1,23 @@
 """Train one method: `python stages/train.py <method>`."""
 
+import shutil
 import sys
 from importlib import import_module
 from pathlib import Path
 
 from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.load import load_params
-from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, MODELS, PREDICTIONS, TEMPORARY, VIEWS
+from graft.config.paths import (
+    BACKBONE,
+    CHECKPOINTS,
+    FEATURES,
+    IMAGES,
+    MANIFEST,
+    MODELS,
+    PREDICTIONS,
+    TEMPORARY,
+    VIEWS,
+)
 from graft.config.types import Text
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import write_predictions
@@ -25,6 +36,7 @@ if __name__ == "__main__":
         backbone=BACKBONE,
         temporary=TEMPORARY,
         live=MODELS / name / "live",
+        checkpoints=CHECKPOINTS / name,
     )
     params = load_params({"dataset": Text, **method.PARAMS})
     outcome = method.train(params, run)
@@ -33,4 +45,5 @@ if __name__ == "__main__":
     predictions = PREDICTIONS / f"{name}.parquet"
     write_predictions(predictions, outcome.rows, outcome.scores, outcome.classes, facts)
     write_timing(Path(), f"train_{name}", outcome.timing, [predictions])
+    shutil.rmtree(CHECKPOINTS / name, ignore_errors=True)
     done(describe(outcome))

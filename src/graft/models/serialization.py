@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from graft.models.card import ENTRY
+from graft.utils.files import whole
 
 # The earliest date a zip entry can carry; Keras's own three entries get dates of the run.
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
@@ -51,17 +52,13 @@ def save_model(model: keras.Model, path: Path, card: dict[str, Any] | None = Non
     here neither is left. A model that was loaded and is saved again has the same bytes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    raw = path.with_name(f"raw-{path.name}")
-    model.save(raw)
-    with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w") as target:
-        for name in sorted(source.namelist()):
-            content = source.read(name)
-            if name.endswith(".json"):
-                content = _timeless(content)
-            target.writestr(zipfile.ZipInfo(name, FIXED_DATE), content)
-        if card is not None:
-            target.writestr(zipfile.ZipInfo(ENTRY, FIXED_DATE), json.dumps(card))
-    raw.unlink()
+    with whole(path) as partial:
+        raw = partial.with_name(f"{partial.name}.keras")  # the ending that Keras expects
+        try:
+            model.save(raw)
+            _copy_timeless(raw, partial, card)
+        finally:
+            raw.unlink(missing_ok=True)
 
 
 def load_frozen(path: Path) -> keras.Model:
@@ -70,6 +67,17 @@ def load_frozen(path: Path) -> keras.Model:
     model.trainable = True  # or the next line would not reach its layers: it is frozen already
     model.trainable = False
     return model
+
+
+def _copy_timeless(raw: Path, path: Path, card: dict[str, Any] | None) -> None:
+    with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w") as target:
+        for name in sorted(source.namelist()):
+            content = source.read(name)
+            if name.endswith(".json"):
+                content = _timeless(content)
+            target.writestr(zipfile.ZipInfo(name, FIXED_DATE), content)
+        if card is not None:
+            target.writestr(zipfile.ZipInfo(ENTRY, FIXED_DATE), json.dumps(card))
 
 
 def _timeless(content: bytes) -> bytes:
