@@ -6,6 +6,7 @@ The stages of a clone, or of `dvc exp run --temp`, then run the code that lies b
 that `dvc.lock` records, whichever checkout the environment was installed from.
 """
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -25,10 +26,11 @@ def _explain(kind: type[BaseException], error: BaseException, trace: TracebackTy
     *_, (frame, _) = traceback.walk_tb(trace)
     refused = isinstance(error, ValueError | OSError) and frame.f_code.co_filename.startswith(str(SRC))
     found = find_system_error(error)
+    own_words = refused and not (found and (found.filename or found.strerror == os.strerror(found.errno)))
     if isinstance(error, KeyboardInterrupt):
         print(f"interrupted: {AGAIN}", file=sys.stderr)
-    elif refused and not (found and found.filename):
-        print(f"error: {error}", file=sys.stderr)
+    elif own_words:
+        print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
     elif found:
         print(f"error: {explain_system_error(found)}", file=sys.stderr)
     else:

@@ -7,6 +7,7 @@ from graft.config.paths import IMAGES, METRICS, RAW
 from graft.config.types import Text
 from graft.data.datasets import load_dataset
 from graft.data.ingest import prepare
+from graft.utils.errors import naming
 from graft.utils.files import write_json
 from graft.utils.progress import is_live
 
@@ -15,7 +16,8 @@ if __name__ == "__main__":
     dataset = load_dataset(params.dataset)
     total = sum(1 for _ in dataset.read(RAW)) if is_live() else None
     faults = getattr(dataset, "KNOWN_FAULTS", {})
-    report = prepare(dataset.read(RAW), params.prepare, IMAGES, faults, total)
+    with naming(IMAGES):
+        report = prepare(dataset.read(RAW), params.prepare, IMAGES, faults, total)
     write_json({**report, "notice": getattr(dataset, "NOTICE", None)}, METRICS / "data.json")
     kept = f"{report['n_images']:,} images of {len(report['classes']):,} classes"
     done(f"{kept}, {report['n_rejected']:,} rejected, {report['duplicates']:,} duplicates folded")

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 import graft
+from graft.utils.errors import explain_system_error
 from graft.utils.files import whole
 
 LIBRARIES = "keras", "tensorflow", "numpy", "pillow", "scipy"
@@ -43,6 +44,7 @@ class Checkpoint:
 
     def __init__(self, path: Path) -> None:
         self._path, self._began, self.earlier = path, perf_counter(), 0.0
+        self._failed = False
 
     def restore(
         self,
@@ -69,7 +71,7 @@ class Checkpoint:
         return len(facts["epochs"])
 
     def save(self, model: keras.Model, stopper: keras.callbacks.EarlyStopping) -> None:
-        """Write the state; where the disk does not take it, say so and go on without."""
+        """Write the state; where the disk does not take it, say so once and go on without."""
         history = model.history.history
         epochs = [dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True)]
         facts = {"epochs": epochs, "seconds": self.earlier + perf_counter() - self._began}
@@ -80,7 +82,10 @@ class Checkpoint:
             with whole(self._path) as partial, partial.open("wb") as file:
                 np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
         except OSError as error:
-            print(f"  no checkpoint after epoch {len(epochs)}: {error}", file=sys.stderr, flush=True)
+            if not self._failed:
+                said = explain_system_error(error)
+                print(f"  not kept for a run that is killed: {said}", file=sys.stderr, flush=True)
+            self._failed = True
 
     def _read(self) -> tuple[dict[str, Any], list[np.ndarray], list[np.ndarray]] | None:
         try:

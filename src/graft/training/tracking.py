@@ -11,6 +11,7 @@ import keras
 from dvclive import Live
 
 from graft.training.checkpoint import Checkpoint
+from graft.utils.errors import naming
 from graft.utils.git import GitError, git
 from graft.utils.progress import Bar
 
@@ -68,9 +69,10 @@ class Curve(keras.callbacks.Callback):  # type: ignore[misc]
         self.bar.note(f"val. {100 * logs['val_accuracy']:.1f} %")
         if self.folder is None:
             return
-        for name, value in logs.items():
-            self.live.log_metric(name, float(value))
-        self.live.next_step()
+        with naming(self.folder):
+            for name, value in logs.items():
+                self.live.log_metric(name, float(value))
+            self.live.next_step()
 
 
 @contextmanager
