@@ -6,6 +6,7 @@ The stages of a clone, or of `dvc exp run --temp`, then run the code that lies b
 that `dvc.lock` records, whichever checkout the environment was installed from.
 """
 
+import errno
 import os
 import sys
 import traceback
@@ -13,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 
 from _preloaded import run_forked
-from _process import end_with_dvc
 
 SRC = Path(__file__).resolve().parents[1] / "src"
 AGAIN = "run it again, and it starts from the last finished stage; inline and scratch from their last epoch"
@@ -33,11 +33,20 @@ def _explain(kind: type[BaseException], error: BaseException, trace: TracebackTy
         print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
     elif found:
         print(f"error: {explain_system_error(found)}", file=sys.stderr)
+    elif isinstance(error, FileNotFoundError):  # of pyarrow, which gives the path only
+        missing = FileNotFoundError(errno.ENOENT, "", str(error))
+        print(f"error: {explain_system_error(missing)}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 
 
+def _begin() -> None:
+    from _process import end_with_dvc  # not before Ctrl-C is explained, for it takes a moment
+
+    end_with_dvc()
+    run_forked()
+
+
 sys.excepthook = _explain
-end_with_dvc()
-run_forked()
+_begin()
 sys.path.insert(0, str(SRC))

@@ -63,6 +63,7 @@ def save_model(model: keras.Model, path: Path, card: dict[str, Any] | None = Non
 
 def load_frozen(path: Path) -> keras.Model:
     """Load a model of which nothing is trained, also not as a part of another model."""
+    path.stat()  # Keras calls a missing file a wrong value
     model = keras.saving.load_model(path)
     model.trainable = True  # or the next line would not reach its layers: it is frozen already
     model.trainable = False

@@ -18,6 +18,7 @@ from helpers.repository import ROOT
             "try: raise OSError(28, 'No space left on device')\nfinally: 1 / 0",
             "error: no space left on the disk of ",
         ),
+        ("import pyarrow.parquet; pyarrow.parquet.read_table('nothing')", "error: nothing is missing: "),
         ("try: open('nothing')\nexcept OSError: 1 / 0", "Traceback"),
         ("raise KeyboardInterrupt", "interrupted: run it again"),
         ("raise ValueError('of Python')", "Traceback"),
