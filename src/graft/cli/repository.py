@@ -23,6 +23,7 @@ def opened(root: Path) -> "Iterator[Repo]":
     from dvc.repo import Repo
 
     from graft.sharing.remote import ShareError
+    from graft.utils.errors import explain_system_error
     from graft.utils.git import GitError
 
     for name in ("dvc", "dvc_data", "dvc_objects"):  # they print tracebacks of what is reported here
@@ -30,6 +31,8 @@ def opened(root: Path) -> "Iterator[Repo]":
     try:
         with Repo(str(root)) as repo:
             yield repo
+    except PermissionError as error:
+        fail(explain_system_error(error))
     except (ShareError, GitError, DvcException, OSError, sqlite3.Error) as error:
         hint = "; run this in the repository, or name it with --root" * isinstance(error, NotDvcRepoError)
         fail(f"{error}{hint}")
