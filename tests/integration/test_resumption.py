@@ -1,4 +1,4 @@
-"""A training run killed by the system, in a real repository: it goes on, and leaves what it would have left."""
+"""A training run that is killed, in a real repository: it goes on, and leaves what it would have left."""
 
 import subprocess
 import sys

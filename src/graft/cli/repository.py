@@ -19,6 +19,7 @@ def opened(root: Path) -> "Iterator[Repo]":
     import logging
     import sqlite3
 
+    import pygit2
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
 
@@ -31,6 +32,8 @@ def opened(root: Path) -> "Iterator[Repo]":
     try:
         with Repo(str(root)) as repo:
             yield repo
+    except pygit2.GitError as error:  # such as a folder of somebody else's
+        fail(f"{error}; if you trust its owner: git config --global --add safe.directory {root.resolve()}")
     except PermissionError as error:
         fail(explain_system_error(error))
     except (ShareError, GitError, DvcException, OSError, sqlite3.Error) as error:
