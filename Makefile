@@ -1,10 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup remotes runtimes browser repro test test-all check graph bench
+.PHONY: FORCE help setup remotes runtimes browser repro test test-all check graph bench
 VENV := .venv
 PYTHON ?= python3
 # The stages' command is `python ...`: the environment's comes first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 STAMP := $(VENV)/.installed
+# An environment knows its own place, which the stamp holds, and its Python. One that was moved or copied, or
+# whose Python was removed or upgraded, is made again.
+INTACT := $(shell [ "$$(cat $(STAMP) 2>&1)" = "$(CURDIR)" ] && $(VENV)/bin/python -c 'import graft' 2>&1 || echo no)
 # Of the tarball that `npm pack axe-core@$(AXE)` makes.
 AXE := 4.14.1
 AXE_SHA512 := 1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5
@@ -17,12 +20,14 @@ help: ## Show this help
 
 setup: $(STAMP) ## Create .venv with the pinned packages (Python >= 3.11)
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml $(if $(INTACT),FORCE)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"graft needs Python >= 3.11; {sys.executable} is {sys.version.split()[0]}: make PYTHON=python3.12 setup")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(if $(INTACT),--clear) $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@echo "$(CURDIR)" >$@
+
+FORCE:
 
 remotes: $(VENV)/.remotes ## Add what the tests of sharing need: SSH, S3 and a server of it
 

@@ -6,6 +6,8 @@ The stages of a clone, or of `dvc exp run --temp`, then run the code that lies b
 that `dvc.lock` records, whichever checkout the environment was installed from.
 """
 
+import errno
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -14,20 +16,37 @@ from types import TracebackType
 from _preloaded import run_forked
 
 SRC = Path(__file__).resolve().parents[1] / "src"
+AGAIN = "run it again, and it starts from the last finished stage; inline and scratch from their last epoch"
 
 
 def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print what graft or the system refuses, and Ctrl-C, without a traceback; anything else with it."""
+    from graft.utils.errors import explain_system_error, find_system_error
+
     *_, (frame, _) = traceback.walk_tb(trace)
     refused = isinstance(error, ValueError | OSError) and frame.f_code.co_filename.startswith(str(SRC))
-    if refused or (isinstance(error, OSError) and error.strerror):
-        print(f"error: {error}", file=sys.stderr)
-    elif isinstance(error, KeyboardInterrupt):
-        print("interrupted: run it again, and it starts from the last finished stage", file=sys.stderr)
+    found = find_system_error(error)
+    own_words = refused and not (found and (found.filename or found.strerror == os.strerror(found.errno)))
+    if isinstance(error, KeyboardInterrupt):
+        print(f"interrupted: {AGAIN}", file=sys.stderr)
+    elif own_words:
+        print(f"error: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+    elif found:
+        print(f"error: {explain_system_error(found)}", file=sys.stderr)
+    elif isinstance(error, FileNotFoundError):  # of pyarrow, which gives the path only
+        missing = FileNotFoundError(errno.ENOENT, "", str(error))
+        print(f"error: {explain_system_error(missing)}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 
 
+def _begin() -> None:
+    from _process import end_with_dvc  # not before Ctrl-C is explained, for it takes a moment
+
+    end_with_dvc()
+    run_forked()
+
+
 sys.excepthook = _explain
-run_forked()
+_begin()
 sys.path.insert(0, str(SRC))

@@ -7,15 +7,16 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-from ruamel.yaml import YAML
-
 import _checkout
+from _process import hold_lock
 
 STARTED = perf_counter()
 
 
 def _list_stages() -> dict[str, str]:
     """Each stage's command and name, in the order of dvc.yaml."""
+    from ruamel.yaml import YAML
+
     stages = YAML(typ="safe").load(_checkout.SRC.with_name("dvc.yaml"))["stages"]
     return {
         stage.get("do", stage)["cmd"].replace("${item}", item): f"{name}@{item}" if item else name
@@ -30,6 +31,7 @@ def _announce() -> None:
     if command in stages:
         place = list(stages).index(command) + 1
         print(f"[{place}/{len(stages)}] {stages[command]}", flush=True)
+        hold_lock(stages[command])
 
 
 def done(what: str) -> None:

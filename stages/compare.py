@@ -7,7 +7,7 @@ from graft.config.paths import METRICS, PREDICTIONS
 from graft.evaluation.compare import compare
 from graft.evaluation.predictions import read_predictions
 from graft.methods.registry import METHODS
-from graft.utils.files import read_json, write_json
+from graft.utils.files import read_json, write_csv, write_json
 
 if __name__ == "__main__":
     predictions = {method: read_predictions(PREDICTIONS / f"{method}.parquet") for method in METHODS}
@@ -15,5 +15,5 @@ if __name__ == "__main__":
     write_json(comparison, METRICS / "comparison.json")
     # Int64 keeps whole numbers where a method has none.
     rows = pd.DataFrame(comparison["methods"]).astype(dict.fromkeys(["epochs", "best_epoch"], "Int64"))
-    rows.to_csv(METRICS / "comparison.csv", index=False, lineterminator="\n")
+    write_csv(rows, METRICS / "comparison.csv")
     done(f"{len(rows)} methods on {rows['n_seen_test'][0]:,} test images")

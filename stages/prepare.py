@@ -8,6 +8,7 @@ from graft.config.types import Text
 from graft.data.datasets import load_dataset
 from graft.data.ingest import prepare
 from graft.data.raw import Ignored, list_classes
+from graft.utils.errors import naming
 from graft.utils.files import write_json
 from graft.utils.progress import is_live
 
@@ -17,7 +18,8 @@ if __name__ == "__main__":
     total = sum(1 for _ in dataset.read(RAW)) if is_live() else None
     faults = getattr(dataset, "KNOWN_FAULTS", {})
     ignored = getattr(dataset, "read_ignored", lambda _: Ignored())(RAW)
-    report = prepare(dataset.read(RAW), params.prepare, IMAGES, faults, ignored, total)
+    with naming(IMAGES):
+        report = prepare(dataset.read(RAW), params.prepare, IMAGES, faults, ignored, total)
     write_json({**report, "notice": getattr(dataset, "NOTICE", None)}, METRICS / "data.json")
     kept = f"{report['n_images']:,} images of {list_classes(report['classes'])}"
     done(f"{kept}, {report['n_rejected']:,} rejected, {report['duplicates']:,} duplicates folded")

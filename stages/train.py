@@ -1,13 +1,14 @@
 """Train one method: `python stages/train.py <method>`."""
 
+import shutil
 import sys
 from importlib import import_module
 from pathlib import Path
 
 from _stage import done  # first: this checkout's src, and the line that says what begins
+from graft.config import paths
 from graft.config.data import BitDepth
 from graft.config.load import load_params
-from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, MODELS, PREDICTIONS, TEMPORARY, VIEWS
 from graft.config.types import Text
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import write_predictions
@@ -19,19 +20,21 @@ if __name__ == "__main__":
     (name,) = sys.argv[1:]
     method = import_module(f"graft.methods.{name}")
     run = Run(
-        read_manifest(MANIFEST),
-        images=IMAGES,
-        features=FEATURES,
-        views=VIEWS,
-        backbone=BACKBONE,
-        temporary=TEMPORARY,
-        live=MODELS / name / "live",
+        read_manifest(paths.MANIFEST),
+        images=paths.IMAGES,
+        features=paths.FEATURES,
+        views=paths.VIEWS,
+        backbone=paths.BACKBONE,
+        temporary=paths.TEMPORARY,
+        live=paths.MODELS / name / "live",
+        checkpoints=paths.CHECKPOINTS / name,
     )
     params = load_params({"dataset": Text, "prepare.bit_depth": BitDepth, **method.PARAMS})
     outcome = method.train(params, run)
-    written = write_model(outcome, MODELS / name, name, params.dataset, params.bit_depth)
+    written = write_model(outcome, paths.MODELS / name, name, params.dataset, params.bit_depth)
     facts = {"method": name, **outcome.facts, **written}
-    predictions = PREDICTIONS / f"{name}.parquet"
+    predictions = paths.PREDICTIONS / f"{name}.parquet"
     write_predictions(predictions, outcome.rows, outcome.scores, outcome.classes, facts)
     write_timing(Path(), f"train_{name}", outcome.timing, [predictions])
+    shutil.rmtree(paths.CHECKPOINTS / name, ignore_errors=True)
     done(describe(outcome))

@@ -210,7 +210,9 @@ def train(
         **changes: Any,
     ) -> Any:
         places = {
-            key: changes.pop(key) for key in ("features", "views", "temporary", "live") if key in changes
+            key: changes.pop(key)
+            for key in ("features", "views", "temporary", "live", "checkpoints")
+            if key in changes
         }
         run = Run(
             manifest,

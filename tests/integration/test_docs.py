@@ -110,7 +110,7 @@ def reader(origin, tmp_path, monkeypatch):
     for entry in Path(sys.prefix).iterdir():  # so that `make` finds its environment set up
         if entry.name != ".installed":
             (prepared / ".venv" / entry.name).symlink_to(entry)
-    (prepared / ".venv/.installed").touch()
+    (prepared / ".venv/.installed").write_text(f"{folder / 'graft'}\n")
     shutil.copytree(origin / ".graft", prepared / ".graft")
     config = Path(environment(folder)["DVC_GLOBAL_CONFIG_DIR"]) / "config"
     config.parent.mkdir(parents=True)

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from graft.config.paths import CHECKED
+from graft.utils.files import write_text
 
 
 def check_params(params: Mapping[str, Any], root: Path) -> None:
@@ -29,8 +31,8 @@ def check_params(params: Mapping[str, Any], root: Path) -> None:
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == found:
         return
     _check_layers(row, blocks)
-    stamp.parent.mkdir(exist_ok=True)
-    stamp.write_text(found, encoding="utf-8")
+    with suppress(OSError):  # in a checkout that can only be read, they are looked up each time
+        write_text(found, stamp)
 
 
 def _check_layers(row: Any, blocks: Any) -> None:

@@ -102,12 +102,13 @@ def _open_writers(
     import sys
 
     from graft.serving import writers
+    from graft.utils.files import whole
 
     if csv:
         yield writers.CsvWriter(stack.enter_context(writers.opened_text(csv)))
     if json:
         yield writers.JsonWriter(stack.enter_context(writers.opened_text(json)), embeddings)
     if parquet:
-        yield writers.ParquetWriter(stack.enter_context(writers.whole(parquet)), embeddings)
+        yield writers.ParquetWriter(stack.enter_context(whole(parquet)), embeddings)
     if not (csv or json or parquet):
         yield writers.LineWriter(sys.stdout, model, top)

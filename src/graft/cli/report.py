@@ -27,7 +27,7 @@ def open_page(root: Root = Path()) -> None:
     if is_outdated(page, root):
         try:
             write_page(root, load_params(PARAMS, root / "params.yaml"))
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             said = f"the page cannot be drawn: {error}; run `dvc repro`, or `dvc pull` what a teammate has"
             if not page.is_file():
                 fail(said)

@@ -21,10 +21,12 @@ def opened(root: Path) -> "Iterator[Repo]":
     import logging
     import sqlite3
 
+    import pygit2
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
 
     from graft.sharing.remote import ShareError
+    from graft.utils.errors import explain_system_error
     from graft.utils.git import GitError
 
     for name in ("dvc", "dvc_data", "dvc_objects"):  # they print tracebacks of what is reported here
@@ -32,6 +34,10 @@ def opened(root: Path) -> "Iterator[Repo]":
     try:
         with Repo(str(root)) as repo:
             yield repo
+    except pygit2.GitError as error:  # such as a folder of somebody else's
+        fail(f"{error}; if you trust its owner: git config --global --add safe.directory {root.resolve()}")
+    except PermissionError as error:
+        fail(explain_system_error(error))
     except (ShareError, GitError, DvcException, OSError, sqlite3.Error) as error:
         hint = "; run this in the repository, or name it with --root" * isinstance(error, NotDvcRepoError)
         fail(f"{error}{hint}")

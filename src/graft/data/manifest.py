@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from graft.utils.files import write_csv
+
 COLUMNS = ["key", "path", "label", "split"]
 
 
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
     """Write a manifest as CSV, sorted by path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    manifest[COLUMNS].sort_values("path").to_csv(path, index=False, lineterminator="\n")
+    write_csv(manifest[COLUMNS].sort_values("path"), path)
 
 
 def read_manifest(path: Path) -> pd.DataFrame:

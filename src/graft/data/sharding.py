@@ -11,6 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from graft.utils.errors import naming
+
 ROWS_PER_SHARD = 512
 
 
@@ -35,4 +37,6 @@ def shard_name(key: str, n_shards: int) -> str:
 
 def write_table(table: pa.Table, path: Path, row_group_size: int) -> None:
     """Write a Parquet file whose bytes depend on nothing but the table (zstd 3, no dictionary)."""
-    pq.write_table(table, path, row_group_size, compression="zstd", compression_level=3, use_dictionary=False)
+    options = {"compression": "zstd", "compression_level": 3, "use_dictionary": False}
+    with naming(path):
+        pq.write_table(table, path, row_group_size, **options)

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.metrics import roc_curve
 
 from graft.evaluation.metrics import decode_rows, positive_classes, predict_labels
+from graft.utils.files import write_csv
 
 POINTS = 1000  # false positive rates of a mean curve, and points of the curves of all classes, at most
 OTHER = "(another class)"
@@ -79,6 +80,5 @@ def write_plots(rows: pd.DataFrame, shown: Collection[str], folder: Path) -> Non
         "roc": mean_roc(curves),
         "roc_per_class": _thin(curves[curves["class"].isin(shown)]),
     }
-    folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():
-        frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+        write_csv(frame, folder / f"{name}.csv")

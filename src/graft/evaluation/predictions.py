@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from graft.data.sharding import write_table
+from graft.utils.files import whole
 
 SCORE = "y_score."
 
@@ -46,9 +47,9 @@ def write_predictions(
     arrays["seed"] = pa.array(rows["seed"], pa.int64())
     arrays |= {SCORE + label: pa.array(scores[:, i], pa.float32()) for i, label in enumerate(classes)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_table(
-        pa.table(arrays).replace_schema_metadata({"facts": json.dumps(facts, sort_keys=True)}), path, 4096
-    )
+    table = pa.table(arrays).replace_schema_metadata({"facts": json.dumps(facts, sort_keys=True)})
+    with whole(path) as partial:
+        write_table(table, partial, 4096)
 
 
 def read_predictions(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -12,7 +12,7 @@ from graft.data.images import decode, load
 from graft.explain.gradcam import Explanation, gradcam
 from graft.explain.models import Models
 from graft.explain.overlay import draw_heat
-from graft.utils.files import write_json
+from graft.utils.files import write_bytes, write_json
 from graft.utils.progress import track
 
 BATCH_SIZE = 8
@@ -61,7 +61,7 @@ def explain(
         numbers = {key: classes.index(predicted[key]) for key in maps}
         for key, pixels, found in track(_explain(model, images, numbers), f"explain {method}", len(maps)):
             file = f"{method}/{key}.png"
-            (folder / file).write_bytes(draw_heat(pixels, found.heat))
+            write_bytes(draw_heat(pixels, found.heat), folder / file)
             maps[key][method] = {"class": predicted[key], "score": round(found.score, 6), "file": file}
     index = [{**example, "maps": maps[example["key"]]} for example in examples]
     write_json({"methods": list(methods), "images": index}, folder / "index.json")

@@ -77,7 +77,7 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
         return Trained(deployable(backbone, head), history, scores, passes)
 
     facts = backbone_facts(params.backbone, params.weights) | {"weights_sha256": pretrained}
-    return train_with_seeds(train_once, block.seeds, run, facts, started)
+    return train_with_seeds(train_once, block.seeds, run, facts, started, params)
 
 
 def _load_images(

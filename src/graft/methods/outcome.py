@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import keras
@@ -16,10 +17,12 @@ from graft.data.manifest import class_names
 from graft.data.sixteen_bits import MAX_BITS
 from graft.methods.run import Run
 from graft.models.serialization import count_parameters, save_model
+from graft.training.checkpoint import identify
 from graft.training.decision import class_scores, decide
 from graft.training.fit import Batches, best_epoch
 from graft.training.splits import SCORED, rows_by_split
 from graft.training.tracking import Curve, open_curve
+from graft.utils.files import write_csv
 
 CONFIDENCE = 0.95  # of the intervals on the card
 
@@ -70,6 +73,7 @@ def train_with_seeds(
     run: Run,
     facts: Mapping[str, Any],
     started: float,
+    resumable: SimpleNamespace | None = None,
 ) -> Outcome:
     """Train once with each seed and keep the model of the first.
 
@@ -79,25 +83,31 @@ def train_with_seeds(
         run: its manifest gives rows and classes; the curve of the first seed goes to ``live``.
         facts: of the predictions file, as far as they are known before the training run.
         started: `time.perf_counter()` when the method began to prepare.
+        resumable: the parameters, where a killed run is to go on from its last epoch; with the manifest, the
+            facts and the code they determine it. None: it begins again.
     """
-    prepared, n = perf_counter(), len(seeds)
-    others = []
-    for i, seed in enumerate(seeds[1:], 1):
-        with open_curve(None, f"seed {i}/{n}") as curve:
-            others.append(train(seed, curve).scores)
-    with open_curve(run.live, f"seed {n}/{n}") as curve:
-        first = train(seeds[0], curve)  # last, because fine-tuning leaves its weights in the one backbone
-    seconds = perf_counter() - prepared
+    prepared, n, seconds = perf_counter(), len(seeds), 0.0
+    checkpoints = None
+    if run.checkpoints and resumable:
+        checkpoints = run.checkpoints / identify(resumable, run.manifest.to_csv(), dict(facts))
+    scores = []
+    for i, seed in enumerate([*seeds[1:], seeds[0]], 1):  # fine-tuning leaves its weights in the one backbone
+        kept, live = checkpoints and checkpoints / str(seed), run.live if i == n else None
+        with open_curve(live, f"seed {i}/{n}", kept) as curve:
+            trained = train(seed, curve)
+        scores.append(trained.scores)
+        seconds += sum(each.earlier for each in curve.checkpoints)
+    seconds += perf_counter() - prepared
     rows = rows_by_split(run.manifest)
     seen = {"seeds": list(seeds), "n_seen_train": len(rows["train"])}
     scored = pd.concat([rows[split] for split in SCORED])
     return Outcome(
-        model=first.model,
-        history=first.history,
+        model=trained.model,
+        history=trained.history,
         rows=pd.concat([scored.assign(seed=seed) for seed in seeds]),
-        scores=np.concatenate([first.scores, *others]),
+        scores=np.concatenate([scores[-1], *scores[:-1]]),
         classes=class_names(run.manifest),
-        facts={**facts, **seen, "images_embedded": first.images_embedded},
+        facts={**facts, **seen, "images_embedded": trained.images_embedded},
         timing={"seconds_preparation": prepared - started, "seconds_training": seconds / len(seeds)},
     )
 
@@ -138,7 +148,7 @@ def write_model(
     if bit_depth < MAX_BITS:
         card["bit_depth"] = bit_depth
     save_model(outcome.model, folder / "model.keras", card)
-    outcome.history.to_csv(folder / "history.csv", index=False, lineterminator="\n")
+    write_csv(outcome.history, folder / "history.csv")
     return {
         **count_parameters(outcome.model),
         "model_bytes": (folder / "model.keras").stat().st_size,

@@ -18,6 +18,7 @@ class Run:
         backbone: the file of the backbone that made the features.
         temporary: folder for arrays that are larger than `features.memory_limit`.
         live: folder for the curve while it trains; None: nowhere.
+        checkpoints: folder for the state after each epoch; None: nowhere.
     """
 
     manifest: pd.DataFrame
@@ -27,3 +28,4 @@ class Run:
     backbone: Path
     temporary: Path
     live: Path | None = None
+    checkpoints: Path | None = None

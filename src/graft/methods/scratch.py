@@ -105,4 +105,4 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
         return Trained(deployable(deployed), history, predict(network, plain, block.batch_size), 0)
 
     facts = {"backbone": "none", "weights": "none", "pretrained": False, "weights_sha256": None}
-    return train_with_seeds(train_once, block.seeds, run, facts, started)
+    return train_with_seeds(train_once, block.seeds, run, facts, started, params)

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from graft.models.card import ENTRY
+from graft.utils.files import whole
 
 # The earliest date a zip entry can carry; Keras's own three entries get dates of the run.
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
@@ -51,8 +52,25 @@ def save_model(model: keras.Model, path: Path, card: dict[str, Any] | None = Non
     here neither is left. A model that was loaded and is saved again has the same bytes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    raw = path.with_name(f"raw-{path.name}")
-    model.save(raw)
+    with whole(path) as partial:
+        raw = partial.with_name(f"{partial.name}.keras")  # the ending that Keras expects
+        try:
+            model.save(raw)
+            _copy_timeless(raw, partial, card)
+        finally:
+            raw.unlink(missing_ok=True)
+
+
+def load_frozen(path: Path) -> keras.Model:
+    """Load a model of which nothing is trained, also not as a part of another model."""
+    path.stat()  # Keras calls a missing file a wrong value
+    model = keras.saving.load_model(path)
+    model.trainable = True  # or the next line would not reach its layers: it is frozen already
+    model.trainable = False
+    return model
+
+
+def _copy_timeless(raw: Path, path: Path, card: dict[str, Any] | None) -> None:
     with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w") as target:
         for name in sorted(source.namelist()):
             content = source.read(name)
@@ -61,15 +79,6 @@ def save_model(model: keras.Model, path: Path, card: dict[str, Any] | None = Non
             target.writestr(zipfile.ZipInfo(name, FIXED_DATE), content)
         if card is not None:
             target.writestr(zipfile.ZipInfo(ENTRY, FIXED_DATE), json.dumps(card))
-    raw.unlink()
-
-
-def load_frozen(path: Path) -> keras.Model:
-    """Load a model of which nothing is trained, also not as a part of another model."""
-    model = keras.saving.load_model(path)
-    model.trainable = True  # or the next line would not reach its layers: it is frozen already
-    model.trainable = False
-    return model
 
 
 def _timeless(content: bytes) -> bytes:

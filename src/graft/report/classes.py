@@ -11,6 +11,7 @@ from graft.evaluation.metrics import measure_split, predict_labels
 from graft.evaluation.predictions import first_seed
 from graft.report.gallery import Predictions
 from graft.report.tables import Measured, count_by_split
+from graft.utils.files import write_csv
 
 
 class Classes(NamedTuple):
@@ -85,7 +86,7 @@ def write_rest(classes: Classes, folder: Path) -> None:
     for name, tabulate in files.items():
         file = folder / f"{name}.csv"
         if classes.many:
-            tabulate(classes).to_csv(file, index=False, lineterminator="\n")
+            write_csv(tabulate(classes), file)
         else:
             file.unlink(missing_ok=True)
 

@@ -28,6 +28,7 @@ from graft.report.provenance import Provenance, describe_commit, describe_machin
 from graft.report.thumbnails import LONGEST, Thumbnail, draw_thumbnail, make_thumbnail
 from graft.report.verdict import judge
 from graft.report.views import SHOWN, choose_originals, draw_views
+from graft.utils.files import write_text
 
 PARAMS = {
     "dataset": Text,
@@ -77,8 +78,7 @@ def write_page(root: Path, params: SimpleNamespace) -> Path:
         inputs.predictions, inputs.manifest, inputs.comparison["confidence"], params.metrics.calibration_bins
     )
     file = root / PAGE
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(build_page(inputs, classes, params, provenance), encoding="utf-8", newline="\n")
+    write_text(build_page(inputs, classes, params, provenance), file)
     write_rest(classes, file.parent)
     return file
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from graft.serving.classifier import Classifier
 from graft.serving.stream import Answers
+from graft.utils.files import whole
 from graft.utils.terminal import printable
 
 STDOUT = "-"
@@ -116,24 +117,6 @@ def opened_text(name: str) -> Iterator[TextIO]:
         return
     with whole(Path(name)) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         yield file
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a name to write to, which becomes `path` at the end, or is removed after an error.
-
-    What is there and is no regular file, such as a pipe, is written to itself.
-    """
-    if path.exists() and not path.is_file():
-        yield path
-        return
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        yield partial
-        if partial.exists():
-            partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _lists(answers: Answers) -> list[list[float] | None]:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from graft.config.training import Training
 from graft.training.mixing import blend, mix
 from graft.training.objective import accuracy, loss_for, targets_for
+from graft.training.tracking import Curve
 
 Inputs = Callable[[int, np.ndarray], np.ndarray]
 Embed = Callable[[np.ndarray], np.ndarray]
@@ -62,7 +63,7 @@ def fit(
     params: Training,
     seed: int,
     first_epoch: int = 0,
-    curve: keras.callbacks.Callback | None = None,
+    curve: Curve | None = None,
 ) -> pd.DataFrame:
     """Train a model and restore the epoch with the lowest validation loss.
 
@@ -76,7 +77,7 @@ def fit(
         params: optimizer and its schedule, loss, sampling, mixing, epochs, batch size, patience.
         seed: of order, sampling and mixing.
         first_epoch: the first e, so that a second phase does not repeat the draws of the first.
-        curve: a callback that records the epochs while they pass.
+        curve: records the epochs while they pass; where it keeps a checkpoint, an interrupted run goes on.
 
     Returns:
         The history: epoch (from 1), accuracy, learning_rate, loss, val_accuracy, val_loss. Loss and
@@ -97,15 +98,22 @@ def fit(
         compile_model(model, params, steps)
     n_outputs, (inputs, labels) = model.output_shape[-1], data.validation
     scored = Batches(inputs, targets_for(labels, n_outputs), params.batch_size)
-    callbacks = _callbacks(model, params, steps, curve)
+    stopper = keras.callbacks.EarlyStopping(
+        "val_loss", patience=params.patience or params.epochs, restore_best_weights=True
+    )
+    callbacks = _callbacks(model, params, steps, stopper, curve)
     callbacks.on_train_begin()
-    for epoch in range(params.epochs):
+    checkpoint = curve.open_checkpoint() if curve else None
+    done = checkpoint.restore(model, callbacks, stopper) if checkpoint else 0
+    for epoch in range(done, params.epochs):
+        if model.stop_training:
+            break
         callbacks.on_epoch_begin(epoch)
         rate = {"learning_rate": float(model.optimizer.learning_rate)}
         means = _train(model, _draw_batches(data, n_outputs, params, seed, first_epoch + epoch), callbacks)
         callbacks.on_epoch_end(epoch, means | rate | _validate(model, scored))
-        if model.stop_training:
-            break
+        if checkpoint:
+            checkpoint.save(model, stopper)
     callbacks.on_train_end()
     # The optimizer has done its work. A model that holds this one would save it, and warn when loaded.
     model.optimizer, model.compiled = None, False
@@ -199,10 +207,13 @@ def compile_model(model: keras.Model, params: Training, steps: int) -> None:
 
 
 def _callbacks(
-    model: keras.Model, params: Training, steps: int, curve: keras.callbacks.Callback | None
+    model: keras.Model,
+    params: Training,
+    steps: int,
+    stopper: keras.callbacks.EarlyStopping,
+    curve: Curve | None,
 ) -> keras.callbacks.CallbackList:
-    patience, schedule = params.patience or params.epochs, params.schedule
-    chosen = [keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)]
+    chosen, schedule = [stopper], params.schedule
     if schedule.name == "reduce_on_plateau":
         chosen.append(
             keras.callbacks.ReduceLROnPlateau("val_loss", schedule.factor, schedule.patience, min_delta=0)

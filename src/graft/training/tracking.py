@@ -1,4 +1,4 @@
-"""A training run while it trains: a bar on the terminal, and DVCLive's files, which `dvc plots` reads."""
+"""A training run while it trains: a bar, checkpoints, and the files of DVCLive, which `dvc plots` reads."""
 
 import os
 from collections.abc import Iterator
@@ -10,6 +10,8 @@ from typing import Any
 import keras
 from dvclive import Live
 
+from graft.training.checkpoint import Checkpoint
+from graft.utils.errors import naming
 from graft.utils.git import GitError, git
 from graft.utils.progress import Bar
 
@@ -30,10 +32,11 @@ class Curve(keras.callbacks.Callback):  # type: ignore[misc]
     ``train/loss`` and ``eval/loss``.
     """
 
-    def __init__(self, folder: Path | None, label: str, bar: Bar) -> None:
+    def __init__(self, folder: Path | None, label: str, bar: Bar, checkpoints: Path | None) -> None:
         super().__init__()
-        self.folder, self.label, self.bar = folder, label, bar
+        self.folder, self.label, self.bar, self._folder_of_checkpoints = folder, label, bar, checkpoints
         self.phases = 0
+        self.checkpoints: list[Checkpoint] = []
 
     @cached_property
     def live(self) -> Live:
@@ -43,6 +46,13 @@ class Curve(keras.callbacks.Callback):  # type: ignore[misc]
         live = _Live(str(self.folder), dvcyaml=None, save_dvc_exp=False)
         live.step = 1
         return live
+
+    def open_checkpoint(self) -> Checkpoint | None:
+        """The checkpoint of the phase that has begun; None: none is kept."""
+        if self._folder_of_checkpoints is None:
+            return None
+        self.checkpoints.append(Checkpoint(self._folder_of_checkpoints / f"{self.phases}.npz"))
+        return self.checkpoints[-1]
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         self.phases += 1
@@ -59,13 +69,16 @@ class Curve(keras.callbacks.Callback):  # type: ignore[misc]
         self.bar.note(f"val. {100 * logs['val_accuracy']:.1f} %")
         if self.folder is None:
             return
-        for name, value in logs.items():
-            self.live.log_metric(name, float(value))
-        self.live.next_step()
+        with naming(self.folder):
+            for name, value in logs.items():
+                self.live.log_metric(name, float(value))
+            self.live.next_step()
 
 
 @contextmanager
-def open_curve(folder: Path | None, label: str = "training") -> Iterator[Curve]:
+def open_curve(
+    folder: Path | None, label: str = "training", checkpoints: Path | None = None
+) -> Iterator[Curve]:
     """Follow a training run, whatever number of phases it has.
 
     Nothing is sent: where DVC Studio's token is set, DVCLive would send the curves there, unless
@@ -74,9 +87,10 @@ def open_curve(folder: Path | None, label: str = "training") -> Iterator[Curve]:
     Args:
         folder: replaced by what is logged; None: nothing is.
         label: of its bar, such as ``seed 2/3``.
+        checkpoints: folder with a `graft.training.checkpoint.Checkpoint` of each phase; None: none is kept.
     """
     with Bar("steps") as bar:
-        curve = Curve(folder, label, bar)
+        curve = Curve(folder, label, bar, checkpoints)
         try:
             yield curve
         finally:

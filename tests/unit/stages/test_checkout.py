@@ -12,11 +12,14 @@ from helpers.repository import ROOT
     ("statement", "message"),
     [
         ("load_params({}, 'nothing.yaml')", "error: cannot read nothing.yaml (No such file or directory)"),
-        ("open('nothing')", "error: [Errno 2] No such file or directory: 'nothing'"),
+        ("open('nothing')", "error: nothing is missing: `dvc checkout` brings"),
+        ("raise OSError(28, 'No space left on device', 'x')", "error: no space left on the disk of x: free"),
         (
-            "raise OSError(28, 'No space left on device', 'x')",
-            "error: [Errno 28] No space left on device: 'x'",
+            "try: raise OSError(28, 'No space left on device')\nfinally: 1 / 0",
+            "error: no space left on the disk of ",
         ),
+        ("import pyarrow.parquet; pyarrow.parquet.read_table('nothing')", "error: nothing is missing: "),
+        ("try: open('nothing')\nexcept OSError: 1 / 0", "Traceback"),
         ("raise KeyboardInterrupt", "interrupted: run it again"),
         ("raise ValueError('of Python')", "Traceback"),
         ("raise OSError('of a library')", "Traceback"),

@@ -26,7 +26,7 @@ stages:
 def work(tmp_path: Path) -> Path:
     """A script in a repository of three stages."""
     (tmp_path / "stages").mkdir()
-    for name in ("_checkout.py", "_preloaded.py", "_stage.py"):
+    for name in ("_checkout.py", "_preloaded.py", "_process.py", "_stage.py"):
         shutil.copy(ROOT / "stages" / name, tmp_path / "stages")
     (tmp_path / "dvc.yaml").write_text(SMALL)
     script = tmp_path / "stages/work.py"
@@ -41,7 +41,8 @@ def work(tmp_path: Path) -> Path:
 def test_it_prints_its_place_then_what_it_did_and_the_seconds(
     work: Path, arguments: list[str], announced: str
 ) -> None:
-    output = subprocess.check_output([sys.executable, str(work), *arguments], text=True)
+    command = [sys.executable, str(work), *arguments]
+    output = subprocess.check_output(command, cwd=work.parents[1], text=True)
     assert re.fullmatch(re.escape(announced) + r"  3 images; \d+\.\d s\n", output)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from graft.data.archives import read_members
 from graft.data.raw import RawImage, is_image
 from graft.utils.bundled import read_bundled
+from graft.utils.files import write_bytes
 
 SOURCE = None
 NOTICE = (
@@ -20,8 +21,7 @@ SHA256 = "9386a9ce3ce0153cb995a3be976cb44a1ff0e7236dc361b4d678e0a80f956578"
 def fetch(raw: Path, source: Path, cache: Path) -> None:  # noqa: ARG001
     """Copy the archive that comes with graft to ``raw``."""
     content = read_bundled(ARCHIVE, SHA256)
-    raw.mkdir(parents=True, exist_ok=True)
-    (raw / ARCHIVE).write_bytes(content)
+    write_bytes(content, raw / ARCHIVE)
 
 
 def read(raw: Path) -> Iterator[RawImage]:
