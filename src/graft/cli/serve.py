@@ -1,6 +1,5 @@
 """`graft serve`: a model over HTTP."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,8 +50,6 @@ def serve(
     root: Root = Path(),
 ) -> None:
     """Serve a model over HTTP: an API, a page to try it, metrics. SIGTERM and Ctrl-C finish what runs."""
-    # Blocks so large go back to the system with their image: else 8 of 49 megapixels left 1.2 GB behind.
-    os.environ.setdefault("PILLOW_BLOCK_SIZE", "64M")
     try:
         from graft.serving.server.app import Settings
         from graft.serving.server.limits import Limits

@@ -30,6 +30,9 @@ PIXELS, AT_ONCE, BYTES_A_PIXEL = Budget(), 100_000_000, 16
 
 # Pillow loads its plugins on first use, which is a race between threads; load them here.
 Image.init()
+# Above the 32 MiB up to which malloc keeps what is freed, in a heap for each thread: else four threads, one
+# after the other, held 2.4 GB. https://pillow.readthedocs.io/en/stable/reference/block_allocator.html
+Image.core.set_block_size(2**26)  # type: ignore[attr-defined]
 # `prepare.max_pixels` is the limit against decompression bombs; Pillow's own is fixed, and warns first.
 Image.MAX_IMAGE_PIXELS = None
 # Pillow warns about damaged metadata beside good pixels. `warnings.catch_warnings` around a call is not

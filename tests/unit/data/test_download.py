@@ -65,12 +65,13 @@ def test_transient_failures_are_tried_again_after_a_pause(
     ("response", "attempts", "received"),
     [
         (cut, ATTEMPTS, "no complete response"),
+        (send(BODY * 9), ATTEMPTS, r"no complete response \(more than \d+ bytes"),
         (send(BODY[:5000]), 1, r"5000 bytes \(truncated, or another file\)"),
         (send(b"!" + BODY[1:]), 1, r"sha256=[0-9a-f]{64} \(corrupt, or another file\)"),
         (send(b"", status=404), 1, r"HTTP status 404 \(Not Found\)"),
         (send(b"", status=500), ATTEMPTS, r"HTTP status 500 \(Internal Server Error\)"),
     ],
-    ids=["cut", "short", "corrupt", "missing", "broken"],
+    ids=["cut", "long", "short", "corrupt", "missing", "broken"],
 )
 def test_a_failure_is_explained_leaves_nothing_and_can_be_repeated(
     tmp_path: Path, response: Response, attempts: int, received: str
