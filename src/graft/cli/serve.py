@@ -1,5 +1,6 @@
 """`graft serve`: a model over HTTP."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
