@@ -254,7 +254,8 @@ def write_files(exports, folder):
     if exports:
         (folder / "exports").mkdir()
         for each in exports:
-            (folder / each["file"]).write_bytes(b"an export")
+            with (folder / each["file"]).open("wb") as file:
+                file.truncate(each["bytes"])
         write_exports(folder, exports)
 
 

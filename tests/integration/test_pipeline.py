@@ -64,7 +64,7 @@ def test_a_first_run_prints_two_lines_a_stage_then_the_table(built):
     of_dvc = r"Running stage|> python |Updating lock|To track|To enable|\t|Use `dvc push`|$"
     lines = [line for line in built.output.splitlines() if not re.match(of_dvc, line)]
     assert len(lines) <= 60
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= 120
     for stage in STAGES:
         i = lines.index(f"[{STAGES.index(stage) + 1}/{len(STAGES)}] {stage}")
         assert any(re.fullmatch(r"  .+; \d+\.\d s", line) for line in lines[i + 1 : i + 3]), stage
