@@ -70,7 +70,9 @@ def read_ignored(raw: Path) -> Ignored:
 
 def _survey(source: Path, options: Folder) -> Survey:
     left_out = Counter[str]()
-    names = list_names(source, options.encoding, lambda _, reason: left_out.update([reason.removeprefix("a ")]))
+    names = list_names(
+        source, options.encoding, lambda _, reason: left_out.update([reason.removeprefix("a ")])
+    )
     try:
         found = survey(names, options.layout)
     except ValueError as error:
