@@ -10,9 +10,8 @@ import pytest
 from helpers.datasets import serve_datasets, write_kaggle
 from helpers.repository import ROOT, commit, dvc, environment, make_folder, run
 
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "experiments/README.md")]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "experiments/README.md")]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
-QUICK = ROOT / "CONTRIBUTING.md"  # which needs no datasets
 OWN_TEST = {
     "team.md": "tests/integration/test_team.py",
     "experiments.md": "tests/integration/test_experiments.py",
@@ -87,18 +86,12 @@ def script(page):
 
 
 @pytest.fixture(scope="module")
-def origin_with_datasets(copy_of_built, tmp_path_factory):
+def origin(copy_of_built, tmp_path_factory):
     """What the pages clone: a built repository, whose datasets are tiny."""
     with serve_datasets(copy_of_built, tmp_path_factory.mktemp("published") / "files"):
         dvc(copy_of_built, "repro", "--quiet")
         commit(copy_of_built, "tiny datasets")
         yield copy_of_built
-
-
-@pytest.fixture
-def origin(request):
-    """One of the two fixtures above, by its name."""
-    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -124,23 +117,17 @@ def reader(origin, tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    ("page", "origin"),
-    [
-        pytest.param(QUICK, "copy_of_built"),
-        *(
-            pytest.param(page, "origin_with_datasets", marks=pytest.mark.long)
-            for page in PAGES
-            if page != QUICK and page.name not in OWN_TEST and commands_to_run(page)
-        ),
-    ],
-    ids=lambda value: "-".join(value.relative_to(ROOT).parts) if isinstance(value, Path) else value,
-    indirect=["origin"],
+    "page",
+    [page for page in PAGES if page.name not in OWN_TEST and commands_to_run(page)],
+    ids=lambda page: "-".join(page.relative_to(ROOT).parts),
 )
 def test_the_commands_of_a_page(page, reader):
     run(reader, "sh", "-exc", script(page))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "code", [code for page in PAGES if page.name not in OWN_TEST for code in blocks("python", page)]
 )
@@ -148,6 +135,7 @@ def test_a_python_block(code, copy_of_built):
     run(copy_of_built, sys.executable, "-c", code)
 
 
+@pytest.mark.long
 def test_the_snippet_reads_what_the_library_reads(built):
     from graft.features.format import read_features
 

@@ -21,7 +21,7 @@ from helpers.serving import form, serving
 from helpers.tiers import long_but_for
 
 COMBINATIONS = [(name, precision) for name, each in FORMATS.items() for precision in each.precisions]
-QUICK = [("onnx", "float16"), ("onnx", "int8"), ("openvino", "float32")]
+QUICK = [("onnx", "float16"), ("onnx", "int8")]
 
 WITHOUT_TENSORFLOW = """
 import sys
