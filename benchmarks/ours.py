@@ -163,13 +163,21 @@ def _batch(row: dict[str, Any]) -> np.ndarray:
 
 def _pack(source: str, work: str, strategy: str) -> pd.DataFrame:
     """Write `images` and return the manifest."""
-    images = Path(work, "images")
-    limits = Prepare(max_rejected=0.0, max_pixels=100_000_000, label_conflicts="refuse")
-    prepare(folder.read(Path(source)), limits, images)
+    images, raw = Path(work, "images"), Path(work, "raw")
+    limits = Prepare(
+        max_rejected=0.0,
+        max_pixels=100_000_000,
+        label_conflicts="refuse",
+        empty_classes="refuse",
+        bit_depth=16,
+    )
+    folder.fetch(raw, Path(source), Path(work))
+    prepare(folder.read(raw), limits, images)
     split = SplitParams(
         strategy=strategy,
         classes=None,
         max_per_class=None,
+        min_per_class=1,
         validation=0.1,
         fractions={"train": 0.5, "validation": 0.25, "test": 0.25},
         index_ranges={"train": (0, 0), "validation": (1, 1), "test": (2, 2)},

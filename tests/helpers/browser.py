@@ -35,14 +35,20 @@ def _require():
 
 
 @pytest.fixture(scope="session")
-def browser():
+def playwright():
+    """Playwright, of which a process takes one at a time."""
     _require()
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM)
+    with sync_playwright() as started:
         yield started
-        started.close()
+
+
+@pytest.fixture(scope="session")
+def browser(playwright):
+    started = playwright.chromium.launch(executable_path=CHROMIUM)
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")

@@ -133,16 +133,10 @@ def test_what_is_wrong_is_a_sentence(built, arguments, said):
 
 
 @pytest.fixture
-def page(served):
+def page(served, playwright):
     """A tab with the page, a camera that is not there, and what the console said."""
-    if not (CHROMIUM and AXE and importlib.util.find_spec("playwright")):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(
-            "no Chromium, Playwright or axe-core: `make browser`"
-        )
-    from playwright.sync_api import sync_playwright
-
     fakes = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    with sync_playwright() as playwright, tarfile.open(AXE) as archive:
+    with tarfile.open(AXE) as archive:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=fakes)
         tab = browser.new_context(bypass_csp=False).new_page()
         tab.axe = archive.extractfile("package/axe.min.js").read().decode()

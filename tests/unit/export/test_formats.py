@@ -191,7 +191,7 @@ def test_int8_and_float16_are_smaller(write: Any) -> None:
 @pytest.mark.parametrize("name", ["onnx", "litert", "openvino", "saved_model"])
 def test_no_name_of_a_class_breaks_the_card(name: str, trained: Any, tmp_path: Path) -> None:
     needs(FORMATS[name])
-    odd = ["a/b ü", "<b>&\"'</b>]]>", "\x1b[31m\x00", "two\nlines", "x" * 10_000, "写真😀", "\udcff"]
+    odd = ["a/b ü", "<b>&\"'</b>]]>", "\x1b[31m\x00", "two\nlines", "x" * 10_000, "写真😀"]
     card = read_card(trained["two_stage"].model) | {"classes": odd}
     file, none = tmp_path / f"odd{FORMATS[name].suffix}", np.empty((0, 32, 32, 3), np.uint8)
     FORMATS[name].load().write(trained["two_stage"].outcome.model, card, file, "float32", none)

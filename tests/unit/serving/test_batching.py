@@ -29,7 +29,8 @@ def ask(batcher, numbers, threads=8):
                 pool.submit(batcher.submit, image, answer)
             return [float(row[0]) for row in await asyncio.gather(*answers)]
 
-    return asyncio.run(gather())
+    with ThreadPoolExecutor(1) as apart:  # this thread may have a loop, of a browser
+        return apart.submit(lambda: asyncio.run(gather())).result()
 
 
 @pytest.mark.parametrize("lanes", [None, Lanes(score, 1), Lanes(score, 3), Lanes(score, 3, max_batch=1)])
