@@ -1,4 +1,4 @@
-"""The check of params.yaml: its schema, and the names in it that only Keras knows."""
+"""The check of params.yaml: its schema, the names in it that only Keras knows, and the source."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from graft.config.paths import CHECKED
+from graft.data.folders import walk
 from graft.utils.files import write_text
+
+LISTED = 5  # how much of what DVC cannot hash an error lists
 
 
 def check_params(params: Mapping[str, Any], root: Path) -> None:
@@ -24,6 +27,7 @@ def check_params(params: Mapping[str, Any], root: Path) -> None:
     from graft.methods.params import parse_params
 
     blocks = parse_params(params)
+    check_source(root / blocks.source)
     row = blocks.backbones[blocks.backbone]
     named = [each.model_dump(mode="json") for each in (row, blocks.inline.fine_tune, blocks.scratch)]
     found = sha256(json.dumps([version("keras"), *named]).encode()).hexdigest()
@@ -33,6 +37,21 @@ def check_params(params: Mapping[str, Any], root: Path) -> None:
     _check_layers(row, blocks)
     with suppress(OSError):  # in a checkout that can only be read, they are looked up each time
         write_text(found, stamp)
+
+
+def check_source(source: Path) -> None:
+    """Check that DVC, which hashes all that is in a source, comes to an end: at a pipe it would wait for ever.
+
+    Raises:
+        ValueError: naming what is no file, leads to nothing, or is a folder that links reach several times.
+    """
+    odd = [f"{each.name!r} ({each.fault})" for each in walk(source) if each.fault] if source.is_dir() else []
+    if odd:
+        more = f" and {len(odd) - LISTED} more" if len(odd) > LISTED else ""
+        raise ValueError(
+            f"source={source} holds what DVC cannot hash: {', '.join(sorted(odd)[:LISTED])}{more}; remove it, "
+            "or give a zip or tar of the images"
+        )
 
 
 def _check_layers(row: Any, blocks: Any) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -8,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from graft.cli.main import app
+from graft.cli.params import check_source
 from graft.utils.timing import write_timing
 from helpers.comparison import TIMING, make_comparison, make_facts, make_metrics
 from helpers.repository import ROOT
@@ -97,6 +99,21 @@ def test_params_looks_layers_up_in_keras_only_where_they_changed(tmp_path):
         code = f"import sys, pathlib, graft.cli.main as main; main.params(pathlib.Path({str(tmp_path)!r}))"
         run = [sys.executable, "-c", f"{code}; print('keras' in sys.modules)"]
         assert subprocess.check_output(run, text=True) == f"params.yaml is valid\n{imported}\n"
+
+
+def test_params_refuses_a_source_at_which_dvc_would_not_end(tmp_path):
+    for label in ("cat", "dog"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        (tmp_path / "photos" / label / "1.jpg").write_bytes(b"an image")
+    check_source(tmp_path / "photos")
+    check_source(tmp_path / "nowhere")  # DVC says so itself
+    os.mkfifo(tmp_path / "photos/cat/2.jpg")
+    (tmp_path / "photos/dog/.#notes").symlink_to("nobody@host.1234")
+    (tmp_path / "photos/dog/up").symlink_to("../cat")
+    with pytest.raises(
+        ValueError, match=r"2\.jpg' \(a named pipe\), 'dog/\.#notes' \(a link to nothing\), .*up'"
+    ):
+        check_source(tmp_path / "photos")
 
 
 def test_version():
