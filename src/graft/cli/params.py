@@ -40,7 +40,7 @@ def check_params(params: Mapping[str, Any], root: Path) -> None:
 
 
 def check_source(source: Path) -> None:
-    """Check that DVC, which hashes all that is in a source, comes to an end: at a pipe it would wait for ever.
+    """Check that DVC, which hashes all of a source, comes to an end: at a pipe it would wait for ever.
 
     Raises:
         ValueError: naming what is no file, leads to nothing, or is a folder that links reach several times.
@@ -49,8 +49,8 @@ def check_source(source: Path) -> None:
     if odd:
         more = f" and {len(odd) - LISTED} more" if len(odd) > LISTED else ""
         raise ValueError(
-            f"source={source} holds what DVC cannot hash: {', '.join(sorted(odd)[:LISTED])}{more}; remove it, "
-            "or give a zip or tar of the images"
+            f"source={source} holds what DVC cannot hash: {', '.join(sorted(odd)[:LISTED])}{more}; "
+            "remove it, or give a zip or tar of the images"
         )
 
 
