@@ -79,9 +79,10 @@ class Service:
         self.batcher = Batcher(loaded.classifier.score, BATCH_SIZE, self._record, loaded.lanes)
         card = loaded.classifier.card
         shape = (card["image_size"], card["image_size"], card["channels"])
-        for n in (1, BATCH_SIZE):
-            pixels = np.zeros((n, *shape), np.uint8)
-            await self.in_thread(loaded.classifier.score, pixels)
+        sessions = [loaded.classifier.score, *([loaded.lanes.session] if loaded.lanes else [])]
+        for n in (1, loaded.lanes.max_batch if loaded.lanes else BATCH_SIZE):
+            for score in sessions:
+                await self.in_thread(score, np.zeros((n, *shape), np.uint8))
         self.loaded = loaded
 
     def close(self) -> None:
