@@ -210,7 +210,7 @@ def _run(work: Path, manifest: pd.DataFrame) -> Run:
 
 
 def _params(row: dict[str, Any], **others: Any) -> SimpleNamespace:
-    """What a method reads of params.yaml, without its own block."""
+    """The parameters that a method reads beside its own block."""
     return SimpleNamespace(backbone="vgg19", weights="random", seed=0, row=BackboneRow(**row), **others)
 
 

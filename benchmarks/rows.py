@@ -32,7 +32,7 @@ NO_BFLOAT16 = "this CPU has no bfloat16 instructions"
 
 @dataclass(frozen=True)
 class Bench:
-    """What the rows have at hand.
+    """The means that the rows share.
 
     Attributes:
         measure: (name, arguments) -> the measurement.

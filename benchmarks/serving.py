@@ -118,7 +118,7 @@ def started(command: list[str], port: int) -> Iterator[psutil.Process]:
 
 
 def answers_health(port: int) -> bool:
-    """Whether the server says that it is ready."""
+    """Tell that the server says that it is ready."""
     try:
         with socket.create_connection(("127.0.0.1", port), 1) as connection:
             connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

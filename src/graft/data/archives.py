@@ -157,7 +157,7 @@ def _folder_members(folder: Path, skip: Skip) -> Iterator[Member]:
 
 
 class _ZipFile(io.FileIO):
-    """What zipfile reads from: it would read a directory of any size at once."""
+    """A file for zipfile that refuses to read a directory of any size at once."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size and size > NAMES_BYTES:

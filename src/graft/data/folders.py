@@ -17,7 +17,7 @@ SPECIAL = {
 
 
 class Found(NamedTuple):
-    """What a folder holds.
+    """A file or a folder that is in a folder.
 
     Attributes:
         name: relative to the folder, with ``/``, also at the end of a folder's.

@@ -153,7 +153,7 @@ class _Tar:
 
 
 class _Stream:
-    """What tarfile reads from, but no more than is `allowed` until that is set again."""
+    """A file for tarfile that gives no more bytes than are `allowed`, until that is set again."""
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
         self.file, self.path, self.tell = file, path, file.tell

@@ -49,7 +49,7 @@ class Batcher:
         on_batch: Callable[[Scored], None],
         lanes: Lanes | None = None,
     ) -> None:
-        self._session, self._max_batch, self._on_batch = session, max_batch, on_batch
+        self._session, self._on_batch = session, on_batch
         self._lanes = lanes or Lanes(session, 1, max_batch)
         self._waiting: deque[tuple[np.ndarray, Answer]] = deque()
         self._changing, self._running = Lock(), Lock()
