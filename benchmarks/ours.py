@@ -22,7 +22,8 @@ from graft.data.ingest import prepare
 from graft.data.manifest import COLUMNS
 from graft.data.sharding import count_shards, shard_name
 from graft.data.split import make_manifest
-from graft.features.extraction import Embedding, extract
+from graft.features.embedding import Embedding
+from graft.features.extraction import extract
 from graft.features.format import plain_rows, read_features, shard_files, write_features
 from graft.features.store import FeatureStore
 from graft.methods import inline as inline_method

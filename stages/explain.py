@@ -4,7 +4,7 @@ from _stage import done  # first: this checkout's src, and the line that says wh
 from graft.config.load import load_params
 from graft.config.paths import EXPLAIN, IMAGES, MODELS, PREDICTIONS
 from graft.config.report import Explain
-from graft.data.images import read_images
+from graft.data.decoding import read_images
 from graft.evaluation.predictions import first_seed, read_predictions, score_matrix
 from graft.explain.heat_maps import Explained, explain
 from graft.explain.selection import choose_examples, predict_test

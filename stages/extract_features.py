@@ -8,7 +8,8 @@ from _stage import done  # first: this checkout's src, and the line that says wh
 from graft.config.load import load_params
 from graft.config.paths import BACKBONE, FEATURES, IMAGES, MANIFEST, STORE
 from graft.data.manifest import read_manifest
-from graft.features.extraction import PARAMS, Embedding, describe_origin, extract
+from graft.features.embedding import PARAMS, Embedding
+from graft.features.extraction import describe_origin, extract
 from graft.features.format import plain_rows
 from graft.models.backbones import Backbone
 from graft.models.serialization import save_model

@@ -159,7 +159,8 @@ def backbone(row: Any) -> Any:
 @pytest.fixture(scope="session")
 def cached(params: Params, row: Any, images: Path, manifest: pd.DataFrame, backbone: Any, once: Once) -> Path:
     """A folder with `features` and `views` of `images`, and the `store` that they are from."""
-    from graft.features.extraction import Embedding, extract
+    from graft.features.embedding import Embedding
+    from graft.features.extraction import extract
     from graft.features.format import plain_rows, view_rows
     from graft.features.views import ViewEmbedding
 

@@ -91,7 +91,7 @@ class Report:
 
 def extract(job: Job, backbone: Any) -> dict[str, float]:
     """Extract in this process."""
-    from graft.features.extraction import Embedding
+    from graft.features.embedding import Embedding
     from graft.features.extraction import extract as run
     from graft.features.format import plain_rows, view_rows
     from graft.features.views import ViewEmbedding
@@ -125,7 +125,7 @@ def _main(job: Job, moment: Moment | None, together: Any, reports: Connection) -
 
 def _report_rows(reports: Connection) -> None:
     """Send the number of rows of each batch that the backbone has finished."""
-    from graft.features import extraction as module
+    from graft.features import embedding as module
 
     make = module.make_embedder
 

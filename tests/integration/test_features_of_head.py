@@ -62,7 +62,7 @@ def extract(
 
     The outputs are in the repository, or in a folder `nowhere` where that is None.
     """
-    from graft.features.extraction import Embedding
+    from graft.features.embedding import Embedding
     from graft.features.extraction import extract as extract_rows
     from graft.features.format import plain_rows, view_rows
     from graft.features.views import ViewEmbedding

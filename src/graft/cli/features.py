@@ -116,7 +116,7 @@ def _check_shards(root: Path, shards: Sequence["Cached"]) -> list[str]:
 def _embed_again(root: Path, n: int | None, seed: int) -> bool:
     """Compare some rows with what the backbone gives now; return whether one exceeds the tolerance."""
     from graft.config.load import load_params
-    from graft.features.extraction import Embedding
+    from graft.features.embedding import Embedding
     from graft.features.format import HELP
     from graft.features.recompute import measure_drift
     from graft.features.views import PARAMS, ViewEmbedding

@@ -1,25 +1,16 @@
-"""The only decoder and resizer: bytes -> (H, W, 3) or (H, W, 1) in [0, 255]; the reader of `data/images`."""
+"""The only decoder and resizer: bytes -> (H, W, 3) or (H, W, 1) in [0, 255]."""
 
-import os
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from graft.config.types import ColorMode
 from graft.data.sixteen_bits import MAX_BITS, read_samples
 from graft.utils.budget import Budget
-from graft.utils.progress import Bar
 
 CHANNELS: dict[ColorMode, int] = {"rgb": 3, "grayscale": 1}
 COLOR_MODES = {channels: mode for mode, channels in CHANNELS.items()}
@@ -111,66 +102,6 @@ def resize_to(image: Image.Image, size: int, color_mode: ColorMode = "rgb") -> n
     return np.array(resize(image, size).convert("RGB"))
 
 
-def iter_shards(folder: Path) -> Iterator[tuple[str, pa.Table]]:
-    """Read `data/images`, one shard at a time, sorted by name.
-
-    Yields:
-        The shard's name and its table ``key, image`` (str, encoded bytes), sorted by key.
-
-    Raises:
-        FileNotFoundError: if the folder holds no shard.
-    """
-    paths = sorted(folder.glob("*.parquet"))
-    if not paths:
-        raise FileNotFoundError(f"no image shards (*.parquet) in {folder=!s}; run `dvc repro prepare` first")
-    for path in paths:
-        yield path.stem, pq.read_table(path, columns=["key", "image"], partitioning=None)
-
-
-def load_pixels(
-    folder: Path,
-    keys: Sequence[str],
-    size: int,
-    out: np.ndarray | None = None,
-    color_mode: ColorMode = "rgb",
-) -> np.ndarray:
-    """Decode and resize the images of some keys.
-
-    Args:
-        folder: `data/images`.
-        keys: sha256 in hexadecimal; one may repeat.
-        size: pixels, height = width.
-        out: the array to fill; ``None``: a new one.
-        color_mode: as in `load`.
-
-    Returns:
-        (len(keys), size, size, channels) uint8, in the order of the keys.
-
-    Raises:
-        FileNotFoundError: if the folder holds no shard.
-        ValueError: if an image of a key is not in the folder.
-    """
-    places = defaultdict(list)
-    for place, key in enumerate(keys):
-        places[key].append(place)
-    pixels = np.empty((len(keys), size, size, CHANNELS[color_mode]), np.uint8) if out is None else out
-
-    def fill(row: dict[str, Any]) -> None:
-        pixels[places.pop(row["key"])] = load(row["image"], size, color_mode)
-
-    with Bar("images") as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        bar.begin("decode", len(places))
-        for _, table in iter_shards(folder):
-            for _ in pool.map(fill, [row for row in table.to_pylist() if row["key"] in places]):
-                bar.advance()
-    if places:
-        raise ValueError(
-            f"{len(places)} of {len(keys)} images are not in folder={folder}, the first key={min(places)}; "
-            "the manifest belongs to other images: run `dvc repro split`"
-        )
-    return pixels
-
-
 @contextmanager
 def _opened(data: bytes, max_pixels: int | None, bit_depth: int) -> Iterator[Image.Image]:
     """Give an image in RGB, as long as it may take memory."""
@@ -224,21 +155,3 @@ def _upright(original: ImageFile.ImageFile, rgb: Image.Image) -> Image.Image:
         rgb.getexif()[ExifTags.Base.Orientation] = original.getexif().get(ExifTags.Base.Orientation)
     ImageOps.exif_transpose(rgb, in_place=True)
     return rgb
-
-
-def read_images(folder: Path, keys: Sequence[str]) -> dict[str, bytes]:
-    """Read the encoded images of some keys from `data/images`.
-
-    Raises:
-        ValueError: if an image of a key is not in the folder.
-    """
-    wanted = pc.field("key").isin(pa.array(keys, pa.string()))
-    table = pq.read_table(folder, columns=["key", "image"], filters=wanted, partitioning=None)
-    images = dict(zip(table["key"].to_pylist(), table["image"].to_pylist(), strict=True))
-    missing = sorted(set(keys) - set(images))
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of {len(keys)} images are not in folder={folder}, the first key={missing[0]}; "
-            "the predictions are of other images: run `dvc repro`"
-        )
-    return images

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from graft.data.images import COLOR_MODES, load_pixels
+from graft.data.decoding import load_pixels
+from graft.data.images import COLOR_MODES
 from graft.export.check import compare_to_keras, find_faults, list_versions
 from graft.export.measure import Measured, measure_apart
 from graft.export.records import FOLDER, MODEL, model_sha256, read_exports, write_exports

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from graft.features.comparison import TOLERANCES, choose_rows, measure_differences
-from graft.features.extraction import Embedding
+from graft.features.embedding import Embedding
 from graft.features.format import Row, read_features, read_metadata, read_rows
 from graft.utils.progress import track
 

@@ -10,11 +10,11 @@ import numpy as np
 from graft.config.features import Augmentation
 from graft.config.types import Natural
 from graft.data.augmentation import augment, effective
-from graft.features import extraction
-from graft.features.extraction import Embedding
+from graft.features import embedding
+from graft.features.embedding import Embedding
 from graft.features.format import Row
 
-PARAMS = extraction.PARAMS | {"features.views": Natural, "augmentation": Augmentation}
+PARAMS = embedding.PARAMS | {"features.views": Natural, "augmentation": Augmentation}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from graft.config.features import Augmentation, BackboneRow, backbone_facts
 from graft.config.training import Inline
 from graft.config.types import Positive, Seed, Text
 from graft.data.augmentation import augment
-from graft.data.images import load_pixels
+from graft.data.decoding import load_pixels
 from graft.data.manifest import class_names
 from graft.features.format import to_float16
 from graft.methods.fine_tuning import fine_tune, join

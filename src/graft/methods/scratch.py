@@ -14,7 +14,8 @@ from graft.config.features import Augmentation, Precision
 from graft.config.training import Scratch
 from graft.config.types import Positive
 from graft.data.augmentation import augment
-from graft.data.images import CHANNELS, load_pixels
+from graft.data.decoding import load_pixels
+from graft.data.images import CHANNELS
 from graft.data.manifest import class_names
 from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from graft.config.paths import EXPLAIN, IMAGES, MANIFEST, METRICS, MODELS, MONITORING, PREDICTIONS
-from graft.data.images import read_images
+from graft.data.decoding import read_images
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import read_predictions
 from graft.export.records import read_exports

@@ -21,7 +21,7 @@ from graft.cards.dataset_facts import DatasetFacts, describe_dataset
 from graft.cards.model_card import build_card, escape, read_results
 from graft.cli.main import app
 from graft.data.datasets import list_datasets
-from graft.data.images import read_images
+from graft.data.decoding import read_images
 from graft.export.registry import FORMATS
 from graft.models.card import ENTRY
 from graft.utils.files import digest, write_json

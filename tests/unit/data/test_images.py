@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from graft.data.images import FORMATS, ImageError, decode, iter_shards, load, load_pixels, resize
+from graft.data.decoding import iter_shards, load_pixels
+from graft.data.images import FORMATS, ImageError, decode, load, resize
 from graft.data.sharding import write_table
 from graft.data.sixteen_bits import count_bits
 

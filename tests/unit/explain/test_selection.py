@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graft.data.images import read_images
+from graft.data.decoding import read_images
 from graft.evaluation.predictions import SCORE
 from graft.explain.selection import CLEAR_HITS, choose_examples, predict_test
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from graft.data.images import load_pixels, read_images
+from graft.data.decoding import load_pixels, read_images
 from graft.export.check import TOLERANCES
 from graft.export.registry import FORMATS, Format, MissingRuntimeError, format_of
 from graft.models.card import read_card

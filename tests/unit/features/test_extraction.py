@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from graft.config.features import Augmentation, BackboneRow
 from graft.data.augmentation import augment
-from graft.data.images import load_pixels
+from graft.data.decoding import load_pixels
 from graft.features.comparison import choose_rows
-from graft.features.extraction import Embedding
+from graft.features.embedding import Embedding
 from graft.features.extraction import extract as extract_rows
 from graft.features.format import (
     Row,

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from graft.data.augmentation import augment, augment_features
-from graft.data.images import load_pixels
+from graft.data.decoding import load_pixels
 from graft.evaluation.metrics import evaluate
 from graft.evaluation.predictions import read_predictions
-from graft.features.extraction import Embedding, extract
+from graft.features.embedding import Embedding
+from graft.features.extraction import extract
 from graft.features.format import plain_rows, view_rows
 from graft.features.views import ViewEmbedding
 from graft.methods.outcome import Outcome, describe

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from graft.data.images import load_pixels
+from graft.data.decoding import load_pixels
 from graft.evaluation.predictions import read_predictions, score_matrix
 from graft.methods.registry import METHODS
 from graft.models.backbones import Backbone

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 import graft
-from graft.data.images import ImageError, load_pixels, read_images
+from graft.data.decoding import load_pixels, read_images
+from graft.data.images import ImageError
 from graft.evaluation.predictions import read_predictions, score_matrix
 from graft.methods.registry import METHODS
 from graft.models.card import read_card

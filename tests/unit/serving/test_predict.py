@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import graft
 from graft.cli.main import app
-from graft.data.images import read_images
+from graft.data.decoding import read_images
 from graft.serving.sources import Source
 from graft.serving.stream import AHEAD, predict_stream
 from graft.serving.writers import printable

@@ -10,7 +10,7 @@ import pytest
 
 import graft
 from graft.config.load import read_params
-from graft.data.images import load_pixels
+from graft.data.decoding import load_pixels
 from graft.evaluation.predictions import first_seed, read_predictions, score_matrix
 from graft.methods.params import parse_params
 from graft.methods.registry import METHODS
@@ -27,7 +27,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from graft.data.ingest import prepare
     from graft.data.manifest import COLUMNS
     from graft.data.split import make_manifest
-    from graft.features.extraction import Embedding, extract
+    from graft.features.embedding import Embedding
+    from graft.features.extraction import extract
     from graft.features.format import plain_rows
     from graft.methods.run import Run
     from graft.models.backbones import Backbone

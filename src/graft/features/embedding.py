@@ -1,0 +1,72 @@
+"""A backbone that embeds images, and the fingerprint of what it gives."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from graft.config.features import RANDOM, BackboneRow, Precision, weights_name
+from graft.config.types import Seed, Text
+from graft.data.decoding import load_pixels
+from graft.features.format import FORMAT, Row
+from graft.models.backbones import make_embedder
+from graft.models.serialization import weights_sha256
+
+PARAMS = {
+    "seed": Seed,
+    "backbone": Text,
+    "backbones.${backbone}": BackboneRow,
+    "weights": Text,
+    "features.precision": Precision,
+}
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A backbone and all else that determines a feature besides the image.
+
+    Attributes:
+        model: from float32 pixels in [0, 255] to features.
+        row: the backbone's row of params.yaml.
+        weights: ``random``, ``bundled``, ``imagenet`` or a path, of which the name is kept.
+        precision: what the model computes in.
+    """
+
+    model: keras.Model
+    row: BackboneRow
+    weights: str
+    precision: Precision
+
+    @cached_property
+    def fingerprint(self) -> dict[str, Any]:
+        """All of it by name."""
+        return {
+            "format": FORMAT,
+            **self.row.model_dump(),
+            "weights": weights_name(self.weights),
+            "pretrained": self.weights != RANDOM,
+            "weights_sha256": weights_sha256(self.model),
+            "resampling": "Pillow bilinear, antialiased",
+            "precision": self.precision,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+        }
+
+    @cached_property
+    def embed(self) -> Callable[[np.ndarray], np.ndarray]:
+        """From (n, size, size, 3) pixels, augmented where they are to be, to (n, ...) float32 features."""
+        return make_embedder(self.model, self.row.batch_size)
+
+    def augment(self, pixels: np.ndarray, rows: Sequence[Row]) -> np.ndarray:  # noqa: ARG002
+        """Turn the decoded images of (key, view) rows into what the model takes."""
+        return pixels
+
+    def embed_rows(self, images: Path, rows: Sequence[Row]) -> np.ndarray:
+        """Embed the (key, view) rows of images in `data/images`; returns (n, ...) float32 features."""
+        pixels = load_pixels(images, [key for key, _ in rows], self.row.image_size)
+        return self.embed(self.augment(pixels, rows))
