@@ -2,7 +2,7 @@
 
 from _stage import done  # first: this checkout's src, and the line that says what begins
 from graft.config.load import load_params
-from graft.config.paths import EXPLAIN, IMAGES, MODELS, PREDICTIONS
+from graft.config.paths import EXPLAIN, HEAT_MAPS, IMAGES, MODELS, PREDICTIONS
 from graft.config.report import Explain
 from graft.data.decoding import read_images
 from graft.evaluation.predictions import first_seed, read_predictions, score_matrix
@@ -20,5 +20,5 @@ if __name__ == "__main__":
         predicted = predict_test(first_seed(*predictions[name])).set_index("key")["predicted"].to_dict()
         methods[name] = Explained(MODELS / name / "model.keras", predicted)
     classes = score_matrix(next(iter(predictions.values()))[0])[1]
-    explain(examples, images, methods, classes, EXPLAIN)
+    explain(examples, images, methods, classes, EXPLAIN, HEAT_MAPS)
     done(f"{len(examples)} images, {len(methods)} methods")

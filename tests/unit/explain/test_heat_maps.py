@@ -1,6 +1,9 @@
 """The output of the stage: a map of each example by each method, and an index of them."""
 
 import json
+import os
+import subprocess
+import sys
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +16,7 @@ from PIL import Image
 
 from graft.config.training import Head
 from graft.data.images import decode, load
+from graft.explain.cache import Cache, HeatMap, drop_oldest
 from graft.explain.heat_maps import Explained, explain
 from graft.models.heads import build_head
 from graft.models.serialization import deployable, save_model
@@ -75,8 +79,12 @@ def written(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     folder = tmp_path_factory.mktemp("reports") / "explain"
-    explain(examples, images, methods, CLASSES, folder)
+    explain(examples, images, methods, CLASSES, folder, folder.parent / "known")
     return folder
+
+
+def read_all(folder: Path) -> dict[Path, bytes]:
+    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")}
 
 
 def read_index(folder: Path) -> Any:
@@ -125,17 +133,84 @@ def test_again_it_is_the_same_bytes_whatever_lay_there(
     methods: dict[str, Explained],
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "inline").mkdir()
-    (tmp_path / "inline" / "old.png").write_bytes(b"of an image that is not chosen any more")
-    explain(examples, dict(sorted(images.items(), reverse=True)), methods, CLASSES, tmp_path)
-    before, after = (
-        {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")}
-        for folder in (written, tmp_path)
+    folder = tmp_path / "explain"
+    (folder / "inline").mkdir(parents=True)
+    (folder / "inline" / "old.png").write_bytes(b"of an image that is not chosen any more")
+    backwards = dict(sorted(images.items(), reverse=True))
+    explain(examples, backwards, methods, CLASSES, folder, tmp_path / "known")
+    assert len(read_all(written)) == 2 * len(SHAPES) + 1
+    assert read_all(folder) == read_all(written)
+
+
+def test_each_is_the_same_whatever_is_known_damaged_or_drawn_with_it(
+    written: Path,
+    images: dict[str, bytes],
+    examples: list[dict[str, Any]],
+    methods: dict[str, Explained],
+    tmp_path: Path,
+) -> None:
+    known, folder, before = tmp_path / "known", tmp_path / "explain", read_all(written)
+    for chosen in (examples[3:4], examples[2:7], examples):
+        explain(chosen, images, methods, CLASSES, folder, known)
+        damaged, cut, *_ = entries = sorted(known.iterdir())
+        assert len(entries) == 2 * len(chosen)
+        damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
+        cut.write_bytes(b"")
+        assert {item for item in read_all(folder).items() if item[0].suffix == ".png"} <= {*before.items()}
+    assert read_all(folder) == before
+
+
+def test_what_is_known_is_drawn_neither_again_nor_with_keras(
+    written: Path,
+    images: dict[str, bytes],
+    examples: list[dict[str, Any]],
+    methods: dict[str, Explained],
+    tmp_path: Path,
+) -> None:
+    given = [examples, dict.fromkeys(images, ""), {m: tuple(one) for m, one in methods.items()}, CLASSES]
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import json, sys\nfrom pathlib import Path\nfrom graft.explain.heat_maps import Explained, explain\n"
+        "examples, images, methods, classes = json.loads(sys.stdin.read())\n"
+        "methods = {m: Explained(Path(path), labels) for m, (path, labels) in methods.items()}\n"
+        "explain(examples, images, methods, classes, *map(Path, sys.argv[1:]))\n"
+        "assert not {'keras', 'tensorflow'} & {*sys.modules}"
     )
-    assert len(before) == 2 * len(SHAPES) + 1
-    assert before == after
+    command = [sys.executable, str(script), str(tmp_path / "explain"), str(written.parent / "known")]
+    subprocess.run(command, input=json.dumps(given, default=str), text=True, check=True)
+    assert read_all(tmp_path / "explain") == read_all(written)
+
+
+@pytest.mark.parametrize("limit", [0, 2, 9])
+def test_those_that_were_used_last_are_kept(tmp_path: Path, limit: int) -> None:
+    model = tmp_path / "model"
+    model.write_bytes(b"a model")
+    cache = Cache(tmp_path / "known", model)
+    for number in range(4):
+        before = {*tmp_path.glob("known/*")}
+        cache.write("key", number, HeatMap(number / 4, b"%d\n" % number))
+        (written,) = {*tmp_path.glob("known/*")} - before
+        os.utime(written, (number, number))
+    assert cache.read("key", 1) == HeatMap(0.25, b"1\n")
+    drop_oldest(tmp_path / "known", limit)
+    kept = {number for number in range(4) if cache.read("key", number)}
+    assert kept == {*[1, 3, 2, 0][:limit]}
+
+
+def test_another_model_key_class_or_backend_is_another_heat_map(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    Cache(tmp_path / "known", tmp_path / "a").write("key", 0, HeatMap(0.5, b"PNG"))
+    assert Cache(tmp_path / "known", tmp_path / "a").read("key", 0) == HeatMap(0.5, b"PNG")
+    assert not Cache(tmp_path / "known", tmp_path / "a").read("key", 1)
+    assert not Cache(tmp_path / "known", tmp_path / "a").read("other", 0)
+    assert not Cache(tmp_path / "known", tmp_path / "b").read("key", 0)
+    monkeypatch.setenv("KERAS_BACKEND", "numpy")
+    assert not Cache(tmp_path / "known", tmp_path / "a").read("key", 0)
 
 
 def test_with_nothing_to_explain_there_is_an_index(methods: dict[str, Explained], tmp_path: Path) -> None:
-    explain([], {}, methods, CLASSES, tmp_path / "explain")
+    explain([], {}, methods, CLASSES, tmp_path / "explain", tmp_path / "known")
     assert read_index(tmp_path / "explain") == {"methods": ["two_stage", "inline"], "images": []}
