@@ -43,8 +43,7 @@ def _explain(kind: type[BaseException], error: BaseException, trace: TracebackTy
 def _begin() -> None:
     from _process import end_with_dvc  # not before Ctrl-C is explained, for it takes a moment
 
-    end_with_dvc()
-    run_forked()
+    run_forked(end_with_dvc())
 
 
 sys.excepthook = _explain

@@ -1,8 +1,10 @@
 """Run a stage in a fork of one process that has imported the libraries, which takes them seconds each time.
 
-`graft repro` and `graft run` start that process, this file as a script, and put its socket into the
-environment. It imports no code of graft's: each stage imports its own, as it stands. Without the socket, or
-where interpreter or environment are others than that process has, a stage imports everything itself.
+That process, this file as a script, ends with the DVC that runs the stages. `graft repro` and `graft run`
+start it at once, and put its socket into the environment; of another DVC, the first stage that needs
+TensorFlow does. It imports no code of graft's: each stage imports its own, as it stands. A stage imports
+everything itself where that variable is empty, or where interpreter or environment are others than that
+process has.
 """
 
 import atexit
@@ -12,13 +14,18 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from select import select
+from subprocess import DEVNULL, PIPE, Popen
+from tempfile import gettempdir
 from types import FrameType, ModuleType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import psutil
 
 SOCKET = "GRAFT_PRELOADED"
 # None leaves a thread that a fork would miss: those of OpenBLAS and jemalloc start again in it, and
@@ -39,17 +46,24 @@ LIBRARIES = (
     *("scipy.stats", "sklearn.linear_model", "sklearn.metrics", "sklearn.preprocessing"),
 )
 QUICK = "download.py", "prepare.py", "split.py"  # over before the libraries are there, as they need few
+STARTING = "extract_features.py", "extract_views.py", "train.py"  # which need TensorFlow
 READ_BY_NO_LIBRARY = "DVC", "GIT_", "GRAFT_", "OLDPWD=", "PATH=", "PWD=", "SHLVL=", "_="
 ENDED: list[int] = []  # the status of a script that has ended as it should
 FORWARDED = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT
 
 
-def run_forked() -> None:
+def run_forked(dvc: "psutil.Process | None" = None) -> None:
     """Run this process's script in a fork of the preloaded one, and exit as it does.
 
     Waits while that one still imports. Returns where there is none, or one that differs from this one.
+
+    Args:
+        dvc: the process that runs the stages; None for a stage that a person runs.
     """
     address = Path(os.environ.get(SOCKET, os.devnull))
+    if dvc and SOCKET not in os.environ and sys.platform == "linux":
+        with suppress(OSError):
+            address = _find_or_start(dvc)
     if Path(sys.argv[0]).name in QUICK or not address.is_socket():
         return
     script, folder, environment = sys.modules["__main__"].__file__, str(Path.cwd()), dict(os.environ)
@@ -66,6 +80,21 @@ def run_forked() -> None:
             return
         if child:
             _exit_like(int(answers.readline() or -signal.SIGKILL))
+
+
+def _find_or_start(dvc: "psutil.Process") -> Path:
+    """Find the socket of the process that a DVC has; a stage that needs TensorFlow starts it."""
+    folder = Path(gettempdir(), f"graft-{os.getuid()}-{dvc.pid}-{dvc.create_time()}")
+    address = folder / "socket"
+    if not folder.exists() and Path(sys.argv[0]).name in STARTING:
+        folder.mkdir(0o700)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC")}
+        command, streams = [sys.executable, __file__, str(address), str(dvc.pid)], (DEVNULL, PIPE, DEVNULL)
+        process = Popen(command, 0, None, *streams, env=environment, start_new_session=True)
+        process.stdout.readline()  # it listens
+    if folder.lstat().st_uid != os.getuid():
+        raise PermissionError
+    return address
 
 
 def _interpreter() -> list[Any]:
@@ -111,12 +140,13 @@ def _exit_like(status: int) -> None:
     sys.exit(status)
 
 
-def _serve(address: str, *libraries: str) -> list[Any]:
-    """Import the libraries, then fork for each request, until standard input ends, and remove the folder.
+def _serve(address: str, dvc: str, *libraries: str) -> list[Any]:
+    """Import the libraries, then fork for each request, until a process ends, and remove the folder.
 
     Returns only in a fork: the request that it is to run, with the standard streams of who asked.
     """
     interpreter = _interpreter()
+    end = os.pidfd_open(int(dvc))
     atexit.register(_leave)  # the first, so the last to run
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # both as graft does
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -128,7 +158,7 @@ def _serve(address: str, *libraries: str) -> list[Any]:
             import_module(name)
         gc.freeze()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
-        while sys.stdin not in select([listener, sys.stdin], [], [])[0]:
+        while end not in select([listener, end], [], [])[0]:
             with listener.accept()[0] as connection:
                 if not os.fork():
                     listener.close()
@@ -162,12 +192,12 @@ def _answer(connection: socket.socket, interpreter: list[Any]) -> list[Any]:
 
 
 def _execute(
-    script: str, arguments: list[str], path: list[str], folder: str, environment: Mapping[str, str]
+    script: str, arguments: list[str], path: list[str], folder: str, environment: dict[str, str]
 ) -> None:
     """Run a script as `python <script>` does."""
     os.chdir(folder)
     os.environ.clear()
-    os.environ.update({name: value for name, value in environment.items() if name != SOCKET})
+    os.environ.update(environment | {SOCKET: ""})
     sys.argv, sys.path = arguments, path
     sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
     main = sys.modules["__main__"] = ModuleType("__main__")

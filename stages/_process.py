@@ -17,18 +17,22 @@ INTERVAL = 0.3  # seconds between two looks at DVC
 _held: list[FileLock] = []  # a lock that nobody refers to is released
 
 
-def end_with_dvc() -> None:
+def end_with_dvc() -> psutil.Process | None:
     """End soon after the DVC that runs this stage, killed or not; what a person runs by hand goes on.
 
     DVC may not be the parent but its parent's, where a shell is between them. DVC itself is the nearest that
     lacks the variable which it gives to a stage; of a fork it is the process that forked it for DVC's stage.
+
+    Returns:
+        DVC's process.
     """
     if "DVC_STAGE" not in os.environ:
-        return
+        return None
     above = psutil.Process().parents()
     dvc = next((each for each in above if not _is_of_stage(each)), None)
     if dvc is not None:
         Thread(target=_end_after, args=[dvc], daemon=True).start()
+    return dvc
 
 
 def _is_of_stage(process: psutil.Process) -> bool:

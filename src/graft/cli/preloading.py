@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, Popen
+from subprocess import DEVNULL, Popen
 from tempfile import TemporaryDirectory
 
 SCRIPT, SOCKET = Path("stages/_preloaded.py"), "GRAFT_PRELOADED"
@@ -29,7 +29,7 @@ def preloading(
         return
     with TemporaryDirectory(prefix="graft-") as folder:
         address, command = f"{folder}/socket", [sys.executable, str(SCRIPT)]
-        with _start([*command, address, *libraries], root, environment) as process:
+        with _start([*command, address, str(os.getpid()), *libraries], root, environment) as process:
             environment[SOCKET] = address
             try:
                 yield
@@ -39,5 +39,5 @@ def preloading(
 
 
 def _start(command: Sequence[str], root: Path, environment: Mapping[str, str]) -> Popen[bytes]:
-    streams = (PIPE, DEVNULL, DEVNULL)
+    streams = (DEVNULL, DEVNULL, DEVNULL)
     return Popen(command, 0, None, *streams, cwd=root, env=environment, start_new_session=True)

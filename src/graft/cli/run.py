@@ -26,13 +26,12 @@ def repro(context: typer.Context) -> None:
     from graft.config.load import read_params
     from graft.report.outdated import is_outdated
 
-    root = _require_root()
-    try:
-        check_params(read_params(root / "params.yaml"), root)
-    except ValueError as error:
-        fail(str(error))
-    before = _drawn()
+    root, before = _require_root(), _drawn()
     with preloading(root):
+        try:
+            check_params(read_params(root / "params.yaml"), root)
+        except ValueError as error:
+            fail(str(error))
         _run_dvc(["repro", *context.args])
         # DVC draws the page when something that it shows has another hash: not in a fresh clone.
         if not context.args and is_outdated(PAGE, root):
@@ -49,16 +48,16 @@ def run(context: typer.Context, overrides: Overrides = None) -> None:
     from graft.methods.params import parse_params
 
     _require_root()
-    try:
-        params = read_params("params.yaml")
-        read = read_overrides(overrides or [], params)
-        first, *others = apply(read, params)
-        for values in others:
-            parse_params(values)
-        check_params(first, Path())
-    except ValueError as error:
-        fail(str(error).replace("params.yaml is not valid", "params.yaml would not be valid"))
     with preloading(Path()):
+        try:
+            params = read_params("params.yaml")
+            read = read_overrides(overrides or [], params)
+            first, *others = apply(read, params)
+            for values in others:
+                parse_params(values)
+            check_params(first, Path())
+        except ValueError as error:
+            fail(str(error).replace("params.yaml is not valid", "params.yaml would not be valid"))
         _run_dvc(["exp", "run", *context.args, *(part for each in read for part in ("-S", each.text))])
 
 
@@ -92,6 +91,9 @@ def _run_dvc(arguments: Sequence[str]) -> None:
 
     from dvc.cli import main
 
+    from graft.utils.dvc_lock import keep_locks_in_c
+
+    keep_locks_in_c()
     logging.getLogger("dvc").setLevel(logging.WARNING)
     logging.getLogger("dvc.stage.cache").setLevel(logging.INFO)  # what is restored instead of run
     if code := main([*arguments]):

@@ -1,12 +1,13 @@
 """stages/_preloaded: a script does the same in a fork of a process that has the libraries as alone."""
 
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from select import select
 
 import pytest
 
@@ -46,9 +47,13 @@ def as_on_a_terminal() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the module."""
+    """A folder with the module, which has one library."""
     folder = tmp_path_factory.mktemp("scripts")
-    shutil.copy(ROOT / "stages/_preloaded.py", folder)
+    text = (ROOT / "stages/_preloaded.py").read_text(encoding="utf-8")
+    text = re.sub(
+        r"^LIBRARIES = \(.*?^\)", f"LIBRARIES = ({FORKED!r},)", text, flags=re.MULTILINE | re.DOTALL
+    )
+    (folder / "_preloaded.py").write_text(text, encoding="utf-8")
     (folder / "broken.py").write_text("1 +")
     return folder
 
@@ -59,14 +64,24 @@ def environment() -> dict[str, str]:
 
 
 @pytest.fixture
-def server(folder: Path, tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def dvc() -> Iterator[subprocess.Popen[bytes]]:
+    """The process with which the other one ends."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        yield process
+
+
+@pytest.fixture
+def server(
+    folder: Path, tmp_path: Path, environment: dict[str, str], dvc: subprocess.Popen[bytes]
+) -> Iterator[subprocess.Popen[str]]:
     """The process, listening; its socket is ``address/socket`` in `tmp_path`."""
     (tmp_path / "address").mkdir()
-    command = [sys.executable, str(folder / "_preloaded.py"), str(tmp_path / "address/socket"), FORKED]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    command = [sys.executable, str(folder / "_preloaded.py"), str(tmp_path / "address/socket"), str(dvc.pid)]
+    pipes = {"stdout": subprocess.PIPE, "text": True, "env": environment}
     with subprocess.Popen(command, start_new_session=True, **pipes) as process:
         assert process.stdout.readline() == "listening\n"
         yield process
+        dvc.kill()
 
 
 @pytest.fixture
@@ -137,13 +152,17 @@ def test_a_fork_that_is_killed(folder: Path, forking: dict[str, str]) -> None:
         assert process.wait() == -signal.SIGKILL
 
 
-def test_the_process_ends_with_its_input_and_its_forks_with_their_scripts(
-    folder: Path, tmp_path: Path, server: subprocess.Popen[str], forking: dict[str, str]
+def test_the_process_ends_with_dvc_and_its_forks_with_their_scripts(
+    folder: Path,
+    tmp_path: Path,
+    server: subprocess.Popen[str],
+    dvc: subprocess.Popen[bytes],
+    forking: dict[str, str],
 ) -> None:
     text = "print(1, flush=True); print(input())"
     with start(folder, text, forking) as process:
         assert process.stdout.readline() == "1\n"
-        server.stdin.close()
+        dvc.kill()
         assert server.wait() == 0
         assert not (tmp_path / "address").exists()
         assert process.communicate("line\n") == ("line\n", "")
@@ -173,3 +192,33 @@ def test_without_the_process_it_runs_alone(
         make = f"import socket; socket.socket(socket.AF_UNIX).bind({str(address)!r})"
         subprocess.run([sys.executable, "-c", make], check=True)
     assert run(folder, "print(1)", environment | {SOCKET: str(address)}) == (0, "1\n", "")
+
+
+OF_DVC = """\
+import os, psutil, sys, _preloaded
+_preloaded.run_forked(psutil.Process(int(sys.argv[1])))
+print("colorsys" in sys.modules, psutil.Process().parent().ppid())
+"""
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_the_first_script_that_needs_tensorflow_starts_it_for_its_dvc(
+    folder: Path, tmp_path: Path, environment: dict[str, str], dvc: subprocess.Popen[bytes], value: str | None
+) -> None:
+    environment = {name: each for name, each in environment.items() if name != SOCKET}
+    environment |= {"DVC_STAGE": "x", "TMPDIR": str(tmp_path)} | ({} if value is None else {SOCKET: value})
+    said = []
+    for name in ("report.py", "train.py", "report.py", "train.py", "split.py"):
+        (folder / name).write_text(OF_DVC)
+        command = [sys.executable, name, str(dvc.pid)]
+        said.append(subprocess.check_output(command, cwd=folder, env=environment, text=True).split())
+    forked = ["False", *(["True"] * 3 if value is None else ["False"] * 3), "False"]
+    assert [each for each, _ in said] == forked
+    servers = {int(pid) for each, pid in said if each == "True"}
+    assert len(servers) == (value is None)
+    for pid in servers:
+        end = os.pidfd_open(pid)
+        dvc.kill()
+        select([end], [], [])
+        os.close(end)
+    assert not [*tmp_path.iterdir()]
