@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from drawings import link
+from loop import BASELINE, has_baseline
 
 Measurement = dict[str, float]
 Row = dict[str, Any]
@@ -222,8 +223,27 @@ def size_on_disk(bench: Bench) -> dict[str, Row]:
     return {"size": row}
 
 
+def new_head(bench: Bench) -> dict[str, Row]:
+    """A changed value of params.yaml to the finished report, against an earlier commit."""
+    title = f"a new head to the finished report: the demo, `graft run` against `dvc exp run` of {BASELINE}"
+    if not has_baseline():
+        return {"new_head": _not_run(title, 3, f"this clone lacks the commit {BASELINE}")}
+    commands = {BASELINE: ["dvc", "exp", "run"], "HEAD": ["graft", "run"]}
+    folders = {revision: bench.folder() for revision in commands}
+    for revision, folder in folders.items():
+        bench.measure("loop.clone", {"folder": folder, "revision": revision})
+    measured: dict[str, list[Measurement]] = {revision: [] for revision in commands}
+    for i in range(bench.rounds):
+        for revision, command in commands.items():
+            arguments = {"folder": folders[revision], "command": command, "dropout": 0.31 + i / 100}
+            measured[revision].append(bench.measure("loop.new_head", arguments))
+    plain, ours = map(_seconds, measured.values())
+    return {"new_head": _row(title, 3, "s", plain, ours, note="start-up included")}
+
+
 GROUPS = {
-    function.__name__: function for function in (extraction, inline, second_training, increment, size_on_disk)
+    function.__name__: function
+    for function in (extraction, inline, second_training, increment, size_on_disk, new_head)
 }
 
 
