@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -104,16 +104,16 @@ def merge(earlier: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
     return {**measured, "rows": earlier["rows"] | measured["rows"]}
 
 
-def apart(name: str, arguments: dict[str, Any]) -> Measurement:
-    """Measure in a process of its own.
+def apart(name: str, arguments: dict[str, Any], environment: Mapping[str, str] | None = None) -> Measurement:
+    """Measure in a process of its own, with more in its environment.
 
     Raises:
         RuntimeError: if it fails, with what it said.
     """
     command = [sys.executable, str(HERE / "measure.py"), name, json.dumps(arguments)]
     paths = os.pathsep.join([str(HERE.parent / "src"), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "2"}
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    variables = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "2", **(environment or {})}
+    process = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     if process.returncode:
         raise RuntimeError(f"{name} failed: {process.stderr[-2000:]}")
     measurement: Measurement = json.loads(process.stdout.splitlines()[-1])
