@@ -92,7 +92,7 @@ def benchmark(
             measured |= {title: row | {"commit": commit()} for title, row in GROUPS[name](bench).items()}
             _say(f"{name}: {perf_counter() - started:.0f} s in all")
     drawn = "drawn JPEG images of 375 x 500 pixels"
-    source = f"{len(given)} JPEG photos, then {drawn}" if given else drawn.capitalize()
+    source = f"{len(given)} JPEG photos, then {drawn}" if given else f"D{drawn[1:]}"
     scale = {"images": images, "size": size, "rounds": rounds, "source": source}
     return {"machine": machine, "scale": scale, "rows": measured}
 
