@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import typer
 from PIL import Image
@@ -17,11 +18,13 @@ from measure import KIB
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 48  # pixels of an image
+PLOTTED = "prepare", "split", "extract_features", "report"
 
 
 def main(
-    images: Annotated[str, typer.Option(help="Numbers of images, with commas between.")] = "5000,20000",
+    images: Annotated[str, typer.Option(help="Numbers of images, with commas between.")] = "2500,10000,40000",
     classes: Annotated[int, typer.Option(help="Classes of equally many images.")] = 20,
+    plot: Annotated[Path | None, typer.Option(help="SVG file to draw.")] = None,
 ) -> None:
     """Run the committed stages on drawn images, MobileNetV2 with random weights, one epoch a method."""
     measured = {n: _measure(n, classes) for n in map(int, images.split(","))}
@@ -32,6 +35,22 @@ def main(
         rows = [measured[n][stage] for n in sizes]
         cells = [f"{seconds:.1f} s, {memory / 1e6:,.0f} MB" for seconds, memory in rows]
         print(f"| {stage} |", " | ".join(cells), f"| {rows[-1][0] / rows[0][0]:.2f} |")
+    if plot:
+        _draw_plot({stage: [measured[n][stage] for n in sizes] for stage in PLOTTED}, sizes, plot)
+
+
+def _draw_plot(rows: dict[str, list[tuple[float, int]]], sizes: list[int], file: Path) -> None:
+    """Draw seconds and memory by the number of images, both axes logarithmic."""
+    with plt.rc_context({"svg.hashsalt": "graft", "svg.fonttype": "none"}):
+        figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+        for panel, label, scale in zip(panels, ("CPU seconds", "peak memory, MB"), (1, 1e6), strict=True):
+            for stage, each in rows.items():
+                values = [row[panel is panels[1]] / scale for row in each]
+                panel.loglog(sizes, values, marker="o", label=stage)
+            panel.set(xlabel="images", ylabel=label, xticks=sizes, xticklabels=[f"{n:,}" for n in sizes])
+            panel.minorticks_off()
+        panels[0].legend(frameon=False)
+        figure.savefig(file, metadata={"Date": None})
 
 
 def _measure(n: int, n_classes: int) -> dict[str, tuple[float, int]]:

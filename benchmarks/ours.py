@@ -22,6 +22,8 @@ from graft.data.ingest import prepare
 from graft.data.manifest import COLUMNS
 from graft.data.sharding import count_shards, shard_name
 from graft.data.split import make_manifest
+from graft.export.measure import measure_apart
+from graft.export.registry import FORMATS
 from graft.features.embedding import Embedding
 from graft.features.extraction import extract
 from graft.features.format import plain_rows, read_features, shard_files, write_features
@@ -31,7 +33,11 @@ from graft.methods import two_stage
 from graft.methods.run import Run
 from graft.models.backbones import Backbone, make_embedder
 from graft.models.serialization import save_model
+from graft.serving.classifier import load
+from graft.serving.sources import find_images
+from graft.serving.stream import predict_stream
 from machine import matmul
+from plain import save_classifier
 
 ROOT = Path(__file__).resolve().parents[1]
 AUGMENTATION = Augmentation(
@@ -149,6 +155,47 @@ def second_training(work: str, row: dict[str, Any], counts: dict[str, int], epoc
     params.two_stage = _block("two_stage", CachedMethod, row, epochs)
     run = _run(Path(work), _make_up_features(Path(work), counts, backbone.output_shape[1:]))
     return lambda: {"epochs": epochs, **two_stage.train(params, run).timing}
+
+
+def prediction(images: str, work: str, row: dict[str, Any]) -> Timed:
+    """Image files -> a table of labels and scores, as `graft predict --csv` writes it.
+
+    Args:
+        images: a folder per class.
+        work: folder of the model and of the table.
+        row: the backbone, as a row of params.yaml.
+    """
+    classifier = load(_export(Path(work), row, "keras", "float32"))
+
+    def run() -> dict[str, float]:
+        tables = [batch.table for batch in predict_stream(classifier, find_images([images]))]
+        pd.concat(tables).to_csv(Path(work, "predictions.csv"))
+        return {"images": sum(map(len, tables))}
+
+    return run
+
+
+def exported(work: str, row: dict[str, Any], format: str, precision: str) -> Timed:
+    """A model file in a process of its own, one image at a time, in one thread.
+
+    Args:
+        work: folder of the file.
+        row: the backbone, as a row of params.yaml.
+        format: one of `graft.export.registry.FORMATS`.
+        precision: one of its.
+    """
+    file, image = _export(Path(work), row, format, precision), _batch(row)[:1]
+    return lambda: {"images": measure_apart(file, image, 1).images_per_second["1"], "seconds": 1.0}
+
+
+def _export(work: Path, row: dict[str, Any], format: str, precision: str) -> Path:
+    """Write a model of two classes in a format; returns the file."""
+    model = keras.saving.load_model(save_classifier(work / "plain.keras", row))
+    card = {"classes": ["a", "b"], "image_size": row["image_size"], "channels": 3}
+    file = work / f"model{FORMATS[format].suffix}"
+    calibration = np.random.default_rng(0).integers(0, 256, (32, *model.input_shape[1:]), np.uint8)
+    FORMATS[format].load().write(model, card, file, precision, calibration)
+    return file
 
 
 def _backbone(row: dict[str, Any], weights: str = "random", precision: Precision = "float32") -> keras.Model:

@@ -85,3 +85,39 @@ def inline(images: str, row: dict[str, Any]) -> Callable[[], dict[str, float]]:
         return {"images": len(train.file_paths) + len(validation.file_paths)}
 
     return run
+
+
+def prediction(images: str, work: str, row: dict[str, Any]) -> Callable[[], dict[str, float]]:
+    """Image files -> a table of labels, by the model's own `predict`.
+
+    Args:
+        images: a folder per class.
+        work: folder of the model.
+        row: the backbone, as a row of params.yaml.
+    """
+    size = row["image_size"]
+    model = keras.saving.load_model(save_classifier(Path(work, "model.keras"), row))
+    model.predict(np.zeros((row["batch_size"], size, size, 3), np.float32), verbose=0)
+
+    def run() -> dict[str, float]:
+        dataset = keras.utils.image_dataset_from_directory(
+            images, image_size=(size, size), batch_size=row["batch_size"], shuffle=False, verbose=False
+        )
+        labels = model.predict(dataset, verbose=0).argmax(1)
+        lines = (f"{path},{label}\n" for path, label in zip(dataset.file_paths, labels, strict=True))
+        Path(work, "predictions.csv").write_text("".join(lines))
+        return {"images": len(labels)}
+
+    return run
+
+
+def save_classifier(file: Path, row: dict[str, Any]) -> Path:
+    """Save a model of two classes that begins with its preprocessing; returns the file."""
+    size = row["image_size"]
+    build = getattr(keras.applications, row["application"])
+    preprocess_input = getattr(keras.applications, row["preprocessing"]).preprocess_input
+    inputs = keras.Input((size, size, 3))
+    conv_base = build(include_top=False, weights=None, input_shape=(size, size, 3), pooling="avg")
+    outputs = keras.layers.Dense(2, activation="softmax")(conv_base(preprocess_input(inputs)))
+    keras.Model(inputs, outputs).save(file)
+    return file

@@ -3,11 +3,13 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from drawings import link
+from graft.export.registry import FORMATS
 from loop import BASELINE, has_baseline
 
 Measurement = dict[str, float]
@@ -241,9 +243,48 @@ def new_head(bench: Bench) -> dict[str, Row]:
     return {"new_head": _row(title, 3, "s", plain, ours, note="start-up included")}
 
 
+def prediction(bench: Bench) -> dict[str, Row]:
+    """Files -> a table of labels, with the same network."""
+    folder, sides = bench.image_folder(bench.images), ("plain", "ours")
+    measured: dict[str, list[Measurement]] = {side: [] for side in sides}
+    for _ in range(bench.rounds):
+        for side in sides:
+            own = {"images": folder, "work": bench.folder(), "row": MOBILENET_V2}
+            measured[side].append(bench.measure(f"{side}.prediction", own))
+    title = f"`graft predict` of {bench.images} JPEG files, MobileNetV2"
+    return {"prediction": _row(title, 1, "images/s", *(_speeds(measured[side]) for side in sides))}
+
+
+def export(bench: Bench) -> dict[str, Row]:
+    """Exported files against Keras, one image at a time in one thread."""
+    sides = {"keras": "float32", "onnx": "float32", "litert": "int8"}
+    missing = [each for format in sides for each in FORMATS[format].packages if not _installed(each)]
+    title = "exported, {} against Keras, MobileNetV2, one thread, an image at a time"
+    bars = {"onnx": ("ONNX float32", 1.7), "litert": ("LiteRT int8", 3.5)}
+    if missing:
+        needs = f"it needs {', '.join(missing)}: `make runtimes`"
+        return {
+            f"export_{name}": _not_run(title.format(what), bar, needs) for name, (what, bar) in bars.items()
+        }
+    measured: dict[str, list[Measurement]] = {format: [] for format in sides}
+    for _ in range(bench.rounds):
+        for format, precision in sides.items():
+            own = {"work": bench.folder(), "row": MOBILENET_V2, "format": format, "precision": precision}
+            measured[format].append(bench.measure("ours.exported", own))
+    return {
+        f"export_{name}": _row(
+            title.format(what), bar, "images/s", _speeds(measured["keras"]), _speeds(measured[name])
+        )
+        for name, (what, bar) in bars.items()
+    }
+
+
 GROUPS = {
     function.__name__: function
-    for function in (extraction, inline, second_training, increment, size_on_disk, new_head)
+    for function in (
+        *(extraction, inline, second_training, increment, size_on_disk, new_head),
+        *(prediction, export),
+    )
 }
 
 
@@ -309,6 +350,14 @@ def _row(
         "reason": "" if met else reason,
         "note": note,
     }
+
+
+def _installed(package: str) -> bool:
+    """Tell if a distribution is installed."""
+    try:
+        return bool(version(package))
+    except PackageNotFoundError:
+        return False
 
 
 def _not_run(title: str, bar: float, reason: str) -> Row:

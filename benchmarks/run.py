@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -92,7 +92,7 @@ def benchmark(
             measured |= {title: row | {"commit": commit()} for title, row in GROUPS[name](bench).items()}
             _say(f"{name}: {perf_counter() - started:.0f} s in all")
     drawn = "drawn JPEG images of 375 x 500 pixels"
-    source = f"{len(given)} JPEG photos, then {drawn}" if given else drawn.capitalize()
+    source = f"{len(given)} JPEG photos, then {drawn}" if given else f"D{drawn[1:]}"
     scale = {"images": images, "size": size, "rounds": rounds, "source": source}
     return {"machine": machine, "scale": scale, "rows": measured}
 
@@ -104,16 +104,16 @@ def merge(earlier: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
     return {**measured, "rows": earlier["rows"] | measured["rows"]}
 
 
-def apart(name: str, arguments: dict[str, Any]) -> Measurement:
-    """Measure in a process of its own.
+def apart(name: str, arguments: dict[str, Any], environment: Mapping[str, str] | None = None) -> Measurement:
+    """Measure in a process of its own, with more in its environment.
 
     Raises:
         RuntimeError: if it fails, with what it said.
     """
     command = [sys.executable, str(HERE / "measure.py"), name, json.dumps(arguments)]
     paths = os.pathsep.join([str(HERE.parent / "src"), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "2"}
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    variables = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "2", **(environment or {})}
+    process = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     if process.returncode:
         raise RuntimeError(f"{name} failed: {process.stderr[-2000:]}")
     measurement: Measurement = json.loads(process.stdout.splitlines()[-1])
