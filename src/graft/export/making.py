@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from graft import BACKEND
 from graft.data.decoding import load_pixels
 from graft.data.images import COLOR_MODES
 from graft.export.check import compare_to_keras, find_faults, list_versions
@@ -132,7 +133,7 @@ def export(
             **compared,
             **_speeds("images_per_second", runs),
             **_speeds("keras_images_per_second", source.keras),
-            "versions": list_versions(("graft", "keras", "tensorflow", *format.packages)),
+            "versions": list_versions(("graft", "keras", BACKEND, *format.packages)),
         }
         if model_sha256(folder) != digest:
             raise ValueError(f"{folder / MODEL} was replaced in the meantime: export it again")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from graft import BACKENDS
 from graft.features.comparison import TOLERANCES, choose_rows, measure_differences
 from graft.features.embedding import Embedding
 from graft.features.format import Row, read_features, read_metadata, read_rows
@@ -13,7 +14,7 @@ from graft.utils.progress import track
 
 ROWS_AT_ONCE = 256
 Batch = tuple[Path, list[Row], np.ndarray]
-VERSIONS = ("keras", "tensorflow")  # what another version changes is drift: measured, not refused
+VERSIONS = ("keras", *BACKENDS)  # what another version changes is drift: measured, not refused
 
 
 @dataclass(frozen=True)
