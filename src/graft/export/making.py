@@ -109,9 +109,14 @@ def export(
 
     Raises:
         MissingRuntimeError: if the format needs what is not installed.
-        ValueError: if the format cannot hold the model, its runtime cannot load the file, or the model is
-            no longer that of the source.
+        ValueError: if the format cannot hold the model or is not written under this backend of Keras, its
+            runtime cannot load the file, or the model is no longer that of the source.
     """
+    if format.name != "keras" and BACKEND != "tensorflow":
+        raise ValueError(
+            f"{format.name} is written from TensorFlow only, whichever backend trained the model: "
+            f"received KERAS_BACKEND={BACKEND}; unset it for this command"
+        )
     module, folder = format.load(), source.folder
     (folder / FOLDER).mkdir(exist_ok=True)
     # Another export of the model waits: for the records, and so that the speeds are of one program alone.

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,6 +16,11 @@ if BACKEND == "tensorflow":
     import tensorflow as tf
 elif BACKEND == "jax":
     import jax
+
+    # Without it each stage compiles again what it has in common with others: 10 s for MobileNetV2's weights.
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(Path("~/.cache/graft/jax").expanduser()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 else:
     import torch
 
