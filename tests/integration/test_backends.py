@@ -19,10 +19,10 @@ from helpers.repository import ROOT
 ON_METHODS = "tests/unit/methods/test_methods.py"
 # Extraction, views and all methods; a rerun in memory and on disk; fine-tuning; resumption; explanation.
 TESTS = (
-    f"{ON_METHODS}::TestEveryMethod",
+    f"{ON_METHODS}::TestEveryMethod::test_the_same_seed_gives_the_same_bits_in_memory_and_on_disk",
     f"{ON_METHODS}::TestFineTuning::test_the_model_gives_the_scores",
     "tests/unit/training/test_checkpoint.py::test_a_run_killed_in_each_epoch_ends_in_the_same_bits",
-    "tests/unit/explain/test_gradcam.py",
+    "tests/unit/explain/test_gradcam.py::test_the_map_is_that_of_the_formulas",
 )
 ROUNDED = 5e-3  # a score on features that the cache rounded to float16, and one on the pixels
 ALIKE = 1e-5
