@@ -35,7 +35,7 @@ $(VENV)/.remotes: $(STAMP) requirements-remotes.lock
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-remotes.lock
 	@touch $@
 
-runtimes: $(VENV)/.runtimes ## Add what `graft export` and `graft serve` need: ONNX, LiteRT, OpenVINO, FastAPI
+runtimes: $(VENV)/.runtimes ## Add what `graft export` and `graft serve` need, ONNX, LiteRT, OpenVINO, FastAPI; and JAX
 
 $(VENV)/.runtimes: $(STAMP) requirements-runtimes.lock
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-runtimes.lock

@@ -29,11 +29,10 @@ if TYPE_CHECKING:
 
 SOCKET = "GRAFT_PRELOADED"
 # None leaves a thread that a fork would miss: those of OpenBLAS and jemalloc start again in it, and
-# TensorFlow has none before its first operation.
+# TensorFlow and JAX have none before their first operation.
 LIBRARIES = (
     *(
-        "keras",
-        "tensorflow",
+        "keras",  # and with it the backend
         "cpuinfo",
         "dvclive",
         "jinja2",
@@ -148,7 +147,7 @@ def _serve(address: str, dvc: str, *libraries: str) -> list[Any]:
     interpreter = _interpreter()
     end = os.pidfd_open(int(dvc))
     atexit.register(_leave)  # the first, so the last to run
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # both as graft does
+    os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"  # both as graft does
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)

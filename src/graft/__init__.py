@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from graft.serving.classifier import Classifier
 
-# Before TensorFlow is imported anywhere: Keras on TensorFlow, without its start-up chatter.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# Keras reads it when it is imported; without a value it would read a file of the user's.
+BACKEND = os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
+BACKENDS = ("tensorflow", "jax", "torch")  # also the names of their packages
+# Before TensorFlow is imported anywhere: without its start-up chatter.
 QUIET = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
 # Keras imports both if it finds them, for wrappers and plots that graft does not use: a third of its time.
 UNUSED_BY_KERAS = ("matplotlib", "sklearn")
@@ -32,8 +35,21 @@ def _without_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
+def check_backend() -> None:
+    """Check that Keras's backend is there.
+
+    Raises:
+        ValueError: naming KERAS_BACKEND, and what to install.
+    """
+    if BACKEND not in BACKENDS:
+        raise ValueError(f"KERAS_BACKEND={BACKEND}: expected one of {', '.join(BACKENDS)}, or nothing")
+    if not find_spec(BACKEND):
+        raise ValueError(f"KERAS_BACKEND={BACKEND} is not installed: pip install 'graft[{BACKEND}]'")
+
+
 @contextmanager
 def _without_unused() -> Iterator[None]:
+    check_backend()
     hidden = dict.fromkeys(name for name in UNUSED_BY_KERAS if name not in sys.modules)
     sys.modules.update(hidden)  # type: ignore[arg-type]  # None: an import of it raises
     try:

@@ -17,6 +17,7 @@ OWN_TEST = {
     "experiments.md": "tests/integration/test_experiments.py",
     "monitor.md": "tests/integration/test_monitor.py",
     "serve.md": "tests/integration/test_serve.py",
+    "gpu.md": "tests/integration/test_backends.py",
 }
 # What a command that is left out begins with, and who runs it.
 NOT_RUN = {

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from graft import check_backend
 from graft.config.paths import CHECKED
 from graft.data.folders import walk
 from graft.utils.files import write_text
@@ -22,10 +23,11 @@ def check_params(params: Mapping[str, Any], root: Path) -> None:
     those that were found last time.
 
     Raises:
-        ValueError: naming what is wrong.
+        ValueError: naming what is wrong, there or with Keras's backend.
     """
     from graft.methods.params import parse_params
 
+    check_backend()
     blocks = parse_params(params)
     check_source(root / blocks.source)
     row = blocks.backbones[blocks.backbone]

@@ -1,4 +1,4 @@
-"""A process that imports TensorFlow and the other libraries once, for all stages that a command runs."""
+"""A process that imports Keras and the other libraries once, for all stages that a command runs."""
 
 import os
 import sys

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
+from graft.models.backend import differentiate, make_deterministic
 from graft.training.decision import class_scores, decide
 
 CONVOLUTIONS = (
@@ -52,27 +53,31 @@ def gradcam(
     Raises:
         ValueError: if the model has no convolution, or does not end in a dense layer.
     """
-    tf.config.experimental.enable_op_determinism()
+    make_deterministic()
     layers = list(_leaves(model))
     deepest, last = feature_layer(layers), _output_layer(layers)
-    with (
-        tf.GradientTape(watch_accessed_variables=False) as tape,
-        _followed(deepest, tape) as maps_calls,
-        _followed(last, tape) as last_calls,
-    ):
-        scores = class_scores(model(images, training=False).numpy())
-        chosen = decide(scores) if numbers is None else numbers
-        inputs, _ = last_calls[-1]
+    chosen = np.asarray(decide(_to_scores(model(images, training=False))) if numbers is None else numbers)
+
+    def score(added: Any) -> tuple[Any, Any]:
+        with _followed(deepest, added) as maps_calls, _followed(last) as last_calls:
+            outputs = model(images, training=False)
+        (inputs, _), (_, maps) = last_calls[-1], maps_calls[-1]
         before = inputs @ last.kernel  # without the bias, which has no part in the derivative
-        both = tf.concat([-before, before], 1) if before.shape[1] == 1 else before
-        targets = tf.gather(both, chosen, axis=1, batch_dims=1)
-    _, maps = maps_calls[-1]
-    gradients = tape.gradient(targets, maps)  # of each image alone: no score depends on another's maps
-    rows = zip(maps.numpy(), gradients.numpy(), chosen, scores, strict=True)
+        both = ops.concatenate([-before, before], 1) if before.shape[1] == 1 else before
+        targets = ops.take_along_axis(both, chosen[:, None], axis=1)
+        return ops.sum(targets), (maps, outputs)  # of each image alone: no score depends on another's maps
+
+    shape = len(images), *deepest.output.shape[1:]
+    (maps, outputs), gradients = differentiate(score, shape, deepest.output.dtype)
+    maps, gradients, scores = *map(ops.convert_to_numpy, (maps, gradients)), _to_scores(outputs)
     return [
         Explanation(_heat(of_image, gradient), int(number), float(probabilities[number]))
-        for of_image, gradient, number, probabilities in rows
+        for of_image, gradient, number, probabilities in zip(maps, gradients, chosen, scores, strict=True)
     ]
+
+
+def _to_scores(outputs: Any) -> np.ndarray:
+    return class_scores(ops.convert_to_numpy(outputs))
 
 
 def feature_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
@@ -124,17 +129,17 @@ def _output_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
 
 
 @contextmanager
-def _followed(layer: keras.layers.Layer, tape: tf.GradientTape) -> Iterator[list[tuple[Any, Any]]]:
-    """Collect inputs and output of a layer's calls; the tape records what is computed from the outputs.
+def _followed(layer: keras.layers.Layer, added: Any = None) -> Iterator[list[tuple[Any, Any]]]:
+    """Collect inputs and output of a layer's calls, to which zeros may be added.
 
-    So nothing is recorded of what comes before the layer, and a layer is found however deep in other
-    models it lies, of which none is rebuilt.
+    By these the score has the derivative that it has by the output, and nothing is recorded of what comes
+    before the layer. It is found however deep in other models it lies, of which none is rebuilt.
     """
     call, calls = layer.call, list[tuple[Any, Any]]()
 
     def followed(inputs: Any, *args: Any, **kwargs: Any) -> Any:
         output = call(inputs, *args, **kwargs)
-        tape.watch(output)
+        output = output if added is None else output + added
         calls.append((inputs, output))
         return output
 

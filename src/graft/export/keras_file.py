@@ -1,14 +1,13 @@
 """Keras's own file, and the model in the form that every other format is made of."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from graft.export.registry import Scored, Session
+from graft.models.backend import compile_inference, limit_threads
 from graft.models.card import read_card
 from graft.models.serialization import save_model
 
@@ -36,29 +35,19 @@ def portable(model: keras.Model) -> keras.Model:
 
 
 def open_session(path: Path, threads: int | None = None) -> Session:
-    """Load a ``.keras`` file to run it; `threads` counts only before TensorFlow has computed anything."""
+    """Load a ``.keras`` file to run it; `threads` counts only before the backend has computed anything."""
     limit_threads(threads)
     try:
         model = portable(keras.saving.load_model(path, compile=False))
     except Exception as error:  # of Keras, of HDF5, of whatever a damaged file leads to
         raise ValueError(f"{path} cannot be loaded by Keras: {error}") from None
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
-    forward = tf.function(lambda images: model(images, training=False), input_signature=signature)
+    forward = compile_inference(model)
 
     def run(images: np.ndarray) -> Scored:
-        outputs = forward(images.astype(np.float32))
-        features = outputs["features"].numpy() if "features" in outputs else None
-        return Scored(outputs["scores"].numpy(), features)
+        outputs = forward(images)
+        return Scored(outputs["scores"], outputs.get("features"))
 
     return run
-
-
-def limit_threads(threads: int | None) -> None:
-    """Let TensorFlow take so many threads, None: all; it is too late once it has computed anything."""
-    if threads:
-        with suppress(RuntimeError):
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def write(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from graft import BACKEND
 from graft.data.decoding import load_pixels
 from graft.data.images import COLOR_MODES
 from graft.export.check import compare_to_keras, find_faults, list_versions
@@ -108,9 +109,14 @@ def export(
 
     Raises:
         MissingRuntimeError: if the format needs what is not installed.
-        ValueError: if the format cannot hold the model, its runtime cannot load the file, or the model is
-            no longer that of the source.
+        ValueError: if the format cannot hold the model or is not written under this backend of Keras, its
+            runtime cannot load the file, or the model is no longer that of the source.
     """
+    if format.name != "keras" and BACKEND != "tensorflow":
+        raise ValueError(
+            f"{format.name} is written from TensorFlow only, whichever backend trained the model: "
+            f"received KERAS_BACKEND={BACKEND}; unset it for this command"
+        )
     module, folder = format.load(), source.folder
     (folder / FOLDER).mkdir(exist_ok=True)
     # Another export of the model waits: for the records, and so that the speeds are of one program alone.
@@ -132,7 +138,7 @@ def export(
             **compared,
             **_speeds("images_per_second", runs),
             **_speeds("keras_images_per_second", source.keras),
-            "versions": list_versions(("graft", "keras", "tensorflow", *format.packages)),
+            "versions": list_versions(("graft", "keras", BACKEND, *format.packages)),
         }
         if model_sha256(folder) != digest:
             raise ValueError(f"{folder / MODEL} was replaced in the meantime: export it again")

@@ -28,7 +28,7 @@ def open_session(path: Path, threads: int | None = None) -> Session:
     """Load the folder to run it; `threads` counts only before TensorFlow has computed anything."""
     import tensorflow as tf
 
-    from graft.export.keras_file import limit_threads
+    from graft.models.backend import limit_threads
 
     limit_threads(threads)
     try:

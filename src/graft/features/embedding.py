@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from graft import BACKEND
 from graft.config.features import RANDOM, BackboneRow, Precision, weights_name
 from graft.config.types import Seed, Text
 from graft.data.decoding import load_pixels
@@ -54,7 +55,7 @@ class Embedding:
             "resampling": "Pillow bilinear, antialiased",
             "precision": self.precision,
             "keras": keras.__version__,
-            "tensorflow": tf.__version__,
+            BACKEND: version(BACKEND),
         }
 
     @cached_property

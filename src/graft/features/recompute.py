@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from graft import BACKENDS
 from graft.features.comparison import TOLERANCES, choose_rows, measure_differences
 from graft.features.embedding import Embedding
 from graft.features.format import Row, read_features, read_metadata, read_rows
@@ -13,7 +14,7 @@ from graft.utils.progress import track
 
 ROWS_AT_ONCE = 256
 Batch = tuple[Path, list[Row], np.ndarray]
-VERSIONS = ("keras", "tensorflow")  # what another version changes is drift: measured, not refused
+VERSIONS = ("keras", *BACKENDS)  # what another version changes is drift: measured, not refused
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Drift:
             first; a NaN in the cache is an infinite difference.
         tolerance: the largest difference that rounding and another machine explain.
         n: how many rows there are.
-        versions: of Keras and TensorFlow where those that made the features differ from those here.
+        versions: of Keras and its backend where those that made the features differ from those here.
     """
 
     differences: list[tuple[Row, float]]
@@ -85,9 +86,13 @@ def _count(batch: Batch) -> int:
 def _differing(shard: Path, embedding: Embedding) -> dict[str, str]:
     """Find which versions differ between those that made a shard's features and those here."""
     made_with, now = read_metadata(shard)["fingerprint"], embedding.fingerprint
-    pairs = {key: (made_with.get(key), now.get(key)) for key in sorted(made_with.keys() | now.keys())}
+    pairs = {
+        key: (made_with.get(key, "none"), now.get(key, "none"))
+        for key in sorted(made_with.keys() | now.keys())
+    }
     others = {key: f"{before}, now {after}" for key, (before, after) in pairs.items() if before != after}
     versions = {key: others.pop(key) for key in VERSIONS if key in others}
+    versions = {key: values for key, values in versions.items() if key in made_with}
     if others:
         found = "".join(f"\n  {key}: {values}" for key, values in others.items())
         raise ValueError(

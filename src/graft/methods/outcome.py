@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from graft import BACKEND
 from graft.data.manifest import class_names
 from graft.data.sixteen_bits import MAX_BITS
 from graft.methods.run import Run
@@ -161,7 +162,7 @@ def _describe_model(outcome: Outcome) -> dict[str, Any]:
     """All of the card that an outcome tells: see `graft.models.card.read_card`."""
     facts, (_, size, _, channels) = outcome.facts, outcome.model.input_shape
     hits = {split: _hits(outcome, split) for split in SCORED}
-    packages = ("graft", "keras", "tensorflow", "numpy", "pillow")
+    packages = ("graft", "keras", BACKEND, "numpy", "pillow")
     return {
         "classes": outcome.classes,
         "image_size": size,

@@ -9,9 +9,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from graft.config.features import BUNDLED, IMAGENET, RANDOM, BackboneRow, Precision, check_weights
+from graft.models.backend import compile_inference, pad
 from graft.models.bundled import load_bundled
 from graft.models.dtype_policy import computing_in
 from graft.models.isolation import build_isolated
@@ -227,18 +227,10 @@ def make_embedder(
         Function from (n, size, size, 3) pixels in [0, 255] to (n, ...) float32 features, any n > 0.
     """
     length = batch_size + spare_rows
-    signature = [tf.TensorSpec((length, *backbone.input_shape[1:]), tf.float32)]
-    forward = tf.function(
-        lambda pixels: tf.cast(backbone(pixels, training=False), tf.float32), input_signature=signature
-    )
+    forward = compile_inference(backbone, length)
 
     def embed(images: np.ndarray) -> np.ndarray:
         chunks = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
-        return np.concatenate([forward(_pad(chunk, length)).numpy()[: len(chunk)] for chunk in chunks])
+        return np.concatenate([forward(pad(chunk, length))[: len(chunk)] for chunk in chunks])
 
     return embed
-
-
-def _pad(images: np.ndarray, length: int) -> np.ndarray:
-    missing = [(0, length - len(images))] + [(0, 0)] * (images.ndim - 1)
-    return np.pad(images.astype(np.float32), missing)

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 import cpuinfo
 import keras
-import tensorflow as tf
 
 from graft.config.features import Precision
+from graft.models.backend import has_gpu
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # x86, x86, Arm
@@ -37,4 +37,4 @@ def computing_in(precision: Precision) -> Iterator[None]:
 def has_bfloat16() -> bool:
     """Tell if this machine computes in bfloat16 natively: its CPU has the instructions, or there is a GPU."""
     flags = cpuinfo.get_cpu_info().get("flags", ())
-    return bool(BFLOAT16_FLAGS.intersection(flags) or tf.config.list_physical_devices("GPU"))
+    return bool(BFLOAT16_FLAGS.intersection(flags) or has_gpu())

@@ -31,7 +31,7 @@ def deployable(*parts: keras.Model) -> keras.Model:
 def count_parameters(model: keras.Model) -> dict[str, int]:
     """`trainable_params` and `total_params`."""
     return {
-        "trainable_params": sum(weight.value.numpy().size for weight in model.trainable_weights),
+        "trainable_params": sum(weight.numpy().size for weight in model.trainable_weights),
         "total_params": model.count_params(),
     }
 

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from graft import BACKEND
 from graft.config.load import parse_yaml, read_params
 from graft.report.lock import NOTHING, Lock, look_up, read_lock, recorded_params
 from graft.utils.git import GitError, git
@@ -18,7 +19,7 @@ from graft.utils.git import GitError, git
 CODE = ["src", "stages", "dvc.yaml", "requirements.lock", "*.dvc"]
 LISTED = 5  # changed files, or edited keys, that a note names
 ABSENT = "-"  # no value is written like this: text that begins with it stands in quotes
-PACKAGES = ("graft", "tensorflow", "keras", "scikit-learn", "numpy", "pillow")
+PACKAGES = ("graft", BACKEND, "keras", "scikit-learn", "numpy", "pillow")
 HASH = 12  # hexadecimal digits of a commit; Git's own choice depends on what else is in the repository
 # Text that needs no quotes in an override.
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")

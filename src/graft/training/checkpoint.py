@@ -21,13 +21,12 @@ import graft
 from graft.utils.errors import explain_system_error
 from graft.utils.files import whole
 
-LIBRARIES = "keras", "tensorflow", "numpy", "pillow", "scipy"
+LIBRARIES = "keras", graft.BACKEND, "numpy", "pillow", "scipy"
 
 
 def identify(*values: object) -> str:
     """Digest what determines a training run: values by their `repr`, graft's code, versions of libraries."""
-    backend = keras.config.backend()
-    total = sha256(repr((values, sys.version, backend, *map(version, LIBRARIES))).encode())
+    total = sha256(repr((values, sys.version, LIBRARIES, *map(version, LIBRARIES))).encode())
     for file in sorted(Path(graft.__file__).parent.rglob("*.py")):
         total.update(file.read_bytes())
     return total.hexdigest()[:32]

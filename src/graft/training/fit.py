@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from graft.config.training import Training
+from graft.models.backend import COMPILES_TRAINING, make_deterministic
 from graft.training.mixing import blend, mix
 from graft.training.objective import accuracy, loss_for, targets_for
 from graft.training.tracking import Curve
@@ -91,8 +91,7 @@ def fit(
     """
     # Not `model.fit`: weights would be the same to the bit, but not the history's training means, which Keras
     # sums up in float32; and batches would be drawn ahead, in a thread where their errors lose their type.
-    tf.config.experimental.enable_op_determinism()
-    tf.get_logger().setLevel("ERROR")  # it warns that functions are traced again, as each seed's are
+    make_deterministic()
     steps = -(-len(data.labels) // params.batch_size)
     if not model.compiled:
         compile_model(model, params, steps)
@@ -197,12 +196,11 @@ def compile_model(model: keras.Model, params: Training, steps: int) -> None:
         rate = keras.optimizers.schedules.ExponentialDecay(
             rate, steps, params.schedule.factor, staircase=True
         )
-    # Without XLA, which would compile once more for the shape of the last batch.
     model.compile(
         OPTIMIZERS[params.optimizer](rate, global_clipnorm=params.global_clipnorm),
         loss_for(model.output_shape[-1], params.label_smoothing),
         metrics=[accuracy],
-        jit_compile=False,
+        jit_compile=COMPILES_TRAINING,
     )
 
 

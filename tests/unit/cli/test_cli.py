@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import graft
 from graft.cli.main import app
 from graft.cli.params import check_source
 from graft.utils.timing import write_timing
@@ -116,6 +118,22 @@ def test_params_refuses_a_source_at_which_dvc_would_not_end(tmp_path):
         ValueError, match=r"2\.jpg' \(a named pipe\), 'dog/\.#notes' \(a link to nothing\), .*up'"
     ):
         check_source(tmp_path / "photos")
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("theano", "KERAS_BACKEND=theano: expected one of tensorflow, jax, torch, or nothing"),
+        pytest.param(
+            *("torch", "KERAS_BACKEND=torch is not installed: pip install 'graft[torch]'"),
+            marks=pytest.mark.skipif(bool(find_spec("torch")), reason="it is installed"),
+        ),
+    ],
+)
+def test_a_backend_that_is_not_there_is_a_sentence(monkeypatch, backend, said):
+    monkeypatch.setattr(graft, "BACKEND", backend)
+    result = runner.invoke(app, ["params", "--root", str(ROOT)])
+    assert (result.exit_code, result.output) == (1, f"{said}\n")
 
 
 def test_version():
