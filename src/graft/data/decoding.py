@@ -1,8 +1,11 @@
 """The images of `data/images`, which are known to decode: read, decode and resize those of some keys."""
 
+import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from math import prod
+from contextlib import ExitStack
+from functools import lru_cache
+from math import ceil, prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +19,8 @@ from graft.data.images import CHANNELS, load
 from graft.data.workers import count_processes, open_workers
 from graft.utils.progress import track
 
-PIECE = 16  # images that a worker decodes at once
-PIECE_BYTES = 2**22  # or fewer, of large pixels
+PIECE_BYTES = 2**23  # of the pixels that a worker decodes at once
+SHARES, FEW = 8, 8  # or so many pieces for each worker, that all end together; but no fewer images than these
 
 
 class Piece(NamedTuple):
@@ -26,7 +29,7 @@ class Piece(NamedTuple):
     path: Path
     group: int
     n_bytes: int  # of the group
-    keys: list[str]
+    keys: Sequence[str]
     shape: tuple[int, int, int]
     color_mode: ColorMode
 
@@ -68,14 +71,16 @@ def decode_keys(
         ChildProcessError: if a process is killed.
     """
     shape, missing = (size, size, CHANNELS[color_mode]), set(keys)
-    n_images = max(1, min(PIECE, PIECE_BYTES // prod(shape)))
-    pieces = (
-        Piece(path, group, n_bytes, found[i : i + n_images], shape, color_mode)
-        for path, group, n_bytes, found in _find(list_shards(folder), missing)
-        for i in range(0, len(found), n_images)
-    )
     n_processes = count_processes(len(missing)) if n_processes is None else n_processes
-    with open_workers(n_processes, n_images * prod(shape)) as workers:
+    share = len(missing) // (SHARES * (n_processes or os.cpu_count() or 1))
+    most = max(1, min(PIECE_BYTES // prod(shape), max(share, FEW)))
+    pieces = (
+        Piece(path, group, n_bytes, some, shape, color_mode)
+        for path, group, n_bytes, found in _find(list_shards(folder), missing)
+        for some in _split(found, most)
+    )
+    with open_workers(n_processes, most * prod(shape)) as workers, ExitStack() as stack:
+        stack.callback(_read_group.cache_clear)  # the files may be others next time
         for piece, room, _ in workers.map(_decode, pieces, lambda piece: piece.n_bytes):
             yield from zip(piece.keys, _as_pixels(room, piece), strict=True)
             missing.difference_update(piece.keys)
@@ -92,18 +97,28 @@ def _find(shards: Iterable[Path], keys: Collection[str]) -> Iterator[tuple[Path,
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
                 found = file.read_row_group(group, ["key"], use_threads=False)["key"].to_pylist()
-                wanted = [key for key in found if key in keys]
-                yield path, group, file.metadata.row_group(group).total_byte_size, wanted
+                if wanted := [key for key in found if key in keys]:
+                    yield path, group, file.metadata.row_group(group).total_byte_size, wanted
+
+
+def _split(keys: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    """Split keys evenly into as few parts as can be of at most so many."""
+    length = ceil(len(keys) / ceil(len(keys) / most))
+    return (keys[i : i + length] for i in range(0, len(keys), length))
 
 
 def _decode(room: np.ndarray, piece: Piece) -> None:
     """Decode the images of a piece into a worker's room."""
-    places = dict(zip(piece.keys, _as_pixels(room, piece), strict=True))
-    with pq.ParquetFile(piece.path, memory_map=True) as file:
-        for rows in file.iter_batches(PIECE, [piece.group], ["key", "image"], use_threads=False):
-            for key, image in zip(rows["key"].to_pylist(), rows["image"], strict=True):
-                if key in places:
-                    places[key][...] = load(image.as_py(), piece.shape[0], piece.color_mode)
+    images = _read_group(piece.path, piece.group)
+    for key, pixels in zip(piece.keys, _as_pixels(room, piece), strict=True):
+        pixels[...] = load(images[key].as_py(), piece.shape[0], piece.color_mode)
+
+
+@lru_cache(1)  # for the pieces of a group, which follow each other
+def _read_group(path: Path, group: int) -> dict[str, pa.Scalar]:
+    with pq.ParquetFile(path, memory_map=True) as file:
+        table = file.read_row_group(group, ["key", "image"], use_threads=False)
+    return dict(zip(table["key"].to_pylist(), table["image"], strict=True))
 
 
 def _as_pixels(room: np.ndarray, piece: Piece) -> np.ndarray:

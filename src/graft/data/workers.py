@@ -26,7 +26,7 @@ from graft.utils.budget import SharedBudget
 T = TypeVar("T")
 R = TypeVar("R")
 PLENTY = 1000  # images from which on processes gain more than the third of a second that they take to start
-FEW_CORES = 4  # threads keep as many busy
+FEW_CORES, MANY = 4, 32  # threads keep the former busy; so many processes, a GPU
 START = (
     "import sys; sys.path[:] = sys.argv[2:]; from graft.data.workers import serve; "
     "serve(*map(int, sys.argv[1].split(',')))"
@@ -36,7 +36,7 @@ START = (
 def count_processes(n_images: int) -> int:
     """Choose how many processes are to decode so many images; 0: threads do."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores - 1 if cores > FEW_CORES and n_images >= PLENTY and os.name == "posix" else 0
+    return min(cores - 1, MANY) if cores > FEW_CORES and n_images >= PLENTY and os.name == "posix" else 0
 
 
 def open_workers(n_processes: int, n_bytes: int = 1) -> "Threads":
