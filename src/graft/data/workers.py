@@ -163,7 +163,7 @@ def serve(n_bytes: int, file: int, *pipes: int) -> None:
     rooms = np.frombuffer(mmap(file, 0), np.uint8).reshape(-1, n_bytes)
     calls = SimpleQueue[Any]()
     Thread(target=_listen, args=[calls], daemon=True).start()
-    with os.fdopen(os.dup(1), "wb") as answers:
+    with suppress(BrokenPipeError), os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)  # of what prints
         while True:
             function, room, item = calls.get()
