@@ -1,7 +1,9 @@
 """A budget is never overdrawn, and whoever asks for more than all of it is alone."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +31,22 @@ def test_all_together_stay_within_the_limit(numbers: list[int], kind: type[Budge
         pass
     if isinstance(budget, SharedBudget):
         budget.close()
+
+
+@pytest.mark.parametrize("kind", [Budget, SharedBudget])
+def test_who_asks_for_more_than_is_left_waits(kind: type[Budget | SharedBudget]) -> None:
+    budget = kind()
+
+    def take() -> None:
+        with budget.taken(5, LIMIT):
+            pass
+
+    thread = Thread(target=take)
+    with budget.taken(6, LIMIT):
+        thread.start()
+        thread.join(0.1)
+        assert thread.is_alive()
+    thread.join()
 
 
 @given(st.lists(st.integers(0, 2**28), max_size=40), st.integers(1, 9))
