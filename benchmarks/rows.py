@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from drawings import link
+from graft.data.workers import count_processes
 from graft.export.registry import FORMATS
 from loop import BASELINE, has_baseline
 
@@ -279,11 +280,40 @@ def export(bench: Bench) -> dict[str, Row]:
     }
 
 
+def decode(bench: Bench) -> dict[str, Row]:
+    """Prepared images -> pixels, as graft chooses on this machine, against threads."""
+    n = 5 * bench.images
+    folder = bench.image_folder(n)
+    measured: dict[str, list[Measurement]] = {"threads": [], "chosen": []}
+    for _ in range(bench.rounds):
+        for side, number in (("threads", 0), ("chosen", None)):
+            own = {"images": folder, "size": bench.vgg19["image_size"], "n_processes": number}
+            measured[side].append(bench.measure("decode.decoding", own | {"work": bench.folder()}))
+    n_processes = count_processes(n)
+    chosen = f"{n_processes} processes, their start included" if n_processes else "threads"
+    row = _row(
+        f"decoding {n:,} JPEG files, by threads and as graft chooses",
+        0.95,
+        "images/s",
+        _speeds(measured["threads"]),
+        _speeds(measured["chosen"]),
+        note=f"graft chooses {chosen} on this machine",
+    )
+    return {"decode": row}
+
+
 GROUPS = {
     function.__name__: function
     for function in (
-        *(extraction, inline, second_training, increment, size_on_disk, new_head),
-        *(prediction, export),
+        extraction,
+        inline,
+        second_training,
+        increment,
+        size_on_disk,
+        new_head,
+        prediction,
+        export,
+        decode,
     )
 }
 

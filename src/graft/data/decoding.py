@@ -2,10 +2,12 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import lru_cache
+from math import ceil, prod
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,14 +16,26 @@ import pyarrow.parquet as pq
 
 from graft.config.types import ColorMode
 from graft.data.images import CHANNELS, load
-from graft.utils.progress import Bar
+from graft.data.workers import count_processes, open_workers
+from graft.utils.progress import track
+
+PIECE_BYTES = 2**23  # of the pixels that a worker decodes at once
+SHARES, FEW = 8, 8  # or so many pieces for each worker, that all end together; but no fewer images than these
 
 
-def iter_shards(folder: Path) -> Iterator[tuple[str, pa.Table]]:
-    """Read `data/images`, one shard at a time, sorted by name.
+class Piece(NamedTuple):
+    """Some images of a row group, and what their pixels are to be."""
 
-    Yields:
-        The shard's name and its table ``key, image`` (str, encoded bytes), sorted by key.
+    path: Path
+    group: int
+    n_bytes: int  # of the group
+    keys: Sequence[str]
+    shape: tuple[int, int, int]
+    color_mode: ColorMode
+
+
+def list_shards(folder: Path) -> list[Path]:
+    """List the shards of `data/images`, sorted by name, as the keys in them are.
 
     Raises:
         FileNotFoundError: if the folder holds no shard.
@@ -29,16 +43,87 @@ def iter_shards(folder: Path) -> Iterator[tuple[str, pa.Table]]:
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
         raise FileNotFoundError(f"no image shards (*.parquet) in {folder=!s}; run `dvc repro prepare` first")
-    for path in paths:
-        yield path.stem, pq.read_table(path, columns=["key", "image"], partitioning=None)
+    return paths
 
 
-def decode_keys(images: Path, keys: Collection[str], size: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield each of the keys that is in `data/images`, sorted, with its (size, size, 3) uint8 pixels."""
-    for _, table in iter_shards(images):
-        for key, data in zip(table["key"].to_pylist(), table["image"], strict=True):
-            if key in keys:
-                yield key, load(data.as_py(), size)
+def decode_keys(
+    folder: Path,
+    keys: Collection[str],
+    size: int,
+    color_mode: ColorMode = "rgb",
+    n_processes: int | None = None,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Decode and resize images of `data/images` on all cores, ahead of who takes them.
+
+    Args:
+        folder: `data/images`.
+        keys: sha256 in hexadecimal.
+        size: pixels, height = width.
+        color_mode: as in `load`.
+        n_processes: that decode; 0: threads do; None: as their number and the machine's cores suggest.
+
+    Yields:
+        Each key, sorted, with (size, size, channels) uint8 pixels that stay until the next is asked for.
+
+    Raises:
+        FileNotFoundError: if the folder holds no shard.
+        ValueError: if an image of a key is not in the folder.
+        ChildProcessError: if a process is killed.
+    """
+    shape, missing = (size, size, CHANNELS[color_mode]), set(keys)
+    n_processes = count_processes(len(missing)) if n_processes is None else n_processes
+    share = len(missing) // (SHARES * (n_processes or os.cpu_count() or 1))
+    most = max(1, min(PIECE_BYTES // prod(shape), max(share, FEW)))
+    pieces = (
+        Piece(path, group, n_bytes, some, shape, color_mode)
+        for path, group, n_bytes, found in _find(list_shards(folder), missing)
+        for some in _split(found, most)
+    )
+    with open_workers(n_processes, most * prod(shape)) as workers, ExitStack() as stack:
+        stack.callback(_read_group.cache_clear)  # the files may be others next time
+        for piece, room, _ in workers.map(_decode, pieces, lambda piece: piece.n_bytes):
+            yield from zip(piece.keys, _as_pixels(room, piece), strict=True)
+            missing.difference_update(piece.keys)
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(keys)} images are not in folder={folder}, the first key={min(missing)}; "
+            "the manifest belongs to other images: run `dvc repro split`"
+        )
+
+
+def _find(shards: Iterable[Path], keys: Collection[str]) -> Iterator[tuple[Path, int, int, list[str]]]:
+    """Yield each row group that has some of the keys: shard, number, bytes, and which it has, sorted."""
+    for path in shards:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                found = file.read_row_group(group, ["key"], use_threads=False)["key"].to_pylist()
+                if wanted := [key for key in found if key in keys]:
+                    yield path, group, file.metadata.row_group(group).total_byte_size, wanted
+
+
+def _split(keys: Sequence[str], most: int) -> Iterator[Sequence[str]]:
+    """Split keys evenly into as few parts as can be of at most so many."""
+    length = ceil(len(keys) / ceil(len(keys) / most))
+    return (keys[i : i + length] for i in range(0, len(keys), length))
+
+
+def _decode(room: np.ndarray, piece: Piece) -> None:
+    """Decode the images of a piece into a worker's room."""
+    images = _read_group(piece.path, piece.group)
+    for key, pixels in zip(piece.keys, _as_pixels(room, piece), strict=True):
+        pixels[...] = load(images[key].as_py(), piece.shape[0], piece.color_mode)
+
+
+@lru_cache(1)  # for the pieces of a group, which follow each other
+def _read_group(path: Path, group: int) -> dict[str, pa.Scalar]:
+    with pq.ParquetFile(path, memory_map=True) as file:
+        table = file.read_row_group(group, ["key", "image"], use_threads=False)
+    return dict(zip(table["key"].to_pylist(), table["image"], strict=True))
+
+
+def _as_pixels(room: np.ndarray, piece: Piece) -> np.ndarray:
+    n = len(piece.keys)
+    return room[: n * prod(piece.shape)].reshape(n, *piece.shape)
 
 
 def load_pixels(
@@ -51,37 +136,21 @@ def load_pixels(
     """Decode and resize the images of some keys.
 
     Args:
-        folder: `data/images`.
+        folder, size, color_mode: as of `decode_keys`.
         keys: sha256 in hexadecimal; one may repeat.
-        size: pixels, height = width.
         out: the array to fill; ``None``: a new one.
-        color_mode: as in `load`.
 
     Returns:
         (len(keys), size, size, channels) uint8, in the order of the keys.
 
-    Raises:
-        FileNotFoundError: if the folder holds no shard.
-        ValueError: if an image of a key is not in the folder.
+    Raises what `decode_keys` raises.
     """
     places = defaultdict(list)
     for place, key in enumerate(keys):
         places[key].append(place)
     pixels = np.empty((len(keys), size, size, CHANNELS[color_mode]), np.uint8) if out is None else out
-
-    def fill(row: dict[str, Any]) -> None:
-        pixels[places.pop(row["key"])] = load(row["image"], size, color_mode)
-
-    with Bar("images") as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        bar.begin("decode", len(places))
-        for _, table in iter_shards(folder):
-            for _ in pool.map(fill, [row for row in table.to_pylist() if row["key"] in places]):
-                bar.advance()
-    if places:
-        raise ValueError(
-            f"{len(places)} of {len(keys)} images are not in folder={folder}, the first key={min(places)}; "
-            "the manifest belongs to other images: run `dvc repro split`"
-        )
+    for key, image in track(decode_keys(folder, places, size, color_mode), "decode", len(places)):
+        pixels[places[key]] = image
     return pixels
 
 

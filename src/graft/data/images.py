@@ -10,14 +10,16 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from graft.config.types import ColorMode
 from graft.data.sixteen_bits import MAX_BITS, read_samples
-from graft.utils.budget import Budget
+from graft.utils.budget import Budget, SharedBudget
 
 CHANNELS: dict[ColorMode, int] = {"rgb": 3, "grayscale": 1}
 COLOR_MODES = {channels: mode for mode, channels in CHANNELS.items()}
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 
-# Of all that decode in this process at once: 16 bytes each, at most (WebP; 8 of most JPEG and PNG files).
-PIXELS, AT_ONCE, BYTES_A_PIXEL = Budget(), 100_000_000, 16
+# Of all that decode at once, in threads here or in processes of `graft.data.workers`: 16 bytes each, at most
+# (WebP; 8 of most JPEG and PNG files).
+PIXELS: Budget | SharedBudget = Budget()
+AT_ONCE, BYTES_A_PIXEL = 100_000_000, 16
 
 # Pillow loads its plugins on first use, which is a race between threads; load them here.
 Image.init()
@@ -99,7 +101,11 @@ def resize_to(image: Image.Image, size: int, color_mode: ColorMode = "rgb") -> n
     """Resize an image in RGB or gray as `load` does."""
     if color_mode == "grayscale":
         return np.array(resize(image.convert("L"), size))[..., np.newaxis]
-    return np.array(resize(image, size).convert("RGB"))
+    return np.array(_to_rgb(resize(image, size)))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy one that is RGB
 
 
 @contextmanager
@@ -131,8 +137,7 @@ def _decode(data: bytes, image: ImageFile.ImageFile, bit_depth: int) -> Image.Im
     try:
         image.load()
         samples = read_samples(data)
-        rgb = image.convert("RGB") if samples is None else _to_8_bits(samples, bit_depth)
-        return _upright(image, rgb)
+        return _upright(image, _to_rgb(image) if samples is None else _to_8_bits(samples, bit_depth))
     except ImageError:
         raise
     except MemoryError:
@@ -149,9 +154,14 @@ def _to_8_bits(samples: np.ndarray, bit_depth: int) -> Image.Image:
 
 
 def _upright(original: ImageFile.ImageFile, rgb: Image.Image) -> Image.Image:
-    # `exif_transpose` rewrites the EXIF block and fails where another tag is damaged: give it no other.
-    rgb.info = {}
+    orientation = None
     with suppress(Exception):
-        rgb.getexif()[ExifTags.Base.Orientation] = original.getexif().get(ExifTags.Base.Orientation)
-    ImageOps.exif_transpose(rgb, in_place=True)
-    return rgb
+        orientation = original.getexif().get(ExifTags.Base.Orientation)
+    if orientation in (None, 1):
+        return rgb
+    # `exif_transpose` rewrites the EXIF block and fails where another tag is damaged: give it no other.
+    plain = rgb.copy() if rgb is original else rgb
+    plain.info = {}
+    plain.getexif()[ExifTags.Base.Orientation] = orientation
+    ImageOps.exif_transpose(plain, in_place=True)
+    return plain

@@ -3,13 +3,10 @@
 The only code that trusts nothing about the images.
 """
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from hashlib import sha256
-from itertools import groupby
+from itertools import chain, groupby, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -19,12 +16,11 @@ import pyarrow as pa
 from graft.config.data import Prepare
 from graft.data import audit
 from graft.data.audit import Row
-from graft.data.datasets._arrays import encode_bmp
-from graft.data.images import ImageError, decode, measure
+from graft.data.checking import FEW, Batch, Checked, check, gather
+from graft.data.images import ImageError
 from graft.data.raw import Ignored, RawImage
-from graft.data.sharding import count_shards, shard_name, write_table
-from graft.data.sixteen_bits import MAX_BITS, count_bits
-from graft.utils.ahead import map_ahead
+from graft.data.sharding import count_shards, shard_name, write_groups
+from graft.data.workers import PLENTY, count_processes, open_workers
 from graft.utils.progress import track
 
 SCHEMA = pa.schema(
@@ -51,8 +47,7 @@ def prepare(
     An image that does not decode is rejected. Of exact duplicates the one with the smallest path
     is kept; where the splits are given, first of test, then of train, so an image in test and in train
     leaves train. Of a ``limits.bit_depth`` below 16, images of 16 bits become those of 8 bits that they mean.
-    The order of the images does not change a byte. They are streamed: memory holds a few images and one
-    shard.
+    The order of the images does not change a byte. They are streamed: memory holds a few.
 
     Args:
         images: in any order.
@@ -108,13 +103,12 @@ def _sift(
     rows: list[Row] = []
     rejects: list[tuple[str, str]] = []
     places: dict[str, tuple[int, int]] = {}
-    check = partial(_check, limits=limits)
-    for image, found in map_ahead(check, images, 4 * (os.cpu_count() or 1), lambda image: len(image.data)):
+    for image, (found, data) in _check(images, limits):
         if isinstance(found, ImageError) or image.path in known_faults:
             rejects.append((image.path, known_faults.get(image.path, str(found))))
             continue
         if found.key not in places:
-            places[found.key] = (spool.tell(), spool.write(image.data))
+            places[found.key] = (spool.tell(), spool.write(data or image.data))
         rows.append(found)
 
     def read(key: str) -> bytes:
@@ -125,25 +119,26 @@ def _sift(
     return rows, rejects, read
 
 
-def _check(image: RawImage, limits: Prepare) -> tuple[RawImage, Row | ImageError]:
-    try:
-        height, width = measure(image.data, limits.max_pixels, limits.bit_depth)
-        n_bits = count_bits(image.data)
-        if n_bits is not None and limits.bit_depth < MAX_BITS:
-            image = image._replace(data=encode_bmp(decode(image.data, limits.max_pixels, limits.bit_depth)))
-    except ImageError as error:
-        return image, error
-    except MemoryError:
-        raise MemoryError(f"{image.path}: no memory left to decode it; lower prepare.max_pixels") from None
-    key = sha256(image.data).hexdigest()
-    return image, Row(key, image.path, image.label, image.split, height, width, n_bits)
+def _check(images: Iterable[RawImage], limits: Prepare) -> Iterator[tuple[RawImage, Checked]]:
+    """Yield each image with what is found of it: by threads, and if many come, by processes."""
+    batches = gather(images, limits.max_pixels, limits.bit_depth)
+    for n_processes, some in ((0, islice(batches, PLENTY // FEW)), (count_processes(PLENTY), batches)):
+        for first in islice(some, 1):
+            with open_workers(n_processes) as workers:
+                for batch, _, checked in workers.map(check, chain([first], some), Batch.count_bytes):
+                    yield from zip(batch.images, checked, strict=True)
 
 
 def _write_shards(rows: Sequence[Row], read: Read, folder: Path) -> dict[str, int]:
-    """Write the rows, sorted by key, one shard at a time; count the shards and the bytes of the images."""
+    """Write the rows, sorted by key; count the shards and the bytes of the images."""
     n_shards, n_bytes = count_shards(len(rows)), 0
+
+    def make_groups(shard: Iterator[Row]) -> Iterator[pa.Table]:
+        nonlocal n_bytes
+        while group := [{**row._asdict(), "image": read(row.key)} for row in islice(shard, ROW_GROUP)]:
+            n_bytes += sum(len(row["image"]) for row in group)
+            yield pa.Table.from_pylist(group, SCHEMA)
+
     for name, shard in groupby(rows, lambda row: shard_name(row.key, n_shards)):
-        table = [{**row._asdict(), "image": read(row.key)} for row in shard]
-        n_bytes += sum(len(row["image"]) for row in table)
-        write_table(pa.Table.from_pylist(table, SCHEMA), folder / f"{name}.parquet", ROW_GROUP)
+        write_groups(make_groups(shard), SCHEMA, folder / f"{name}.parquet")
     return {"n_shards": n_shards, "bytes": n_bytes}

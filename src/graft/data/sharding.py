@@ -5,6 +5,7 @@ keys. The number of shards is a pure function of the number of images; adding on
 one shard (or, where the number of shards doubles, all of them, once).
 """
 
+from collections.abc import Iterable
 from math import log2
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from graft.utils.errors import naming
 
 ROWS_PER_SHARD = 512
+OPTIONS = {"compression": "zstd", "compression_level": 3, "use_dictionary": False}
 
 
 def count_shards(n_rows: int) -> int:
@@ -37,6 +39,12 @@ def shard_name(key: str, n_shards: int) -> str:
 
 def write_table(table: pa.Table, path: Path, row_group_size: int) -> None:
     """Write a Parquet file whose bytes depend on nothing but the table (zstd 3, no dictionary)."""
-    options = {"compression": "zstd", "compression_level": 3, "use_dictionary": False}
     with naming(path):
-        pq.write_table(table, path, row_group_size, **options)
+        pq.write_table(table, path, row_group_size, **OPTIONS)
+
+
+def write_groups(groups: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
+    """Write such a file from its row groups, of which memory holds one."""
+    with naming(path), pq.ParquetWriter(path, schema, **OPTIONS) as writer:
+        for group in groups:
+            writer.write_table(group)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,7 +12,11 @@ from graft.data.decoding import decode_keys
 from graft.features.embedding import Embedding
 from graft.features.format import Row, to_float16
 from graft.features.store import FeatureStore
+from graft.utils.ahead import map_ahead
 from graft.utils.progress import track
+
+T = TypeVar("T")
+WRITERS = 2  # threads, each with a batch: one would not keep up with a GPU
 
 
 def fill(images: Path, rows: Sequence[Row], embedding: Embedding, store: FeatureStore, name: str) -> None:
@@ -29,20 +33,40 @@ def fill(images: Path, rows: Sequence[Row], embedding: Embedding, store: Feature
         ValueError: if a feature exceeds float16, or is not a number.
         OSError: if the disk is full.
     """
-    decoded = _decode(images, rows, embedding.row.image_size)
-    batches = iter(lambda: list(islice(decoded, embedding.row.batch_size)), [])
-    for batch in track(_one_ahead(batches), name, len(rows), count=len):
-        chosen, pixels = zip(*batch, strict=True)
-        store.put(chosen, to_float16(embedding.embed(embedding.augment(np.stack(pixels), chosen))))
+    size, n = embedding.row.image_size, embedding.row.batch_size
+    decoded = _decode(images, rows, size)
+    batches = iter(lambda: _collect(decoded, n, size), None)
+    embedded = (
+        (chosen, embedding.embed(embedding.augment(pixels, chosen))) for chosen, pixels in _one_ahead(batches)
+    )
+
+    def put(batch: tuple[list[Row], np.ndarray]) -> int:
+        store.put(batch[0], to_float16(batch[1]))
+        return len(batch[0])
+
+    written = map_ahead(put, embedded, WRITERS, lambda batch: batch[1].nbytes, WRITERS)
+    for _ in track(written, name, len(rows), count=int):
+        pass
 
 
-def _one_ahead(batches: Iterator[list[Any]]) -> Iterator[list[Any]]:
+def _one_ahead(batches: Iterator[T]) -> Iterator[T]:
     """Yield batches of which the next is always prepared in a thread."""
     with ThreadPoolExecutor(1) as worker:
         upcoming = worker.submit(next, batches, None)
         while (batch := upcoming.result()) is not None:
             upcoming = worker.submit(next, batches, None)
             yield batch
+
+
+def _collect(
+    decoded: Iterator[tuple[Row, np.ndarray]], n: int, size: int
+) -> tuple[list[Row], np.ndarray] | None:
+    """Take up to `n` rows with a copy of their pixels; None if there are no more."""
+    rows, pixels = [], np.empty((n, size, size, 3), np.uint8)
+    for place, (row, image) in zip(pixels, islice(decoded, n), strict=False):
+        place[...] = image
+        rows.append(row)
+    return (rows, pixels[: len(rows)]) if rows else None
 
 
 def _decode(images: Path, rows: Sequence[Row], size: int) -> Iterator[tuple[Row, np.ndarray]]:

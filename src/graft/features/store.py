@@ -1,7 +1,7 @@
 """The content-addressed store: one immutable file per finished batch, named by its own sha256.
 
 An entry is a feature shard of a few rows. It is written to a temporary name, fsynced and renamed,
-so a killed run loses at most the batch it was working on, and several processes may share a store.
+so a killed run loses at most the batches it was working on, and several processes may share a store.
 """
 
 import errno

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from graft.data.decoding import iter_shards, load_pixels
+from graft.data.decoding import decode_keys, load_pixels
 from graft.data.images import FORMATS, ImageError, decode, load, resize
 from graft.data.sharding import write_table
 from graft.data.sixteen_bits import count_bits
@@ -231,14 +231,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_iter_shards_reads_key_and_image_by_name(folder: Path) -> None:
-    shards = dict(iter_shards(folder))
-    assert list(shards) == ["0", "1"]
-    assert all(table.column_names == ["key", "image"] for table in shards.values())
-    rows = [row for table in shards.values() for row in table.to_pylist()]
-    assert {sha256(row["image"]).hexdigest() for row in rows} == {row["key"] for row in rows}
-
-
 @given(files=st.lists(st.sampled_from(list(FILES.values())), max_size=8))
 def test_load_pixels_follows_the_keys(folder: Path, files: list[bytes]) -> None:
     pixels = load_pixels(folder, [sha256(file).hexdigest() for file in files], 9)
@@ -287,7 +279,7 @@ def test_load_pixels_names_the_missing_key(folder: Path) -> None:
 
 def test_a_folder_without_shards_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no image shards .* run `dvc repro prepare` first"):
-        next(iter_shards(tmp_path))
+        next(decode_keys(tmp_path, [], 8))
 
 
 def test_an_image_that_the_decoder_cannot_hold_has_a_reason() -> None:
