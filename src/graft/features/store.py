@@ -59,7 +59,7 @@ class StoreWriter:
         Raises:
             OSError: if the store cannot be written.
         """
-        self.fingerprint = fingerprint
+        self.root, self.fingerprint = root, fingerprint
         self._folder = root / fingerprint_id(fingerprint)
         self._folder.mkdir(parents=True, exist_ok=True)
         with _new_file(self._folder) as file:
