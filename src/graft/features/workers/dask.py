@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 from dask.distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from distributed.comm import CommClosedError
 
 from graft.features.embedding import Embedding
 from graft.features.format import Row
@@ -28,7 +29,7 @@ AHEAD = 2  # parts for each worker, so that it never waits
 def start_workers(n: int) -> Iterator[Client]:
     """Start n workers on this machine, of a thread each; none is left after the block, nor after a kill."""
     _silence()
-    each = {"threads_per_worker": 1, "memory_limit": 0}
+    each = {"threads_per_worker": 1, "memory_limit": 0, "security": True}  # of other users of the machine
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C, which the workers inherit
     try:
@@ -59,7 +60,8 @@ def connect(scheduler: str) -> Iterator[Client]:
 
 
 def _silence() -> None:
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is said once, by graft
+    for name in ("distributed", "asyncio", "tornado"):  # what goes wrong is said once, by graft
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,10 @@ class Cluster:
         job = Job(pickle.dumps(self.params), views, identify(embedding), *place)
         try:
             self._run(job, rows, BATCHES * embedding.row.batch_size, store, name)
-        except (CancelledError, KilledWorker, OSError) as error:
+        except (CancelledError, KilledWorker, CommClosedError, TimeoutError) as error:
             raise WorkerError(
-                f"the scheduler or its workers are lost ({type(error).__name__}: {error}); what is embedded "
-                "is kept: run this again"
+                f"the scheduler or a worker is lost ({type(error).__name__}: {error}); what is embedded is "
+                "kept: run this again"
             ) from None
         finally:
             probe.unlink(missing_ok=True)
