@@ -47,7 +47,7 @@ def extract(
         fail(str(error))
     except OSError as error:
         found = find_system_error(error)
-        fail(explain_system_error(found) if found and found.filename else str(error))
+        fail(explain_system_error(found) if found and found.filename else error.strerror or str(error))
 
 
 def _extract(root: Path, workers: int | None, scheduler: str | None, part: str | None, views: bool) -> None:

@@ -60,7 +60,12 @@ def connect(scheduler: str) -> Iterator[Client]:
 
 
 def _silence() -> None:
-    for name in ("distributed", "asyncio", "tornado"):  # what goes wrong is said once, by graft
+    for name in (
+        "distributed",
+        "distributed.client",
+        "asyncio",
+        "tornado",
+    ):  # what goes wrong is said once, by graft
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
