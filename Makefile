@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: FORCE help setup remotes runtimes browser repro test test-all check graph bench
+.PHONY: FORCE help setup remotes runtimes dask browser repro test test-all check graph bench
 VENV := .venv
 PYTHON ?= python3
 # The stages' command is `python ...`: the environment's comes first.
@@ -35,6 +35,12 @@ $(VENV)/.remotes: $(STAMP) requirements-remotes.lock
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-remotes.lock
 	@touch $@
 
+dask: $(VENV)/.dask ## Add what `graft features extract --workers` needs: Dask Distributed
+
+$(VENV)/.dask: $(STAMP) requirements-dask.lock
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dask.lock
+	@touch $@
+
 runtimes: $(VENV)/.runtimes ## Add what `graft export` and `graft serve` need, ONNX, LiteRT, OpenVINO, FastAPI; and JAX
 
 $(VENV)/.runtimes: $(STAMP) requirements-runtimes.lock
@@ -66,7 +72,7 @@ PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: setup ## Run the tests but those marked `long`, in 5 minutes on two cores
 	$(PYTEST) -m 'not long'
 
-test-all: setup ## Run the whole test-suite; without `make remotes`, `runtimes`, `browser`, sshd and Chromium, not all of it
+test-all: setup ## Run the whole test-suite; without `make remotes`, `runtimes`, `dask`, `browser`, sshd and Chromium, not all of it
 	$(PYTEST)
 
 check: setup ## Lint, formatting and types

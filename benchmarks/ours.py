@@ -3,7 +3,9 @@
 Each function builds what is needed, warms it up with one batch, and returns the part that is timed.
 """
 
+import atexit
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
@@ -25,8 +27,8 @@ from graft.data.split import make_manifest
 from graft.export.measure import measure_apart
 from graft.export.registry import FORMATS
 from graft.features.embedding import Embedding
-from graft.features.extraction import extract
-from graft.features.format import plain_rows, read_features, shard_files, write_features
+from graft.features.extraction import extract, open_store
+from graft.features.format import Row, plain_rows, read_features, shard_files, write_features
 from graft.features.store import FeatureStore
 from graft.methods import inline as inline_method
 from graft.methods import two_stage
@@ -122,6 +124,34 @@ def increment(images: str, work: str, row: dict[str, Any], known: str | None = N
                 batch = kept[start : start + row["batch_size"]]
                 store.put([rows[i] for i in batch], features[batch])
     return lambda: _extract(Path(work), manifest, embedding)
+
+
+def workers(images: str, work: str, row: dict[str, Any], n: int) -> Timed:
+    """Prepared images -> store, by workers of Dask that have embedded some before.
+
+    Args:
+        images: a folder per class.
+        work: an empty folder for the results.
+        row: the backbone, as a row of params.yaml.
+        n: how many workers, of a thread each.
+    """
+    from graft.features.workers.dask import BATCHES, Cluster, start_workers
+    from graft.features.workers.worker import build_embeddings
+
+    recipe = {"row": BackboneRow(**row), "weights": "random", "seed": 0, "precision": "float32"}
+    params = SimpleNamespace(**recipe, augmentation=AUGMENTATION)
+    rows, (embedding, _) = plain_rows(_pack(images, work, "fractions")), build_embeddings(params)
+    stack = ExitStack()
+    atexit.register(stack.close)
+    cluster = Cluster(stack.enter_context(start_workers(n)), params)
+
+    def fill(some: list[Row], store: str) -> dict[str, float]:
+        entries = open_store(Path(work, store), embedding)
+        cluster.fill(Path(work, "images"), some, embedding, entries, "embed")
+        return {"images": len(some)}
+
+    fill(rows[: 2 * n * BATCHES * row["batch_size"]], "warm")
+    return lambda: fill(rows, "store")
 
 
 def inline(images: str, work: str, row: dict[str, Any], precision: Precision, epochs: int) -> Timed:

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -302,6 +303,31 @@ def decode(bench: Bench) -> dict[str, Row]:
     return {"decode": row}
 
 
+def two_workers(bench: Bench) -> dict[str, Row]:
+    """The extraction of prepared images by two workers of one core each, against one."""
+    n = bench.images
+    title = f"`graft features extract`, {n} images: two workers of one core each, against one"
+    if find_spec("distributed") is None:
+        return {"two_workers": _not_run(title, 1.7, "it needs `make dask`")}
+    folder, measured = bench.image_folder(n), []
+    for _ in range(bench.rounds):
+        arguments = {"images": folder, "row": bench.vgg19}
+        measured.append(
+            [bench.measure("ours.workers", arguments | {"work": bench.folder(), "n": k}) for k in (1, 2)]
+        )
+    one, two = map(list, zip(*measured, strict=True))
+    row = _row(
+        title,
+        1.7,
+        "images/s",
+        _speeds(one),
+        _speeds(two),
+        reason="the two share memory, caches and the driver",
+        note="both sides are graft's, plain: one worker; peak RSS is the driver's",
+    )
+    return {"two_workers": row}
+
+
 GROUPS = {
     function.__name__: function
     for function in (
@@ -314,6 +340,7 @@ GROUPS = {
         prediction,
         export,
         decode,
+        two_workers,
     )
 }
 

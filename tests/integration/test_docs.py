@@ -30,6 +30,7 @@ NOT_RUN = {
     "make check": ".ci/run",
     "make remotes": ".ci/run",
     "make runtimes": ".ci/run",
+    "make dask": ".ci/run",
     "make browser": ".ci/run",
     "make test": ".ci/run",
     "make graph": "tests/integration/test_contributing.py",

@@ -61,8 +61,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def rows_of(store: Path, *, damaged: Collection[Path] = ()) -> int:
     """How many rows are in a store, each entry of which must be whole; but for those known as damaged."""
     files = [file for file in store.glob("*/*") if file.suffix != ".tmp" and file not in damaged]
-    entries = [file for file in files if file.name != "fingerprint.json"]
-    for file in set(files).difference(entries):
+    entries = [file for file in files if file.suffix == ".parquet"]
+    assert {file.name for file in files} - {file.name for file in entries} <= {"fingerprint.json", "index"}
+    for file in store.glob("*/*.json"):
         assert fingerprint_id(json.loads(file.read_text())) == file.parent.name
     for file in entries:
         assert file.name == f"{sha256(file.read_bytes()).hexdigest()}.parquet"

@@ -1,4 +1,4 @@
-"""`graft features`: look at the cache, verify it, and drop what nobody needs."""
+"""`graft features`: fill the cache, look at it, verify it, and drop what nobody needs."""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from graft.cli.extract import extract
 from graft.cli.repository import Root, fail
 from graft.config.paths import FEATURES, IMAGES, MANIFEST, STORE, VIEWS
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 SHORT, WORST = 12, 5
 
-app = typer.Typer(no_args_is_help=True, help="Look at cached features, verify them, drop what nobody needs.")
+app = typer.Typer(
+    no_args_is_help=True, help="Fill the cache of features, look at it, verify it, clean it up."
+)
+app.command()(extract)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 from secrets import randbits
 from time import perf_counter
 
+import numpy as np
 import pyarrow.parquet as pq
 from filelock import FileLock
 
@@ -17,7 +18,7 @@ from graft.features.embedding import Embedding
 from graft.features.filling import fill
 from graft.features.format import Row, write_features
 from graft.features.from_commits import Witness, copy_from_head
-from graft.features.store import FeatureStore, room_for
+from graft.features.store import DamagedError, FeatureStore, room_for
 
 
 def extract(
@@ -44,22 +45,44 @@ def extract(
         ValueError: if a feature exceeds float16, or is not a number.
         OSError: if the disk is full.
     """
-    entries = FeatureStore(store, embedding.fingerprint, embedding.model.output_shape[1:])
+    entries = open_store(store, embedding)
     not_stored = entries.missing(rows)
-    if repo and not_stored:
-        tolerance = TOLERANCES[embedding.precision]
-        witness = Witness(partial(embedding.embed_rows, images), tolerance, randbits(32))
-        copy_from_head(repo, output.relative_to(repo), not_stored, entries, witness)
-    missing = entries.missing(not_stored)
+    missing = look_up(images, not_stored, embedding, entries, repo, output)
     started = perf_counter()
     if missing:
         fill(images, missing, embedding, entries, f"embed {output.name}")
     seconds = perf_counter() - started
     with FileLock(store / "assembly.lock"):  # for a second process with the same output
-        _assemble(images, rows, entries, output)
-    stored, copied, embedded = len(rows) - len(not_stored), len(not_stored) - len(missing), len(missing)
-    counts = {"from_store": stored, "from_head": copied, "embedded": embedded}
+        again = _assemble(images, rows, embedding, entries, output)
+    entries.refresh()
+    copied, embedded = len(not_stored) - len(missing), len(missing) + again
+    counts = {"from_store": len(rows) - copied - embedded, "from_head": copied, "embedded": embedded}
     return {**counts, "seconds_embedding": seconds}
+
+
+def open_store(root: Path, embedding: Embedding) -> FeatureStore:
+    """Open the store of an embedding's features, below the folder of all fingerprints."""
+    return FeatureStore(root, embedding.fingerprint, embedding.model.output_shape[1:])
+
+
+def look_up(
+    images: Path,
+    rows: Sequence[Row],
+    embedding: Embedding,
+    entries: FeatureStore,
+    repo: Path | None,
+    output: Path,
+) -> list[Row]:
+    """Copy rows that the store lacks from the features of HEAD; return those that are not there either.
+
+    The arguments are those of `extract`, with the store opened.
+    """
+    if repo and rows:
+        witness = Witness(
+            partial(embedding.embed_rows, images), TOLERANCES[embedding.precision], randbits(32)
+        )
+        copy_from_head(repo, output.relative_to(repo), rows, entries, witness)
+    return entries.missing(rows)
 
 
 def describe_origin(counts: Mapping[str, float]) -> str:
@@ -72,8 +95,12 @@ def describe_origin(counts: Mapping[str, float]) -> str:
     return f"{stored:,} from the store, {copied:,} from HEAD, {embedded:,} embedded"
 
 
-def _assemble(images: Path, rows: Sequence[Row], store: FeatureStore, output: Path) -> None:
+def _assemble(
+    images: Path, rows: Sequence[Row], embedding: Embedding, entries: FeatureStore, output: Path
+) -> int:
+    """Write the shards; return how many rows were embedded again, as their entries were damaged."""
     n_shards = count_shards(sum(pq.read_metadata(file).num_rows for file in images.glob("*.parquet")))
+    again = 0
     partial = output.with_name(f"{output.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -81,8 +108,25 @@ def _assemble(images: Path, rows: Sequence[Row], store: FeatureStore, output: Pa
         with room_for(output.parent):
             for name, group in groupby(rows, lambda row: shard_name(row[0], n_shards)):
                 shard = list(group)
-                write_features(partial / f"{name}.parquet", shard, store.get(shard), store.fingerprint)
+                features, n = _get(images, shard, embedding, entries)
+                write_features(partial / f"{name}.parquet", shard, features, entries.fingerprint)
+                again += n
         shutil.rmtree(output, ignore_errors=True)
         partial.rename(output)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    return again
+
+
+def _get(
+    images: Path, rows: Sequence[Row], embedding: Embedding, entries: FeatureStore
+) -> tuple[np.ndarray, int]:
+    """Read rows of the store, having embedded again, and counted, those of entries that are damaged."""
+    again = 0
+    while True:
+        try:
+            return entries.get(rows), again
+        except DamagedError:
+            missing = entries.missing(rows)
+            fill(images, missing, embedding, entries, "embed again")
+            again += len(missing)

@@ -11,7 +11,7 @@ import numpy as np
 from graft.data.decoding import decode_keys
 from graft.features.embedding import Embedding
 from graft.features.format import Row, to_float16
-from graft.features.store import FeatureStore
+from graft.features.store import Sink
 from graft.utils.ahead import map_ahead
 from graft.utils.progress import track
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 WRITERS = 2  # threads, each with a batch: one would not keep up with a GPU
 
 
-def fill(images: Path, rows: Sequence[Row], embedding: Embedding, store: FeatureStore, name: str) -> None:
+def fill(images: Path, rows: Sequence[Row], embedding: Embedding, store: Sink, name: str) -> None:
     """Embed rows, batch by batch, into the store.
 
     Args:

@@ -14,6 +14,7 @@ from dvc.api import DVCFileSystem
 from dvc.exceptions import NotDvcRepoError
 
 from graft.config.paths import MANIFEST
+from graft.features.index import INDEX
 from graft.features.inventory import Cached, CachedFile
 from graft.features.revisions import open_revision
 from graft.utils.git import GitError, git
@@ -159,5 +160,5 @@ def drop(files: Sequence[CachedFile]) -> None:
         else:
             file.path.unlink(missing_ok=True)
     for folder in sorted({folder for file in files for folder in file.path.parents[:2]}, reverse=True):
-        if {each.name for each in folder.iterdir()} <= {"fingerprint.json"}:
+        if {each.name for each in folder.iterdir()} <= {"fingerprint.json", INDEX}:
             shutil.rmtree(folder)

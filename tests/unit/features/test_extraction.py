@@ -37,7 +37,8 @@ from graft.features.format import (
     write_features,
 )
 from graft.features.from_commits import CHECKED, Witness
-from graft.features.store import FeatureStore, fingerprint_id
+from graft.features.index import write_index
+from graft.features.store import DamagedError, FeatureStore, fingerprint_id
 from graft.features.views import ViewEmbedding
 from graft.methods.params import Params
 from graft.models.backbones import Backbone
@@ -206,12 +207,69 @@ class TestStore:
         damages = {"truncated": data[:-9], "empty": b"", "one bit": bytes(flipped), "no parquet": b"text"}
         entry.write_bytes(damages[damage])
         again = FeatureStore(tmp_path, FINGERPRINT, (7,))
+        if damage == "one bit":  # the others are found when the store is opened
+            with pytest.raises(DamagedError):
+                again.get(rows)
         assert f"{entry.name} is damaged" in capsys.readouterr().out
         assert again.missing(rows) == rows[:5]
+        assert not entry.exists()
         again.put(rows[:5], values[:5])
         assert entry.read_bytes() == data
         assert (FeatureStore(tmp_path, FINGERPRINT, (7,)).get(rows) == values).all()
         assert "damaged" not in capsys.readouterr().out
+
+    def test_opening_reads_no_entry_that_the_index_has(self, tmp_path: Path) -> None:
+        rows, values = make_views(20), make_values(20, (7,))
+        store = FeatureStore(tmp_path, FINGERPRINT, (7,))
+        store.put(rows[:8], values[:8])
+        store.refresh()
+        (entry,) = (tmp_path / NAME).glob("*.parquet")
+        store.put(rows[8:], values[8:])
+        data = entry.read_bytes()
+        entry.write_bytes(b"")
+        again = FeatureStore(tmp_path, FINGERPRINT, (7,))
+        assert again.missing(rows) == []
+        entry.write_bytes(data)
+        assert (again.get(rows) == values).all()
+
+    @pytest.mark.parametrize("damage", [b"", b"text", None])
+    def test_a_damaged_index_is_made_again(self, tmp_path: Path, damage: bytes | None) -> None:
+        rows, values = make_views(20), make_values(20, (7,))
+        for half in (slice(10), slice(10, 20)):
+            store = FeatureStore(tmp_path, FINGERPRINT, (7,))
+            store.put(rows[half], values[half])
+            store.refresh()
+        index = tmp_path / NAME / "index"
+        whole = index.read_bytes()
+        flipped = bytearray(whole)
+        flipped[len(whole) // 2] ^= 1
+        index.write_bytes(bytes(flipped) if damage is None else damage)
+        assert (FeatureStore(tmp_path, FINGERPRINT, (7,)).get(rows) == values).all()
+        assert index.read_bytes() == whole
+
+    def test_an_index_that_is_wrong_is_found_at_the_first_read(self, tmp_path: Path) -> None:
+        rows, values = make_views(20), make_values(20, (7,))
+        store = FeatureStore(tmp_path, FINGERPRINT, (7,))
+        store.put(rows[:10], values[:10])
+        (entry,) = (tmp_path / NAME).glob("*.parquet")
+        write_index(tmp_path / NAME / "index", {entry: rows[10:]})
+        again = FeatureStore(tmp_path, FINGERPRINT, (7,))
+        with pytest.raises(DamagedError):
+            again.get(rows[10:])
+        assert again.missing(rows) == rows
+
+    def test_it_takes_up_what_others_add_and_drop(self, tmp_path: Path) -> None:
+        rows, values = make_views(20), make_values(20, (7,))
+        store, other = (FeatureStore(tmp_path, FINGERPRINT, (7,)) for _ in range(2))
+        other.put(rows, values)
+        assert store.missing(rows) == rows
+        store.refresh()
+        assert store.missing(rows) == []
+        for entry in (tmp_path / NAME).glob("*.parquet"):
+            entry.unlink()
+        with pytest.raises(DamagedError):
+            store.get(rows[:2])
+        assert store.missing(rows) == rows
 
     def test_what_a_killed_run_left_is_ignored(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -262,6 +320,8 @@ class TestStore:
         store.put(rows[3:6], values[3:6])
         store.put(rows[6:], values[6:, :3])
         again = FeatureStore(tmp_path, FINGERPRINT, (7,))
+        with pytest.raises(DamagedError, match="2 entries were damaged"):
+            again.get(rows)
         assert again.missing(rows) == rows[:3] + rows[6:]
         output = capsys.readouterr().out
         assert "damaged (1 of 3 features hold NaN or an infinite value)" in output
