@@ -64,3 +64,9 @@ def test_a_stage_leaves_no_second_copy(copy_of_two_stages: Path) -> None:
     cached = {path.stat().st_ino for path in (copy_of_two_stages / ".dvc/cache").rglob("*")}
     assert len(outputs) > 1
     assert {path.stat().st_ino for path in outputs} <= cached
+    # As docs/team.md has it.
+    dvc(copy_of_two_stages, "unprotect", "many")
+    assert {path.stat().st_nlink for path in (copy_of_two_stages / "many").iterdir()} == {1}
+    dvc(copy_of_two_stages, "config", "--local", "cache.type", "copy")
+    dvc(copy_of_two_stages, "checkout", "--relink")
+    assert not {path.stat().st_ino for path in outputs} & cached
