@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -90,9 +91,13 @@ def _run_dvc(arguments: Sequence[str]) -> None:
     import logging
 
     from dvc.cli import main
+    from dvc.repo import Repo
 
+    from graft.sharing.links import choose_links
     from graft.utils.dvc_lock import keep_locks_in_c
 
+    with suppress(Exception), Repo() as repo:  # DVC says itself what is wrong
+        choose_links(repo)
     keep_locks_in_c()
     logging.getLogger("dvc").setLevel(logging.WARNING)
     logging.getLogger("dvc.stage.cache").setLevel(logging.INFO)  # what is restored instead of run

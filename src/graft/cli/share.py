@@ -40,9 +40,12 @@ def status(remote: Name = None, root: Root = Path(), verify: Verify = False) -> 
 @app.command()
 def pull(remote: Name = None, root: Root = Path()) -> None:
     """Pull the data of this checkout and the run-cache, verified; then say what `dvc repro` would run."""
+    from graft.sharing.links import choose_links
     from graft.sharing.remote import open_remote
     from graft.sharing.transfer import pull_everything
 
+    with opened(root) as repo:
+        choose_links(repo)
     with opened(root) as repo:
         source = open_remote(repo, remote)
         typer.echo(f"pulled {pull_everything(repo, source)} from {source}")

@@ -3,6 +3,7 @@
 import io
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,17 @@ def download(source: Source, folder: Path, cache: Path) -> Path:
     except requests.RequestException as error:
         raise _failure(source, cache, _describe(error)) from None
     folder.mkdir(parents=True, exist_ok=True)
-    return Path(shutil.copyfile(cached, folder / source.name))
+    return _place(Path(cached), folder / source.name)
+
+
+def _place(cached: Path, target: Path) -> Path:
+    """Give a file a second name; where it cannot have one, or is a link to a file of somebody's, copy it."""
+    target.unlink(missing_ok=True)
+    if not cached.is_symlink():
+        with suppress(OSError):
+            target.hardlink_to(cached)
+            return target
+    return Path(shutil.copyfile(cached, target))
 
 
 def _describe(error: requests.RequestException) -> str:

@@ -48,6 +48,25 @@ def test_a_file_put_there_by_hand_is_used(tmp_path: Path) -> None:
     assert get("http://127.0.0.1:1/photos.zip", tmp_path).read_bytes() == BODY
 
 
+def test_the_file_lies_on_the_disk_once_and_one_that_is_there_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "photos.zip").write_bytes(b"old")
+    (tmp_path / "of_a_cache").hardlink_to(tmp_path / "raw" / "photos.zip")
+    with serve(send()) as (url, _):
+        assert get(url, tmp_path).samefile(tmp_path / "cache" / "photos.zip")
+    assert (tmp_path / "of_a_cache").read_bytes() == b"old"
+
+
+def test_a_link_to_a_file_of_somebody_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "mine.zip").write_bytes(BODY)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "photos.zip").symlink_to(tmp_path / "mine.zip")
+    path = get("http://127.0.0.1:1/photos.zip", tmp_path)
+    assert path.read_bytes() == BODY
+    assert not path.is_symlink()
+    assert not path.samefile(tmp_path / "mine.zip")
+
+
 @pytest.mark.parametrize("failures", [[cut], [send(status=503)], [cut, send(status=500)]])
 def test_transient_failures_are_tried_again_after_a_pause(
     tmp_path: Path, failures: list[Response], pauses: list[float]

@@ -16,6 +16,8 @@ OPENED = [  # what graft asks of objects that DVC makes
     "scm.root_dir",
     "root_dir",
     "dvc_dir",
+    "tmp_dir",
+    "fs.reflink",
     "config",
     "index.stages",
     "index.outs",
@@ -67,6 +69,7 @@ def test_this_dvc_has(objects, kind, name):
         ("dvc.repo.Repo.switch", ["rev"]),  # of graft.features.revisions
         ("dvc.repo.lock_repo", ["repo"]),
         ("dvc.config.Config.load_one", ["level"]),
+        ("dvc.config.Config.edit", ["level"]),
         ("dvc.config_schema.RelPath", []),
         ("dvc.output.Output", []),
         ("dvc.stage.PipelineStage", []),

@@ -4,9 +4,10 @@ A dataset module has
 
 - ``SOURCE``: the `graft.data.download.Source` that it downloads, a tuple of them, or None;
 - ``fetch(raw, source, cache)``: fills the folder ``raw`` (``data/raw``). ``source`` is the path that
-  params.yaml names, ``cache`` the folder that keeps downloads. A module that downloads takes its ``SOURCE``
-  as a fourth argument, for tests, and raises `graft.data.download.DownloadError`;
-- ``read(raw)``: yields its images, in any order, straight from the files that ``fetch`` put there.
+  params.yaml names, whose files are listed (`graft.data.listing`), not copied; ``cache`` the folder that
+  keeps downloads. A module that downloads takes its ``SOURCE`` as a fourth argument, for tests, and raises
+  `graft.data.download.DownloadError`;
+- ``read(raw)``: yields its images, in any order, straight from the files that ``fetch`` put or listed there.
 
 It may have
 

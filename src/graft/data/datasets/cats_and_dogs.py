@@ -1,12 +1,12 @@
 """Cats and dogs: Microsoft's 25,000 photos of the Asirra test, or Kaggle's copy of them."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from graft.data.archives import list_members, read_members
 from graft.data.download import DownloadError, Source, download
+from graft.data.listing import LISTING, find_listed, list_file, read_listing, write_listing
 from graft.data.raw import RawImage
 
 SOURCE = Source(
@@ -29,7 +29,7 @@ _NAME = re.compile(r"(?:PetImages/(Cat|Dog)/|train/(cat|dog)\.)\d+\.jpg")
 
 
 def fetch(raw: Path, source: Path, cache: Path, archive: Source = SOURCE) -> None:
-    """Put the archive into ``raw``: Kaggle's, where ``source`` has it, else Microsoft's, downloaded.
+    """List Kaggle's archive in ``raw``, where ``source`` has it; else put Microsoft's there, downloaded.
 
     Args:
         source: a folder that may hold Kaggle's ``train.zip``, or that file itself.
@@ -45,8 +45,7 @@ def fetch(raw: Path, source: Path, cache: Path, archive: Source = SOURCE) -> Non
         except DownloadError as error:
             raise DownloadError(f"{error}; or put Kaggle's {KAGGLE} at {kaggle}") from None
     elif list_members(kaggle, _NAME.fullmatch):
-        raw.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(kaggle, raw / KAGGLE)
+        write_listing([list_file(kaggle)], raw)
     else:
         raise ValueError(
             f"source={kaggle} holds no photo of cats_and_dogs: expected train/cat.0.jpg as in Kaggle's "
@@ -55,8 +54,11 @@ def fetch(raw: Path, source: Path, cache: Path, archive: Source = SOURCE) -> Non
 
 
 def read(raw: Path) -> Iterator[RawImage]:
-    """Yield the photos of the archive in ``raw``, labelled cat or dog."""
+    """Yield the photos of the archive that is, or is listed, in ``raw``, labelled cat or dog."""
     (archive,) = raw.iterdir()
+    if archive.name == LISTING:
+        (listed,) = read_listing(raw)
+        archive = find_listed(listed)
     for path, data in read_members(archive, _NAME.fullmatch):
         match = _NAME.fullmatch(path)
         assert match

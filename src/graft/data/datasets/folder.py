@@ -1,13 +1,14 @@
 """Your own images: an image folder per class, a tree of splits of them, or a zip or tar of either."""
 
-import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 from graft.config.data import Folder
 from graft.data.archives import list_names, read_members
 from graft.data.layout import Tree
+from graft.data.listing import Listed, find_listed, list_file, read_listed, read_listing, write_listing
 from graft.data.raw import Ignored, RawImage, is_image, list_classes
 from graft.data.survey import Survey, survey
 from graft.data.zip_names import describe_names, list_unclear_names
@@ -15,12 +16,12 @@ from graft.utils.files import read_json, write_json
 from graft.utils.progress import track
 
 SOURCE = None
-SURVEY = "survey.json"  # in `raw`, beside the images or the archive
+SURVEY = "survey.json"  # in `raw`, beside the listing
 PLAIN = Folder(layout="auto", encoding=None)
 
 
 def fetch(raw: Path, source: Path, cache: Path, options: Folder = PLAIN) -> None:  # noqa: ARG001
-    """Copy the images of the folder ``source``, or the archive as it is, to ``raw``, once all is checked.
+    """List the images of the folder ``source``, or the archive, in ``raw``, once all is checked.
 
     Raises:
         FileNotFoundError: if ``source`` does not exist.
@@ -37,27 +38,25 @@ def fetch(raw: Path, source: Path, cache: Path, options: Folder = PLAIN) -> None
     print(f"source={source}: {_describe(found)}")
     if not options.encoding and (unclear := list_unclear_names(source)):
         print(f"WARNING: source={source}: {describe_names(unclear)}")
-    raw.mkdir(parents=True, exist_ok=True)
-    if source.is_file():
-        shutil.copyfile(source, raw / source.name)
-    else:
-        for name in track(found.images, "copy", len(found.images)):
-            (raw / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, raw / name)
-    facts = {"tree": found.tree._asdict(), "ignored": found.ignored._asdict(), "encoding": options.encoding}
+    write_listing([list_file(source)] if source.is_file() else _list_images(source, found.images), raw)
+    facts = {
+        "source": source.as_posix(),
+        "tree": found.tree._asdict(),
+        "ignored": found.ignored._asdict(),
+        "encoding": options.encoding,
+    }
     write_json(facts, raw / SURVEY)
 
 
 def read(raw: Path) -> Iterator[RawImage]:
-    """Yield the images that `fetch` put into ``raw``."""
+    """Yield the images that `fetch` listed in ``raw``, from where they are.
+
+    Raises:
+        ValueError: if one, or the archive, is gone or has changed since.
+    """
     facts = read_json(raw / SURVEY)
     tree = Tree(**facts["tree"])
-    archives = [path for path in raw.iterdir() if path.is_file() and path.name != SURVEY]
-
-    def is_kept(name: str) -> bool:
-        return is_image(name) and tree.place(name) is not None
-
-    for name, data in read_members(archives[0] if archives else raw, is_kept, facts["encoding"]):
+    for name, data in _read_files(raw, Path(facts["source"]), tree, facts["encoding"]):
         place = tree.place(name)
         assert place
         yield RawImage(name, *place, data)
@@ -66,6 +65,23 @@ def read(raw: Path) -> Iterator[RawImage]:
 def read_ignored(raw: Path) -> Ignored:
     """Read what `fetch` ignored."""
     return Ignored(**read_json(raw / SURVEY)["ignored"])
+
+
+def _list_images(source: Path, images: Collection[str]) -> Iterator[Listed]:
+    members = read_members(source, set(images).__contains__)
+    for name, data in track(members, "list", len(images)):
+        yield Listed((source / name).as_posix(), sha256(data).hexdigest(), len(data))
+
+
+def _read_files(raw: Path, source: Path, tree: Tree, encoding: str | None) -> Iterator[tuple[str, bytes]]:
+    files = read_listing(raw)
+    if [file.path for file in files] == [source.as_posix()]:
+        yield from read_members(
+            find_listed(files[0]), lambda name: is_image(name) and tree.place(name) is not None, encoding
+        )
+    else:
+        for file in files:
+            yield Path(file.path).relative_to(source).as_posix(), read_listed(file)
 
 
 def _survey(source: Path, options: Folder) -> Survey:
