@@ -15,7 +15,7 @@ import numpy as np
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 Program = Callable[[np.int32, tuple[np.ndarray | None, ...]], object]
 MAX_BYTES = 2**26  # of float32 inputs that are handed over at once
-LARGE = 2**20  # parameters: XLA, which takes a second or two to compile, saves as much in some 300 steps
+LARGE = 2**21  # parameters: XLA, which takes a second or two to compile, saves as much in some 200 steps
 
 
 def count_at_once(shape: Sequence[int], batch_size: int, n: int) -> int:
