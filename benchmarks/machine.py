@@ -4,10 +4,12 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 from cpuinfo import get_cpu_info
 
@@ -62,4 +64,24 @@ def matmul(size: int, dtype: str, repeats: int = 8) -> Callable[[], dict[str, fl
             product().numpy()
         return {"gflop": repeats * 2 * size**3 / 1e9}
 
+    return run
+
+
+def add(size: int, repeats: int = 8) -> Callable[[], dict[str, float]]:
+    """Sums of two float32 arrays in place, by a thread a core: how fast the memory is.
+
+    Args:
+        size: numbers in an array.
+        repeats: how many sums.
+    """
+    cores = os.cpu_count() or 1
+    pairs = [np.ones((2, size // cores), np.float32) for _ in range(cores)]
+    pool = ThreadPoolExecutor(cores)
+
+    def run() -> dict[str, float]:
+        for _ in range(repeats):
+            list(pool.map(lambda pair: np.add(*pair, out=pair[0]), pairs))
+        return {"gb": repeats * 3 * 4 * size / 1e9}
+
+    run()
     return run

@@ -6,6 +6,7 @@ Each function builds what is needed, warms it up with one batch, and returns the
 import atexit
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
@@ -38,7 +39,7 @@ from graft.models.serialization import save_model
 from graft.serving.classifier import load
 from graft.serving.sources import find_images
 from graft.serving.stream import predict_stream
-from machine import matmul
+from machine import add, matmul
 from plain import save_classifier
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,12 +91,8 @@ def share(images: str, work: str, row: dict[str, Any], size: int) -> Timed:
     embedding = Embedding(backbone, BackboneRow(**row), "random", "float32")
     manifest = _pack(images, work, "fractions")
 
-    def rate() -> float:
-        started = perf_counter()
-        return product()["gflop"] / (perf_counter() - started)
-
     def run() -> dict[str, float]:
-        before, extracted, after = rate(), _extract(Path(work), manifest, embedding), rate()
+        before, extracted, after = _rate(product), _extract(Path(work), manifest, embedding), _rate(product)
         reached = extracted["gflop"] / extracted["seconds_embedding"]
         return {"matmul": (before + after) / 2, "reached": reached, **extracted}
 
@@ -205,6 +202,38 @@ def prediction(images: str, work: str, row: dict[str, Any]) -> Timed:
     return run
 
 
+def head_training(work: str, row: dict[str, Any], counts: dict[str, int], epochs: int, size: int) -> Timed:
+    """A `two_stage` training on features that are there, and the machine's limit, measured before and after.
+
+    In each step Adam reads weights, gradients and both moments, and writes all but the gradients. The rest
+    are matrix products: one forward, one for the gradients of the weights, and, but for the first layer,
+    one for those of its inputs.
+
+    Args:
+        work: an empty folder for the features.
+        row: the backbone, as a row of params.yaml.
+        counts: how many images each split has.
+        epochs: how many.
+        size: rows = columns of the matrices whose product is the machine's rate.
+    """
+    train = second_training(work, row, counts, epochs)
+    widths = [np.prod(_backbone(row).output_shape[1:]), *HEAD.dense, 1]
+    kernels = [a * b for a, b in pairwise(widths)]
+    products, sums = matmul(size, "float32"), add(2 * sum(kernels))
+    gb = -(-counts["train"] // row["batch_size"]) * 7 * 4 * sum(kernels) / 1e9
+    forward, backward = 2 * sum(kernels), 4 * sum(kernels) - 2 * kernels[0]
+    gflop = (counts["train"] * (forward + backward) + counts["validation"] * forward) / 1e9
+
+    def limit() -> float:
+        return gb / _rate(sums) + gflop / _rate(products)
+
+    def run() -> dict[str, float]:
+        before, trained, after = limit(), train(), limit()
+        return {**trained, "gb": gb, "gflop": gflop, "limit": epochs * (before + after) / 2}
+
+    return run
+
+
 def exported(work: str, row: dict[str, Any], format: str, precision: str) -> Timed:
     """A model file in a process of its own, one image at a time, in one thread.
 
@@ -226,6 +255,13 @@ def _export(work: Path, row: dict[str, Any], format: str, precision: str) -> Pat
     calibration = np.random.default_rng(0).integers(0, 256, (32, *model.input_shape[1:]), np.uint8)
     FORMATS[format].load().write(model, card, file, precision, calibration)
     return file
+
+
+def _rate(work: Timed) -> float:
+    """How much of the only thing it counts it does in a second."""
+    started = perf_counter()
+    (amount,) = work().values()
+    return amount / (perf_counter() - started)
 
 
 def _backbone(row: dict[str, Any], weights: str = "random", precision: Precision = "float32") -> keras.Model:

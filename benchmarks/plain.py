@@ -121,3 +121,34 @@ def save_classifier(file: Path, row: dict[str, Any]) -> Path:
     outputs = keras.layers.Dense(2, activation="softmax")(conv_base(preprocess_input(inputs)))
     keras.Model(inputs, outputs).save(file)
     return file
+
+
+def head_training(row: dict[str, Any], counts: dict[str, int], epochs: int) -> Callable[[], dict[str, float]]:
+    """`model.fit` of a head on features in memory, made up, with validation.
+
+    Args:
+        row: the backbone, as a row of params.yaml.
+        counts: how many images each split has.
+        epochs: how many.
+    """
+    rng, side = np.random.default_rng(0), row["image_size"] // 32
+    shape, batch_size = (side, side, 512), row["batch_size"]
+    train, validation = (
+        (rng.random((counts[split], *shape), np.float32), rng.integers(0, 2, (counts[split], 1)))
+        for split in ("train", "validation")
+    )
+    inputs = keras.Input(shape)
+    x = keras.layers.Flatten()(inputs)
+    x = keras.layers.Dense(256, activation="relu")(x)
+    x = keras.layers.Dense(128, activation="relu")(x)
+    x = keras.layers.Dropout(0.5)(x)
+    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x))
+    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    first = [part[:batch_size] for part in train]
+    model.fit(*first, validation_data=first, verbose=0)
+
+    def run() -> dict[str, float]:
+        model.fit(*train, batch_size=batch_size, epochs=epochs, validation_data=validation, verbose=0)
+        return {"epochs": epochs}
+
+    return run

@@ -189,14 +189,14 @@ def augment_features(
         spec: as in `augment`.
 
     Returns:
-        float32 of the same shape; `features` itself where that is float32 and nothing is to be done.
+        float32 of the same shape; `features` itself where nothing is to be done.
 
     Raises:
         ValueError: if vectors are to be moved.
     """
     draws = draw_batch(keys, views, spec, "features")
     if not draws:
-        return np.asarray(features, np.float32)
+        return features
     moving = [f"{name} to {OPERATIONS[name].neutral}" for name in draws if OPERATIONS[name].moves]
     if moving and features.ndim != 4:
         raise ValueError(

@@ -10,6 +10,7 @@ from graft.config.training import HeadMethod
 from graft.models.heads import build_head, fit_scaler
 from graft.models.isolation import build_isolated
 from graft.training.fit import TrainingData, compile_model, fit
+from graft.training.steps import count_at_once
 from graft.training.tracking import Curve
 
 TrainHead = Callable[[int, Curve | None], tuple[keras.Model, pd.DataFrame]]
@@ -52,7 +53,8 @@ class _Compiled:
     """A head with an optimizer, and what that begins with."""
 
     def __init__(self, head: keras.Model, params: HeadMethod, n_train: int) -> None:
-        compile_model(head, params, -(-n_train // params.batch_size))
+        at_once = count_at_once(head.input_shape[1:], params.batch_size, n_train)
+        compile_model(head, params, -(-n_train // params.batch_size), at_once)
         self.head, self.optimizer = head, head.optimizer
         self.optimizer.build(head.trainable_variables)
         self.initial = [variable.numpy() for variable in self.optimizer.variables]

@@ -20,7 +20,7 @@ from graft.methods.run import Run
 from graft.models.serialization import count_parameters, save_model
 from graft.training.checkpoint import identify
 from graft.training.decision import class_scores, decide
-from graft.training.fit import Batches, best_epoch
+from graft.training.fit import batched, best_epoch
 from graft.training.splits import SCORED, rows_by_split
 from graft.training.tracking import Curve, open_curve
 from graft.utils.files import write_csv
@@ -121,8 +121,8 @@ def predict(model: keras.Model, plain: Mapping[str, np.ndarray], batch_size: int
         plain: ``validation`` and ``test``, which may be memory-mapped.
         batch_size: how many rows are float32 at once.
     """
-    batches = [Batches(plain[split], np.zeros(len(plain[split])), batch_size) for split in SCORED]
-    return class_scores(np.concatenate([model.predict(part, verbose=0) for part in batches]))
+    batches = [batch for split in SCORED for batch in batched(plain[split], batch_size)]
+    return class_scores(np.concatenate([model.predict_on_batch(batch) for batch in batches]))
 
 
 def describe(outcome: Outcome) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 
 import keras
 import numpy as np
@@ -11,11 +12,11 @@ from graft.config.training import Training
 from graft.models.backend import COMPILES_TRAINING, make_deterministic
 from graft.training.mixing import blend, mix
 from graft.training.objective import accuracy, loss_for, targets_for
+from graft.training.steps import Batch, train_on_batches
 from graft.training.tracking import Curve
 
 Inputs = Callable[[int, np.ndarray], np.ndarray]
 Embed = Callable[[np.ndarray], np.ndarray]
-Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
     "adam": keras.optimizers.Adam,
@@ -29,7 +30,7 @@ class TrainingData:
     """The rows that a model is trained and validated on.
 
     Attributes:
-        inputs: (epoch from 0, row numbers) -> the float32 inputs of these training rows.
+        inputs: (epoch from 0, row numbers) -> the inputs of these training rows, of any real dtype.
         labels: (n_train,) class numbers.
         validation: (n, ...) inputs, which may be memory-mapped, and (n,) class numbers.
         embed: from `inputs`, which are what is mixed, to what the model takes, such as a frozen backbone;
@@ -42,19 +43,9 @@ class TrainingData:
     embed: Embed | None = None
 
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Inputs and targets for Keras, batch by batch: only a batch of inputs is ever float32 and in memory."""
-
-    def __init__(self, inputs: np.ndarray, targets: np.ndarray, batch_size: int) -> None:
-        super().__init__()
-        self.inputs, self.targets, self.size = inputs, targets, batch_size
-
-    def __len__(self) -> int:
-        return -(-len(self.targets) // self.size)
-
-    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = slice(i * self.size, (i + 1) * self.size)
-        return self.inputs[rows].astype(np.float32), self.targets[rows]
+def batched(inputs: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Rows in their order, so many at once: only these are ever float32, and read where they are on disk."""
+    return (inputs[start : start + size] for start in range(0, len(inputs), size))
 
 
 def fit(
@@ -89,14 +80,11 @@ def fit(
         ValueError: if no epoch has a finite validation loss, the model has weights that are not finite, or
             the inputs cannot be mixed.
     """
-    # Not `model.fit`: weights would be the same to the bit, but not the history's training means, which Keras
-    # sums up in float32; and batches would be drawn ahead, in a thread where their errors lose their type.
+    # Not `model.fit`, for the reasons that `graft.training.steps` has, and for checkpoints.
     make_deterministic()
     steps = -(-len(data.labels) // params.batch_size)
     if not model.compiled:
         compile_model(model, params, steps)
-    n_outputs, (inputs, labels) = model.output_shape[-1], data.validation
-    scored = Batches(inputs, targets_for(labels, n_outputs), params.batch_size)
     stopper = keras.callbacks.EarlyStopping(
         "val_loss", patience=params.patience or params.epochs, restore_best_weights=True
     )
@@ -109,8 +97,9 @@ def fit(
             break
         callbacks.on_epoch_begin(epoch)
         rate = {"learning_rate": float(model.optimizer.learning_rate)}
-        means = _train(model, _draw_batches(data, n_outputs, params, seed, first_epoch + epoch), callbacks)
-        callbacks.on_epoch_end(epoch, means | rate | _validate(model, scored))
+        batches = draw_batches(data, model.output_shape[-1], params, seed, first_epoch + epoch)
+        means = _train(model, _follow(batches, callbacks))
+        callbacks.on_epoch_end(epoch, means | rate | _validate(model, *data.validation, params.batch_size))
         if checkpoint:
             checkpoint.save(model, stopper)
     callbacks.on_train_end()
@@ -138,10 +127,10 @@ def best_epoch(history: pd.DataFrame) -> int:
     return int(np.nanargmin(history["val_loss"])) + 1
 
 
-def _draw_batches(
+def draw_batches(
     data: TrainingData, n_outputs: int, params: Training, seed: int, epoch: int
 ) -> Iterator[Batch]:
-    """The batches of an epoch: inputs, targets and, where classes have them, weights."""
+    """Draw the batches of an epoch: inputs, targets and, where classes have them, weights."""
     rng, n = np.random.default_rng((seed, epoch)), len(data.labels)
     balanced = np.ones(n)
     if params.sampling == "balanced" or params.class_weight:
@@ -159,36 +148,46 @@ def _draw_batches(
         yield x, targets, weights if params.class_weight else None
 
 
-def _train(
-    model: keras.Model, batches: Iterator[Batch], callbacks: keras.callbacks.CallbackList
-) -> dict[str, float]:
+def _follow(batches: Iterator[Batch], callbacks: keras.callbacks.CallbackList) -> Iterator[Batch]:
+    for step, batch in enumerate(batches):
+        yield batch
+        callbacks.on_train_batch_end(step)
+
+
+def _train(model: keras.Model, batches: Iterator[Batch]) -> dict[str, float]:
     """Train an epoch; the means of its loss and accuracy over the images."""
     logs, sizes = [], []
-    for step, (x, targets, weights) in enumerate(batches):
-        callbacks.on_train_batch_begin(step)
-        logs.append(model.train_on_batch(x, targets, sample_weight=weights, return_dict=True))
-        sizes.append(len(x))
-        callbacks.on_train_batch_end(step, logs[-1])
+    for size, alike in groupby(batches, lambda batch: len(batch[1])):  # the last may be smaller
+        while group := list(islice(alike, model.steps_per_execution)):
+            logs.append(train_on_batches(model, group))
+            sizes.append(size * len(group))
     return _average(logs, sizes)
 
 
-def _validate(model: keras.Model, batches: Batches) -> dict[str, float]:
+def _validate(model: keras.Model, inputs: np.ndarray, labels: np.ndarray, size: int) -> dict[str, float]:
     """The means of loss and accuracy, without the tf.data pipeline that `model.evaluate` makes each time."""
-    logs, sizes = [], []
-    for i in range(len(batches)):
-        x, targets = batches[i]
-        logs.append(model.test_on_batch(x, targets, return_dict=True))
-        sizes.append(len(x))
-    means = _average(logs, sizes)
-    return {f"val_{name}": value for name, value in means.items()}
+    logs, sizes, size = [], [], size * model.steps_per_execution
+    targets = targets_for(labels, model.output_shape[-1])
+    for pair in zip(batched(inputs, size), batched(targets, size), strict=True):
+        logs.append(model.test_on_batch(*pair, return_dict=True))
+        sizes.append(len(pair[0]))
+    return {f"val_{name}": value for name, value in _average(logs, sizes).items()}
 
 
 def _average(logs: Sequence[Mapping[str, float]], sizes: Sequence[int]) -> dict[str, float]:
     return {name: float(np.average([log[name] for log in logs], weights=sizes)) for name in logs[0]}
 
 
-def compile_model(model: keras.Model, params: Training, steps: int) -> None:
-    """Give a model its loss, accuracy and optimizer, for epochs of so many steps."""
+def compile_model(model: keras.Model, params: Training, steps: int, at_once: int = 1) -> None:
+    """Give a model its loss, accuracy and optimizer, for epochs of so many steps.
+
+    Args:
+        model: changed here.
+        params: optimizer and its schedule, loss, epochs.
+        steps: of an epoch.
+        at_once: how many of them are one call, see `graft.training.steps`; 1 suits convolutions, which XLA
+            makes slow on a CPU.
+    """
     rate = params.learning_rate
     if params.schedule.name == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, steps * params.epochs)
@@ -201,6 +200,7 @@ def compile_model(model: keras.Model, params: Training, steps: int) -> None:
         loss_for(model.output_shape[-1], params.label_smoothing),
         metrics=[accuracy],
         jit_compile=COMPILES_TRAINING,
+        steps_per_execution=at_once,
     )
 
 

@@ -1,6 +1,7 @@
 """Methods: each trains, restores its best epoch and repeats itself; inline is two-stage with views."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from graft.methods.scratch import build_network
 from graft.models.backbones import Backbone, make_embedder
 from graft.models.card import read_card
 from graft.models.serialization import save_model
-from graft.training.fit import best_epoch
+from graft.training.fit import best_epoch, draw_batches
+from graft.training.steps import Batch
 from helpers.outcomes import write_outcome
 from helpers.tiers import long_but_for
 from helpers.training import KERAS_METHODS, TUNED
@@ -113,15 +115,16 @@ class TestIdentity:
 
     @pytest.fixture
     def steps(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, np.ndarray]]:
-        """The inputs and targets of each step that Keras trains."""
+        """The inputs and targets of each step."""
         seen: list[tuple[np.ndarray, np.ndarray]] = []
-        step = keras.Model.train_on_batch
+        draw = draw_batches
 
-        def record(model: keras.Model, x: np.ndarray, y: np.ndarray, **options: Any) -> Any:
-            seen.append((x, y))
-            return step(model, x, y, **options)
+        def record(*arguments: Any) -> Iterator[Batch]:
+            for batch in draw(*arguments):
+                seen.append(batch[:2])
+                yield batch
 
-        monkeypatch.setattr(keras.Model, "train_on_batch", record)
+        monkeypatch.setattr("graft.training.fit.draw_batches", record)
         return seen
 
     @pytest.mark.filterwarnings("ignore:precision=bfloat16")  # slow without the instructions, but right

@@ -1,6 +1,7 @@
 """Checkpoints: a training run that was killed after any epoch ends in the same bits."""
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 from graft.methods.outcome import Outcome
 from graft.training.checkpoint import identify
-from graft.training.fit import TrainingData, fit
+from graft.training.fit import TrainingData, draw_batches, fit
+from graft.training.steps import Batch
 from graft.training.tracking import open_curve
 from helpers.tiers import long_but_for
 from helpers.training import TUNED, make_schedule, make_training
@@ -119,15 +121,16 @@ def test_a_method_with_two_seeds_goes_on(
 ) -> None:
     """It is killed at each step in turn; what was trained is trained once only."""
     whole = train(method, seeds=(2, 1), **changes)
-    step, left = keras.Model.train_on_batch, [10**9]
+    draw, left = draw_batches, [10**9]
 
-    def count(model: keras.Model, *args: Any, **options: Any) -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Killed
-        return step(model, *args, **options)
+    def count(*arguments: Any) -> Iterator[Batch]:
+        for batch in draw(*arguments):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            yield batch
 
-    monkeypatch.setattr(keras.Model, "train_on_batch", count)
+    monkeypatch.setattr("graft.training.fit.draw_batches", count)
     train(method, seeds=(2, 1), checkpoints=tmp_path / "counted", **changes)
     steps = 10**9 - left[0]
     for number in range(3):
