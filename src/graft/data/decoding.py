@@ -28,7 +28,7 @@ class Piece(NamedTuple):
 
     path: Path
     group: int
-    n_bytes: int  # of the group
+    n_bytes: int  # of their files
     keys: Sequence[str]
     shape: tuple[int, int, int]
     color_mode: ColorMode
@@ -75,7 +75,7 @@ def decode_keys(
     share = len(missing) // (SHARES * (n_processes or os.cpu_count() or 1))
     most = max(1, min(PIECE_BYTES // prod(shape), max(share, FEW)))
     pieces = (
-        Piece(path, group, n_bytes, some, shape, color_mode)
+        Piece(path, group, n_bytes * len(some), some, shape, color_mode)
         for path, group, n_bytes, found in _find(list_shards(folder), missing)
         for some in _split(found, most)
     )
@@ -92,13 +92,14 @@ def decode_keys(
 
 
 def _find(shards: Iterable[Path], keys: Collection[str]) -> Iterator[tuple[Path, int, int, list[str]]]:
-    """Yield each row group that has some of the keys: shard, number, bytes, and which it has, sorted."""
+    """Yield each row group with some of the keys: shard, number, bytes an image, and which it has, sorted."""
     for path in shards:
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
                 found = file.read_row_group(group, ["key"], use_threads=False)["key"].to_pylist()
                 if wanted := [key for key in found if key in keys]:
-                    yield path, group, file.metadata.row_group(group).total_byte_size, wanted
+                    n_bytes = file.metadata.row_group(group).total_byte_size // len(found)
+                    yield path, group, n_bytes, wanted
 
 
 def _split(keys: Sequence[str], most: int) -> Iterator[Sequence[str]]:
