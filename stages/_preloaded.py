@@ -148,8 +148,9 @@ def _answer(connection: socket.socket, interpreter: list[Any]) -> list[Any]:
     if theirs != interpreter:
         os._exit(0)
     if child := os.fork():
-        connection.sendall(f"{child}\n".encode())
         end = os.pidfd_open(child)
+        with suppress(BrokenPipeError):  # who asked has ended already
+            connection.sendall(f"{child}\n".encode())
         if end not in select([end, connection], [], [])[0]:
             os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
