@@ -39,7 +39,7 @@ LIBRARIES = (
     *("scipy.stats", "sklearn.linear_model", "sklearn.metrics", "sklearn.preprocessing"),
 )
 QUICK = "download.py", "prepare.py", "split.py"  # over before the libraries are there, as they need few
-READ_BY_NO_LIBRARY = "DVC", "GIT_", "GRAFT_", "OLDPWD=", "PATH=", "PWD=", "SHLVL=", "_="
+READ_BY_NO_LIBRARY = "DVC", "GIT_", "GRAFT_", "MAKE", "MFLAGS=", "OLDPWD=", "PATH=", "PWD=", "SHLVL=", "_="
 ENDED: list[int] = []  # the status of a script that has ended as it should
 FORWARDED = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT
 

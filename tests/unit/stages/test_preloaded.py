@@ -171,7 +171,7 @@ def test_the_process_ends_with_its_input_and_its_forks_with_their_scripts(
 def test_another_environment_or_interpreter_is_not_forked(
     folder: Path, forking: dict[str, str], changes: dict[str, str], options: tuple[str, ...]
 ) -> None:
-    assert is_forked(folder, forking | {"DVC_STAGE": "x", "PWD": "/"})
+    assert is_forked(folder, forking | {"DVC_STAGE": "x", "MAKELEVEL": "1", "PWD": "/"})
     assert not is_forked(folder, forking | changes, *options)
 
 
