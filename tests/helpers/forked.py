@@ -78,7 +78,7 @@ if __name__ == "__main__":
     os.environ["GRAFT_PRELOADED"] = os.environ[STAGES]
     sys.path[0] = ""
     del sys.argv[0]
-    if sys.argv[0] == "dvc":
+    if "dvc.dvcfile" in sys.modules:  # in the fork
         spare_yaml(os.environ[PARSED])
     sys.argv[0] = str(Path(sys.executable).with_name(sys.argv[0]))
     run_path(sys.argv[0], run_name="__main__")
