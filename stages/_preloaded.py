@@ -46,7 +46,7 @@ LIBRARIES = (
 )
 QUICK = "download.py", "prepare.py", "split.py"  # over before the libraries are there, as they need few
 STARTING = "extract_features.py", "extract_views.py", "train.py"  # which need TensorFlow
-READ_BY_NO_LIBRARY = "DVC", "GIT_", "GRAFT_", "OLDPWD=", "PATH=", "PWD=", "SHLVL=", "_="
+READ_BY_NO_LIBRARY = "DVC", "GIT_", "GRAFT_", "MAKE", "MFLAGS=", "OLDPWD=", "PATH=", "PWD=", "SHLVL=", "_="
 ENDED: list[int] = []  # the status of a script that has ended as it should
 FORWARDED = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT
 
@@ -177,8 +177,9 @@ def _answer(connection: socket.socket, interpreter: list[Any]) -> list[Any]:
     if theirs != interpreter:
         os._exit(0)
     if child := os.fork():
-        connection.sendall(f"{child}\n".encode())
         end = os.pidfd_open(child)
+        with suppress(BrokenPipeError):  # who asked has ended already
+            connection.sendall(f"{child}\n".encode())
         if end not in select([end, connection], [], [])[0]:
             os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

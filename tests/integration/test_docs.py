@@ -44,6 +44,7 @@ NOT_RUN = {
 SUBSTITUTES = {
     "<this repository>": "$GRAFT_ORIGIN",
     "cd graft": 'cd graft && cp -R "$GRAFT_PREPARED/." .',
+    "make repro": 'make PATH="$PATH" repro',  # whose `graft` is in a fork
     "/path/to/my/photos": '"$GRAFT_PHOTOS"',
     "/path/to/cats_and_dogs": '"$GRAFT_PHOTOS"',
     "/path/to/flowers": '"$GRAFT_PHOTOS"',

@@ -41,10 +41,11 @@ EXPECTED = {
     "cifar10-cnn": ("scratch", 1_634_058, 1_634_058, (90, 10, 10)),
 }
 N_CLASSES = {"cats_and_dogs": 2, "flowers": 5, "fashion_mnist": 10, "cifar10": 10}
+SMALL_VGG19 = ["weights=random", "backbones.vgg19.image_size=64"]
 SMALLER = {
-    "two_stage": ["weights=random", "two_stage.epochs=1", "seeds=[0]"],
-    "two_stage_views": ["weights=random", "features.views=2", "two_stage_views.epochs=1", "seeds=[0]"],
-    "inline": ["weights=random", "inline.epochs=1", "inline.fine_tune.epochs=1"],
+    "two_stage": [*SMALL_VGG19, "two_stage.epochs=1", "seeds=[0]"],
+    "two_stage_views": [*SMALL_VGG19, "features.views=2", "two_stage_views.epochs=1", "seeds=[0]"],
+    "inline": [*SMALL_VGG19, "inline.epochs=1", "inline.fine_tune.epochs=1"],
     "scratch": ["scratch.epochs=1"],
 }
 
@@ -88,11 +89,15 @@ def test_every_recipe_has_an_expectation():
 def test_the_parameters_of_a_recipe_are_valid_and_give_the_published_sizes(repo, name):
     """DVC writes them, and runs nothing."""
     recipe(repo, name, queue=True)
-    params = parse_params(yaml.safe_load(run(repo, "git", "show", "refs/exps/celery/stash:params.yaml")))
+    params = params_at(repo, "refs/exps/celery/stash")
     assert run(repo, "git", "status", "--porcelain", "params.yaml") == ""
     method, trainable, total, _ = EXPECTED[name]
     if trainable:
         assert count_parameters(params, method) == (trainable, total)
+
+
+def params_at(repo, revision):
+    return parse_params(yaml.safe_load(run(repo, "git", "show", f"{revision}:params.yaml")))
 
 
 def count_parameters(params, method):
@@ -119,16 +124,21 @@ def count_parameters(params, method):
 @pytest.mark.long
 @pytest.mark.parametrize("name", OF_A_KIND)
 def test_a_recipe(repo, name):
-    method, trainable, total, seen = EXPECTED[name]
+    method, _, _, seen = EXPECTED[name]
     stages = executed(recipe(repo, name, *SMALLER[method]))
     assert ("extract_views" in stages) == (method == "two_stage_views")  # who needs no views embeds none
     metrics = json.loads((repo / f"metrics/{method}.json").read_text())
     assert tuple(metrics["n_seen"].values()) == seen
     facts = metrics["facts"]
-    if trainable:
-        assert (facts["trainable_params"], facts["total_params"]) == (trainable, total)
-    assert name in dvc(repo, "exp", "list", "--name-only").split()
+    params = params_at(repo, revision(repo, name))
+    assert (facts["trainable_params"], facts["total_params"]) == count_parameters(params, method)
     assert run(repo, "git", "status", "--porcelain", "params.yaml") == ""
+
+
+def revision(repo, name):
+    """The commit of an experiment."""
+    (found,) = re.findall(rf"(\w+) \[{name}\]", dvc(repo, "exp", "list"))
+    return found
 
 
 def test_the_table_names_every_recipe_and_its_command():

@@ -69,8 +69,11 @@ def test_after_a_push_a_fresh_clone_runs_nothing(repo, remote):
     assert len(remote.objects()) == N + 3
     assert "pushed 0 objects (0.0 MB) and 0 run-cache records" in share(repo, "push")
     mate = clone(repo, remote)
+    cache = mate / ".dvc/cache"
+    (cache / "graft-of-a-killed-pull/half").mkdir(parents=True)
     said = share(mate, "pull")
     assert f"pulled {N + 3} objects (0.4 MB) and 2 run-cache records" in said
+    assert {each.name for each in cache.iterdir()} == {"files", "runs", "graft.lock"}
     assert "`dvc repro` runs no stage" in said
     assert executed(dvc(mate, "repro")) == []
     assert run(mate, "git", "status", "--porcelain") == ""

@@ -1,12 +1,9 @@
 """A method's model -> a file in another format, checked, and its record."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -21,6 +18,7 @@ from graft.export.measure import Measured, measure_apart
 from graft.export.records import FOLDER, MODEL, model_sha256, read_exports, write_exports
 from graft.export.registry import Format
 from graft.models.card import read_card
+from graft.utils.temporary import emptied
 
 TESTED, CALIBRATED = 500, 128  # images at most
 ONE_THREAD = "_one_thread"
@@ -120,7 +118,7 @@ def export(
     module, folder = format.load(), source.folder
     (folder / FOLDER).mkdir(exist_ok=True)
     # Another export of the model waits: for the records, and so that the speeds are of one program alone.
-    with FileLock(folder / FOLDER / LOCK), _emptied(folder / FOLDER) as temporary:
+    with FileLock(folder / FOLDER / LOCK), emptied(folder / FOLDER, PARTIAL) as temporary:
         digest, file = source.sha256, temporary / f"{folder.name}-{precision}{format.suffix}"
         with format.needed():
             _write(module, source, file, precision)
@@ -144,15 +142,6 @@ def export(
             raise ValueError(f"{folder / MODEL} was replaced in the meantime: export it again")
         _replace(folder, record, format, temporary, keep=force or not faults)
     return record, faults
-
-
-@contextmanager
-def _emptied(folder: Path) -> Iterator[Path]:
-    """Make a folder to write to within another, in place of those that a `kill -9` left there."""
-    for left in folder.glob(f"{PARTIAL}*"):
-        shutil.rmtree(left)
-    with TemporaryDirectory(prefix=PARTIAL, dir=folder) as temporary:
-        yield Path(temporary)
 
 
 def _write(module: Any, source: Source, file: Path, precision: str) -> None:

@@ -12,15 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import md5
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from dvc.output import Output
 from dvc.utils import dict_sha256
+from filelock import FileLock
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from graft.utils.progress import track
+from graft.utils.temporary import emptied
 
 T = TypeVar("T")
 Failed = dict[str, Exception]  # name -> why it was not copied
@@ -85,12 +86,15 @@ class Store:
         return self._copy(copy, names, what)
 
     def get(self, cache: "Store", names: Iterable[str], what: str) -> Failed:
-        """Copy files from here to the local cache, where nothing damaged arrives."""
+        """Copy files from here to the local cache, where nothing damaged arrives.
+
+        Waits while another process copies into that cache.
+        """
         Path(cache.path).mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=cache.path, prefix="graft-") as folder:
+        with FileLock(cache.place("graft.lock")), emptied(Path(cache.path), "graft-") as folder:
 
             def copy(name: str) -> None:
-                arrived, place = Path(folder, name.replace("/", "-")), Path(cache.place(name))
+                arrived, place = folder / name.replace("/", "-"), Path(cache.place(name))
                 self.fs.get_file(self.place(name), str(arrived))
                 if not is_intact(cache.fs, str(arrived), name):
                     raise DamagedError(name)

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graft.export.check import TOLERANCES, compare_to_keras, find_faults
-from graft.export.making import Source, _emptied, _replace, export
+from graft.export.making import PARTIAL, Source, _replace, export
 from graft.export.measure import Measured
 from graft.export.records import read_exports, write_exports
 from graft.export.registry import FORMATS, Format
 from graft.models.card import read_card
+from graft.utils.temporary import emptied
 
 RECORD = {"format": "onnx", "precision": "int8", "file": "exports/a.onnx", "bytes": 3}
 
@@ -87,7 +88,7 @@ def test_what_a_kill_left_is_removed_and_no_record_is_of_another_file(
     exports, format = tmp_path / "exports", FORMATS["onnx"]
     (exports / ".partial-killed").mkdir(parents=True)
     (tmp_path / "model.keras").touch()
-    with _emptied(exports) as made:
+    with emptied(exports, PARTIAL) as made:
         assert list(exports.iterdir()) == [made]
         (exports / "a.onnx").write_text("old")
         (made / "a.onnx").write_text("new")

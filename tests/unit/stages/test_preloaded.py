@@ -15,6 +15,7 @@ from graft.cli.preloading import SOCKET
 from helpers.repository import ROOT
 
 BEGIN = "import sys, _preloaded; _preloaded.run_forked()\n"
+DIE = f"import os, socket\nsend = socket.send_fds\nsocket.send_fds = lambda *a: os._exit(send(*a))\n{BEGIN}"
 FORKED = "colorsys"  # its one library, which nothing else imports
 SCRIPTS = {
     "streams": "import os; print(input()[::-1]); print('é', file=sys.stderr); os.write(1, b'x')",
@@ -94,8 +95,10 @@ def forking(
     return environment | {SOCKET: str(tmp_path / "address/socket")}
 
 
-def start(folder: Path, text: str, environment: dict[str, str], *options: str) -> subprocess.Popen[str]:
-    (folder / "script.py").write_text(BEGIN + text)
+def start(
+    folder: Path, text: str, environment: dict[str, str], *options: str, begin: str = BEGIN
+) -> subprocess.Popen[str]:
+    (folder / "script.py").write_text(begin + text)
     command = [sys.executable, *options, "script.py", "a b", "é"]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return subprocess.Popen(command, cwd=folder, env=environment | {"GIT_X": "x"}, text=True, **pipes)
@@ -146,6 +149,16 @@ def state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+def test_a_script_that_ended_before_its_fork_began_does_not_run_on(
+    folder: Path, server: subprocess.Popen[str], forking: dict[str, str]
+) -> None:
+    server.send_signal(signal.SIGSTOP)  # as if it still imported
+    with start(folder, WAIT, forking, begin=DIE) as process:
+        process.wait()
+        server.send_signal(signal.SIGCONT)
+        process.communicate(timeout=60)  # the fork has the other end of its pipes
+
+
 def test_a_fork_that_is_killed(folder: Path, forking: dict[str, str]) -> None:
     with start(folder, WAIT, forking) as process:
         os.kill(int(process.stdout.readline()), signal.SIGKILL)
@@ -177,7 +190,7 @@ def test_the_process_ends_with_dvc_and_its_forks_with_their_scripts(
 def test_another_environment_or_interpreter_is_not_forked(
     folder: Path, forking: dict[str, str], changes: dict[str, str], options: tuple[str, ...]
 ) -> None:
-    assert is_forked(folder, forking | {"DVC_STAGE": "x", "PWD": "/"})
+    assert is_forked(folder, forking | {"DVC_STAGE": "x", "MAKELEVEL": "1", "PWD": "/"})
     assert not is_forked(folder, forking | changes, *options)
 
 
