@@ -2,7 +2,6 @@
 
 import logging
 import pickle
-import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -22,6 +21,7 @@ from graft.features.workers.worker import Job, WorkerError, embed_part, identify
 from graft.utils.progress import Bar
 
 BATCHES = 4  # in a part: what is lost at most when a worker is killed
+DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"  # Ctrl-C is the driver's to handle
 AHEAD = 2  # parts for each worker, so that it never waits
 
 
@@ -31,12 +31,8 @@ def start_workers(n: int) -> Iterator[Client]:
     _silence()
     each = {"threads_per_worker": 1, "memory_limit": 0, "security": True}  # of other users of the machine
     quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C, which the workers inherit
-    try:
-        cluster = LocalCluster(n_workers=n, **each, **quiet)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    with cluster, Client(cluster) as client:
+    options = {**each, **quiet, "preload": DEAF}
+    with LocalCluster(n_workers=n, **options) as cluster, Client(cluster) as client:
         yield client
 
 
