@@ -13,7 +13,12 @@ from graft.utils.progress import track
 
 ROWS_AT_ONCE = 256
 Batch = tuple[Path, list[Row], np.ndarray]
-VERSIONS = ("keras", "tensorflow")  # what another version changes is drift: measured, not refused
+VERSIONS = (
+    "keras",
+    "tensorflow",
+    "openvino",
+    "nncf",
+)  # what another version changes is drift: measured, not refused
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Drift:
             first; a NaN in the cache is an infinite difference.
         tolerance: the largest difference that rounding and another machine explain.
         n: how many rows there are.
-        versions: of Keras and TensorFlow where those that made the features differ from those here.
+        versions: of libraries (`VERSIONS`) where those that made the features differ from those here.
     """
 
     differences: list[tuple[Row, float]]
@@ -86,7 +91,7 @@ def _differing(shard: Path, embedding: Embedding) -> dict[str, str]:
     """Find which versions differ between those that made a shard's features and those here."""
     made_with, now = read_metadata(shard)["fingerprint"], embedding.fingerprint
     pairs = {key: (made_with.get(key), now.get(key)) for key in sorted(made_with.keys() | now.keys())}
-    others = {key: f"{before}, now {after}" for key, (before, after) in pairs.items() if before != after}
+    others = {key: _tell_apart(*pair) for key, pair in pairs.items() if pair[0] != pair[1]}
     versions = {key: others.pop(key) for key in VERSIONS if key in others}
     if others:
         found = "".join(f"\n  {key}: {values}" for key, values in others.items())
@@ -95,3 +100,9 @@ def _differing(shard: Path, embedding: Embedding) -> dict[str, str]:
             f"{found}\nrun `dvc repro` first, or go back to those parameters"
         )
     return versions
+
+
+def _tell_apart(before: object, after: object) -> str:
+    if isinstance(before, list) and isinstance(after, list):
+        return f"{len({*before} - {*after})} of {len(before)} images are others now"
+    return f"{before!s:.100}, now {after!s:.100}"

@@ -232,9 +232,23 @@ def make_embedder(
         lambda pixels: tf.cast(backbone(pixels, training=False), tf.float32), input_signature=signature
     )
 
+    return in_batches(lambda pixels: forward(pixels).numpy(), batch_size, length)
+
+
+def in_batches(
+    forward: Callable[[np.ndarray], np.ndarray], batch_size: int, length: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of any number of images by one of a constant number.
+
+    Args:
+        forward: from (length, size, size, 3) float32 pixels to (length, ...) features.
+        batch_size: how many images are handed to it at once.
+        length: how many rows it takes; those that are no image are zeros.
+    """
+
     def embed(images: np.ndarray) -> np.ndarray:
         chunks = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
-        return np.concatenate([forward(_pad(chunk, length)).numpy()[: len(chunk)] for chunk in chunks])
+        return np.concatenate([forward(_pad(chunk, length))[: len(chunk)] for chunk in chunks])
 
     return embed
 
