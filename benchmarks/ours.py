@@ -14,15 +14,17 @@ import numpy as np
 import pandas as pd
 
 from graft.config.data import Prepare, SplitParams
-from graft.config.features import Augmentation, BackboneRow, Precision
+from graft.config.features import Augmentation, BackboneRow, EngineName, FeaturePrecision, Precision
 from graft.config.load import load_params
 from graft.config.training import CachedMethod, Head, HeadMethod, Inline
 from graft.data.datasets import folder
+from graft.data.decoding import load_pixels
 from graft.data.ingest import prepare
 from graft.data.manifest import COLUMNS
 from graft.data.sharding import count_shards, shard_name
 from graft.data.split import make_manifest
 from graft.features.embedding import Embedding
+from graft.features.engines.choice import choose_engine
 from graft.features.extraction import extract
 from graft.features.format import plain_rows, read_features, shard_files, write_features
 from graft.features.store import FeatureStore
@@ -31,6 +33,7 @@ from graft.methods import two_stage
 from graft.methods.run import Run
 from graft.models.backbones import Backbone, make_embedder
 from graft.models.serialization import save_model
+from int8 import cosine
 from machine import matmul
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +50,7 @@ AUGMENTATION = Augmentation(
 )
 HEAD = Head(pooling="flatten", normalise="none", dense=(256, 128), batch_norm=False, dropout=0.5, l2=0)
 MEMORY_LIMIT = 2.0  # GB
+N_COMPARED = 64  # images, in int8 and in float32
 DENSITY = 0.2  # of made-up features: the share that is not zero
 
 Timed = Callable[[], dict[str, float]]
@@ -92,6 +96,26 @@ def share(images: str, work: str, row: dict[str, Any], size: int) -> Timed:
         return {"matmul": (before + after) / 2, "reached": reached, **extracted}
 
     return run
+
+
+def engine(images: str, work: str, row: dict[str, Any], precision: FeaturePrecision) -> Timed:
+    """Prepared images -> `data/features`, int8 by OpenVINO, else by Keras.
+
+    Args:
+        images: a folder per class.
+        work: an empty folder for the results.
+        row: the backbone, as a row of params.yaml.
+        precision: of the features.
+    """
+    manifest, backbone = _pack(images, work, "fractions"), _backbone(row)
+    name: EngineName = "openvino" if precision == "int8" else "keras"
+    chosen, _ = choose_engine(name, precision, Path(work, "images"), manifest)
+    embedding = Embedding(backbone, BackboneRow(**row), "random", precision, engine=chosen)
+    embedding.embed(_batch(row))
+    pixels = load_pixels(Path(work, "images"), list(manifest["key"][:N_COMPARED]), row["image_size"])
+    exact = make_embedder(backbone, row["batch_size"])(pixels)
+    least = float(cosine(embedding.embed(pixels), exact).min())
+    return lambda: _extract(Path(work), manifest, embedding) | {"cosine": least}
 
 
 def increment(images: str, work: str, row: dict[str, Any], known: str | None = None, n_new: int = 0) -> Timed:
