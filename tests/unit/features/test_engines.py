@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import cpuinfo
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from graft.config.features import BackboneRow, FeaturePrecision, check_installed
 from graft.data.decoding import load_pixels
 from graft.features.embedding import Embedding
 from graft.features.engines.choice import choose_engine
+from graft.features.engines.openvino import lacks
 from graft.features.extraction import extract
 from graft.features.format import engine_facts, plain_rows, shard_files
 from graft.features.recompute import measure_drift
@@ -179,3 +181,10 @@ def test_an_engine_that_is_not_installed_is_named_with_its_command(
 def test_keras_does_not_compute_in_int8(manifest: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match=r"expected float32 or bfloat16 with features.engine=keras"):
         choose_engine("keras", "int8", Path(), manifest)
+
+
+@pytest.mark.parametrize(("flag", "lacking"), [("sse4_1", "VNNI"), ("avx512_vnni", ""), ("asimddp", "")])
+def test_what_the_cpu_lacks_is_named(flag: str, lacking: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpuinfo, "get_cpu_info", lambda: {"flags": [flag]})
+    assert lacks("int8") == lacking
+    assert lacks("float32") == ""

@@ -27,11 +27,7 @@ if TYPE_CHECKING:
 HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 # x86 and Arm. Without, products of int8 are summed in 16 bits on x86, which may overflow.
 VNNI_FLAGS = {"avx512_vnni", "avx512vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
-INSTRUCTIONS = {"bfloat16": BFLOAT16_FLAGS, "int8": VNNI_FLAGS}
-WITHOUT = {
-    "bfloat16": "no bfloat16 instructions, so it will be slow; float32 is faster here",
-    "int8": "no VNNI instructions, so that it is hardly faster than float32 and less exact; use float32 here",
-}
+INSTRUCTIONS = {"bfloat16": ("bfloat16", BFLOAT16_FLAGS), "int8": ("VNNI", VNNI_FLAGS)}
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,12 @@ class OpenVino:
         """
         import openvino as ov
 
-        _check_instructions(precision)
+        if missing := lacks(precision):
+            warnings.warn(
+                f"precision={precision}: this CPU has no {missing} instructions, so it is hardly faster than "
+                "float32, and less exact; use float32 here",
+                stacklevel=4,
+            )
         converted = _convert(model, batch_size)
         if precision == "int8":
             pixels = load_pixels(self.images, self.calibration, model.input_shape[1])
@@ -72,15 +73,10 @@ class OpenVino:
         return in_batches(lambda pixels: compiled([pixels])[0], batch_size, batch_size)
 
 
-def has_vnni() -> bool:
-    """Tell if this CPU multiplies int8 natively."""
-    return not VNNI_FLAGS.isdisjoint(cpuinfo.get_cpu_info().get("flags", ()))
-
-
-def _check_instructions(precision: FeaturePrecision) -> None:
-    flags = cpuinfo.get_cpu_info().get("flags", ())
-    if precision in INSTRUCTIONS and INSTRUCTIONS[precision].isdisjoint(flags):
-        warnings.warn(f"precision={precision}: this CPU has {WITHOUT[precision]}", stacklevel=4)
+def lacks(precision: FeaturePrecision) -> str:
+    """Name the instructions of a precision that this CPU lacks; empty where it has them."""
+    name, flags = INSTRUCTIONS.get(precision, ("", set()))
+    return name if flags.isdisjoint(cpuinfo.get_cpu_info().get("flags", ())) else ""
 
 
 def _convert(model: keras.Model, batch_size: int) -> "ov.Model":
