@@ -17,10 +17,11 @@ import numpy as np
 import pandas as pd
 
 from graft.config.data import Prepare, SplitParams
-from graft.config.features import Augmentation, BackboneRow, Precision
+from graft.config.features import Augmentation, BackboneRow, EngineName, FeaturePrecision, Precision
 from graft.config.load import load_params
 from graft.config.training import CachedMethod, Head, HeadMethod, Inline
 from graft.data.datasets import folder
+from graft.data.decoding import load_pixels
 from graft.data.ingest import prepare
 from graft.data.manifest import COLUMNS
 from graft.data.sharding import count_shards, shard_name
@@ -28,6 +29,8 @@ from graft.data.split import make_manifest
 from graft.export.measure import measure_apart
 from graft.export.registry import FORMATS
 from graft.features.embedding import Embedding
+from graft.features.engines.choice import choose_engine
+from graft.features.engines.keras import KERAS
 from graft.features.extraction import extract, open_store
 from graft.features.format import Row, plain_rows, read_features, shard_files, write_features
 from graft.features.store import FeatureStore
@@ -39,6 +42,7 @@ from graft.models.serialization import save_model
 from graft.serving.classifier import load
 from graft.serving.sources import find_images
 from graft.serving.stream import predict_stream
+from int8 import cosine
 from machine import add, matmul
 from plain import save_classifier
 
@@ -56,6 +60,7 @@ AUGMENTATION = Augmentation(
 )
 HEAD = Head(pooling="flatten", normalise="none", dense=(256, 128), batch_norm=False, dropout=0.5, l2=0)
 MEMORY_LIMIT = 2.0  # GB
+N_COMPARED = 64  # images, in int8 and in float32
 DENSITY = 0.2  # of made-up features: the share that is not zero
 
 Timed = Callable[[], dict[str, float]]
@@ -99,6 +104,26 @@ def share(images: str, work: str, row: dict[str, Any], size: int) -> Timed:
     return run
 
 
+def engine(images: str, work: str, row: dict[str, Any], precision: FeaturePrecision) -> Timed:
+    """Prepared images -> `data/features`, int8 by OpenVINO, else by Keras.
+
+    Args:
+        images: a folder per class.
+        work: an empty folder for the results.
+        row: the backbone, as a row of params.yaml.
+        precision: of the features.
+    """
+    manifest, backbone = _pack(images, work, "fractions"), _backbone(row)
+    name: EngineName = "openvino" if precision == "int8" else "keras"
+    chosen, _ = choose_engine(name, precision, Path(work, "images"), manifest)
+    embedding = Embedding(backbone, BackboneRow(**row), "random", precision, engine=chosen)
+    embedding.embed(_batch(row))
+    pixels = load_pixels(Path(work, "images"), list(manifest["key"][:N_COMPARED]), row["image_size"])
+    exact = make_embedder(backbone, row["batch_size"])(pixels)
+    least = float(cosine(embedding.embed(pixels), exact).min())
+    return lambda: _extract(Path(work), manifest, embedding) | {"cosine": least}
+
+
 def increment(images: str, work: str, row: dict[str, Any], known: str | None = None, n_new: int = 0) -> Timed:
     """Prepared images -> `data/features`, from an empty store or from one that knows most of them.
 
@@ -135,12 +160,12 @@ def workers(images: str, work: str, row: dict[str, Any], n: int) -> Timed:
     from graft.features.workers.dask import BATCHES, Cluster, start_workers
     from graft.features.workers.worker import build_embeddings
 
-    recipe = {"row": BackboneRow(**row), "weights": "random", "seed": 0, "precision": "float32"}
-    params = SimpleNamespace(**recipe, augmentation=AUGMENTATION)
-    rows, (embedding, _) = plain_rows(_pack(images, work, "fractions")), build_embeddings(params)
+    values = {"row": BackboneRow(**row), "weights": "random", "seed": 0, "precision": "float32"}
+    recipe = SimpleNamespace(**values, augmentation=AUGMENTATION), KERAS, "float32"
+    rows, (embedding, _) = plain_rows(_pack(images, work, "fractions")), build_embeddings(*recipe)
     stack = ExitStack()
     atexit.register(stack.close)
-    cluster = Cluster(stack.enter_context(start_workers(n)), params)
+    cluster = Cluster(stack.enter_context(start_workers(n)), recipe)
 
     def fill(some: list[Row], store: str) -> dict[str, float]:
         entries = open_store(Path(work, store), embedding)

@@ -33,6 +33,7 @@ MOBILENET_V2 = VGG19 | {
 }
 N_NEW = 10
 NO_BFLOAT16 = "this CPU has no bfloat16 instructions"
+NO_INT8 = "it needs OpenVINO (`pip install 'graft[openvino]'`) and a CPU with VNNI instructions"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Bench:
         rounds: how often plain and ours alternate.
         vgg19: the backbone's row.
         bfloat16: whether the CPU has it.
+        int8: whether the CPU has instructions for it, and OpenVINO is installed.
         matrix: rows of the matrices whose product is the machine's rate.
         photos: how many of the images are photos, which come first.
         weights: of MobileNetV2.
@@ -59,6 +61,7 @@ class Bench:
     rounds: int
     vgg19: dict[str, Any]
     bfloat16: bool
+    int8: bool
     matrix: int
     photos: int
     weights: Path | None
@@ -352,6 +355,27 @@ def two_workers(bench: Bench) -> dict[str, Row]:
     return {"two_workers": row}
 
 
+def int8_engine(bench: Bench) -> dict[str, Row]:
+    """Prepared images -> features on disk by OpenVINO in int8, against Keras in float32."""
+    title = f"extraction of {bench.images} prepared images, int8 by OpenVINO against float32 by Keras"
+    if not bench.int8:
+        return {"int8_engine": _not_run(title, 3.5, NO_INT8)}
+    arguments = {"images": bench.image_folder(bench.images), "row": bench.vgg19}
+    measured: dict[str, list[Measurement]] = {"float32": [], "int8": []}
+    for _ in range(bench.rounds):
+        for precision, measurements in measured.items():
+            own = {"work": bench.folder(), "precision": precision}
+            measurements.append(bench.measure("ours.engine", arguments | own))
+    exact, ours = measured["float32"], measured["int8"]
+    start, least = median(m["startup_seconds"] for m in ours), min(m["cosine"] for m in ours)
+    note = (
+        "both sides are graft's; start-up includes the calibration, by 128 training images: "
+        f"{start:.0f} s; least cosine with Keras's float32 of an image's features: {least:.4f}"
+    )
+    row = _row(title, 3.5, "images/s", _speeds(exact), _speeds(ours), note=note)
+    return {"int8_engine": row}
+
+
 GROUPS = {
     function.__name__: function
     for function in (
@@ -366,6 +390,7 @@ GROUPS = {
         export,
         decode,
         two_workers,
+        int8_engine,
     )
 }
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from drawings import find_photos, make_images
+from graft.features.engines.openvino import lacks
 from graft.models.dtype_policy import has_bfloat16
 from machine import commit, describe
 from page import insert
@@ -82,6 +84,7 @@ def benchmark(
             rounds=rounds,
             vgg19=VGG19 | {"image_size": size},
             bfloat16=has_bfloat16(),
+            int8=not lacks("int8") and all(map(find_spec, ("openvino", "nncf"))),
             matrix=matrix,
             photos=len(given),
             weights=weights,

@@ -125,7 +125,7 @@ def _main(job: Job, moment: Moment | None, together: Any, reports: Connection) -
 
 def _report_rows(reports: Connection) -> None:
     """Send the number of rows of each batch that the backbone has finished."""
-    from graft.features import embedding as module
+    from graft.features.engines import keras as module
 
     make = module.make_embedder
 

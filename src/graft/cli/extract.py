@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Annotated, Any
 
 import typer
@@ -53,6 +52,7 @@ def extract(
 def _extract(root: Path, workers: int | None, scheduler: str | None, part: str | None, views: bool) -> None:
     from graft.config.load import load_params
     from graft.data.manifest import read_manifest
+    from graft.features.engines.choice import choose_engine
     from graft.features.extraction import describe_origin, look_up, open_store
     from graft.features.format import plain_rows, view_rows
     from graft.features.views import PARAMS
@@ -66,8 +66,9 @@ def _extract(root: Path, workers: int | None, scheduler: str | None, part: str |
     manifest = _read(read_manifest, root)
     wanted = {FEATURES: plain_rows(manifest), VIEWS: view_rows(manifest, params.views if views else 0)}
     wanted = {folder: take_part(rows, part) if part else rows for folder, rows in wanted.items() if rows}
-    with _filling(workers, scheduler, params) as fill:
-        for (folder, rows), embedding in zip(wanted.items(), build_embeddings(params), strict=False):
+    recipe = params, *choose_engine(params.engine, params.precision, (root / IMAGES).resolve(), manifest)
+    with _filling(workers, scheduler, recipe) as fill:
+        for (folder, rows), embedding in zip(wanted.items(), build_embeddings(*recipe), strict=False):
             entries = open_store(root / STORE, embedding)
             stored = len(rows) - len(new := entries.missing(rows))
             missing = look_up(root / IMAGES, new, embedding, entries, repo, root / folder)
@@ -90,7 +91,7 @@ def _read(read_manifest: Callable[[Path], Any], root: Path) -> Any:
 
 
 @contextmanager
-def _filling(workers: int | None, scheduler: str | None, params: SimpleNamespace) -> Iterator[Fill]:
+def _filling(workers: int | None, scheduler: str | None, recipe: Any) -> Iterator[Fill]:
     """Give what embeds rows: this process, or the workers that were asked for."""
     if workers is None and scheduler is None:
         from graft.features.filling import fill
@@ -100,4 +101,4 @@ def _filling(workers: int | None, scheduler: str | None, params: SimpleNamespace
     from graft.features.workers.dask import Cluster, connect, start_workers
 
     with connect(scheduler) if scheduler else start_workers(workers or 1) as client:
-        yield Cluster(client, params).fill
+        yield Cluster(client, recipe).fill

@@ -120,7 +120,9 @@ def _check_shards(root: Path, shards: Sequence["Cached"]) -> list[str]:
 def _embed_again(root: Path, n: int | None, seed: int) -> bool:
     """Compare some rows with what the backbone gives now; return whether one exceeds the tolerance."""
     from graft.config.load import load_params
+    from graft.data.manifest import read_manifest
     from graft.features.embedding import Embedding
+    from graft.features.engines.choice import choose_engine
     from graft.features.format import HELP
     from graft.features.recompute import measure_drift
     from graft.features.views import PARAMS, ViewEmbedding
@@ -129,10 +131,12 @@ def _embed_again(root: Path, n: int | None, seed: int) -> bool:
     params = load_params(PARAMS, root / "params.yaml")
     weights = str(root / params.weights) if (root / params.weights).is_file() else params.weights
     try:
-        model = Backbone(params.row, weights, params.seed).build(params.precision)
+        manifest = read_manifest(root / MANIFEST)
+        engine, precision = choose_engine(params.engine, params.precision, root / IMAGES, manifest)
+        model = Backbone(params.row, weights, params.seed).build(precision)
         made = model, params.row, weights, params.precision
-        views = ViewEmbedding(*made, params.augmentation)
-        features = {root / FEATURES: Embedding(*made), root / VIEWS: views}
+        views = ViewEmbedding(*made, params.augmentation, engine=engine)
+        features = {root / FEATURES: Embedding(*made, engine=engine), root / VIEWS: views}
         drift = measure_drift(root / IMAGES, features, n, seed)
     except (ValueError, FileNotFoundError) as error:
         fail(str(error))

@@ -1,13 +1,16 @@
 """The features in params.yaml: `backbones`, `weights`, `features`, `augmentation`."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from graft.config.types import Below1, Block, Count, Fraction, Natural, Positive
 
 Precision = Literal["float32", "bfloat16"]
+FeaturePrecision = Literal["float32", "bfloat16", "int8"]
+EngineName = Literal["keras", "openvino"]
 RANDOM, BUNDLED, IMAGENET = "random", "bundled", "imagenet"
 HAVE_BUNDLED = {"mobilenet_v2": "MobileNetV2"}  # backbone -> application
 
@@ -25,8 +28,14 @@ class BackboneRow(Block):
 
 class Features(Block):
     views: Natural
-    precision: Precision
+    engine: EngineName
+    precision: FeaturePrecision
     memory_limit: Positive
+
+    @model_validator(mode="after")
+    def _precision_of_the_engine(self) -> "Features":
+        check_precision(self.engine, self.precision)
+        return self
 
 
 class Augmentation(Block):
@@ -57,6 +66,33 @@ def check_weights(weights: str, application: str) -> None:
             f"received application={application!r}; set backbone to such a one, or weights to imagenet "
             "(downloads), random, or the path of a weights file"
         )
+
+
+def check_precision(engine: EngineName, precision: FeaturePrecision) -> None:
+    """Check that an engine computes in a precision.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    if (engine, precision) == ("keras", "int8"):
+        raise ValueError(
+            "features.precision=int8: expected float32 or bfloat16 with features.engine=keras; "
+            "set features.engine to openvino, or another precision"
+        )
+
+
+def check_installed(engine: EngineName) -> None:
+    """Check that the packages of an engine are installed, without importing them.
+
+    Raises:
+        ValueError: if one is not.
+    """
+    for package in ("openvino", "nncf") if engine == "openvino" else ():
+        if not find_spec(package):
+            raise ValueError(
+                f"features.engine={engine} needs {package}, which is not installed: "
+                f"pip install 'graft[{engine}]', or set features.engine to keras"
+            )
 
 
 def weights_name(weights: str) -> str:

@@ -1,7 +1,7 @@
 """A backbone that embeds images, and the fingerprint of what it gives."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -11,11 +11,11 @@ import keras
 import numpy as np
 
 from graft import BACKEND
-from graft.config.features import RANDOM, BackboneRow, Precision, weights_name
+from graft.config.features import RANDOM, BackboneRow, EngineName, FeaturePrecision, weights_name
 from graft.config.types import Seed, Text
 from graft.data.decoding import load_pixels
+from graft.features.engines.keras import KERAS, Engine
 from graft.features.format import FORMAT, Row
-from graft.models.backbones import make_embedder
 from graft.models.serialization import weights_sha256
 
 PARAMS = {
@@ -23,7 +23,8 @@ PARAMS = {
     "backbone": Text,
     "backbones.${backbone}": BackboneRow,
     "weights": Text,
-    "features.precision": Precision,
+    "features.engine": EngineName,
+    "features.precision": FeaturePrecision,
 }
 
 
@@ -35,13 +36,15 @@ class Embedding:
         model: from float32 pixels in [0, 255] to features.
         row: the backbone's row of params.yaml.
         weights: ``random``, ``bundled``, ``imagenet`` or a path, of which the name is kept.
-        precision: what the model computes in.
+        precision: what the engine computes in.
+        engine: what runs the model.
     """
 
     model: keras.Model
     row: BackboneRow
     weights: str
-    precision: Precision
+    precision: FeaturePrecision
+    engine: Engine = field(default=KERAS, kw_only=True)
 
     @cached_property
     def fingerprint(self) -> dict[str, Any]:
@@ -56,12 +59,13 @@ class Embedding:
             "precision": self.precision,
             "keras": keras.__version__,
             BACKEND: version(BACKEND),
+            **self.engine.facts(self.precision),
         }
 
     @cached_property
     def embed(self) -> Callable[[np.ndarray], np.ndarray]:
         """From (n, size, size, 3) pixels, augmented where they are to be, to (n, ...) float32 features."""
-        return make_embedder(self.model, self.row.batch_size)
+        return self.engine.prepare(self.model, self.row.batch_size, self.precision)
 
     def augment(self, pixels: np.ndarray, rows: Sequence[Row]) -> np.ndarray:  # noqa: ARG002
         """Turn the decoded images of (key, view) rows into what the model takes."""

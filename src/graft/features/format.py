@@ -5,7 +5,7 @@ side and compress. Shape, dtype, layout and fingerprint stand in the schema meta
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from math import prod
 from pathlib import Path
@@ -103,6 +103,22 @@ def read_metadata(path: Path | BinaryIO) -> dict[str, Any]:
     """Read shape (channels first), dtype, layout and fingerprint of a shard."""
     metadata = pq.read_schema(path).metadata
     return {name: json.loads(metadata[name.encode()]) for name in ("shape", "dtype", "layout", "fingerprint")}
+
+
+def describe_engine(fingerprint: Mapping[str, Any]) -> str:
+    """Say what computed features, and how precisely.
+
+    >>> describe_engine({"precision": "int8", "engine": "openvino"})
+    'int8 by openvino'
+    """
+    engine = fingerprint.get("engine")
+    return f"{fingerprint['precision']} by {engine}" if engine else str(fingerprint["precision"])
+
+
+def engine_facts(folder: Path) -> dict[str, str]:
+    """The fact of a method whose features, in a folder of shards, are not Keras's in float32; else none."""
+    engine = describe_engine(read_metadata(shard_files(folder)[0])["fingerprint"])
+    return {} if engine == "float32" else {"features": engine}
 
 
 def read_features(path: Path | BinaryIO) -> tuple[list[Row], np.ndarray]:

@@ -14,7 +14,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from graft.features.format import UNREADABLE, Row, read_checked, read_metadata
+from graft.features.format import UNREADABLE, Row, describe_engine, read_checked, read_metadata
 from graft.features.store import check_name, fingerprint_id, list_entries
 from graft.utils.files import digest
 
@@ -159,7 +159,9 @@ def _describe(summary: dict[str, Any]) -> str:
     spec = fingerprint.get("augmentation", {"plain": ""})
     done = [f"{name} {value}".strip() for name, value in spec.items() if name not in HOW]
     brought = [f"{n:,} rows from commit {commit[:12]}" for commit, n in summary["from_commits"].items()]
-    return ", ".join([backbone, fingerprint["weights"], fingerprint["precision"], *done, *brought, *damaged])
+    return ", ".join(
+        [backbone, fingerprint["weights"], describe_engine(fingerprint), *done, *brought, *damaged]
+    )
 
 
 def recorded_md5s(repo: Path, folder: str) -> dict[str, str]:

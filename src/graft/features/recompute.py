@@ -14,7 +14,7 @@ from graft.utils.progress import track
 
 ROWS_AT_ONCE = 256
 Batch = tuple[Path, list[Row], np.ndarray]
-VERSIONS = ("keras", *BACKENDS)  # what another version changes is drift: measured, not refused
+VERSIONS = "keras", *BACKENDS, "openvino", "nncf"  # of another version is drift: measured, not refused
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Drift:
             first; a NaN in the cache is an infinite difference.
         tolerance: the largest difference that rounding and another machine explain.
         n: how many rows there are.
-        versions: of Keras and its backend where those that made the features differ from those here.
+        versions: of libraries (`VERSIONS`) where those that made the features differ from those here.
     """
 
     differences: list[tuple[Row, float]]
@@ -86,11 +86,8 @@ def _count(batch: Batch) -> int:
 def _differing(shard: Path, embedding: Embedding) -> dict[str, str]:
     """Find which versions differ between those that made a shard's features and those here."""
     made_with, now = read_metadata(shard)["fingerprint"], embedding.fingerprint
-    pairs = {
-        key: (made_with.get(key, "none"), now.get(key, "none"))
-        for key in sorted(made_with.keys() | now.keys())
-    }
-    others = {key: f"{before}, now {after}" for key, (before, after) in pairs.items() if before != after}
+    pairs = {key: (made_with.get(key), now.get(key)) for key in sorted(made_with.keys() | now.keys())}
+    others = {key: _tell_apart(*pair) for key, pair in pairs.items() if pair[0] != pair[1]}
     versions = {key: others.pop(key) for key in VERSIONS if key in others}
     versions = {key: values for key, values in versions.items() if key in made_with}
     if others:
@@ -100,3 +97,9 @@ def _differing(shard: Path, embedding: Embedding) -> dict[str, str]:
             f"{found}\nrun `dvc repro` first, or go back to those parameters"
         )
     return versions
+
+
+def _tell_apart(before: object, after: object) -> str:
+    if isinstance(before, list) and isinstance(after, list):
+        return f"{len({*before} - {*after})} of {len(before)} images are others now"
+    return f"{before!s:.100}, now {after!s:.100}"

@@ -10,7 +10,7 @@ from graft.config.features import backbone_facts
 from graft.config.training import CachedMethod
 from graft.data.augmentation import augment_features
 from graft.data.manifest import class_names
-from graft.features.format import load_features
+from graft.features.format import engine_facts, load_features
 from graft.methods.head_training import head_trainer
 from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run
@@ -58,4 +58,5 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
         )
 
     facts = backbone_facts(params.backbone, params.weights) | {"weights_sha256": weights_sha256(backbone)}
+    facts |= engine_facts(run.features)
     return train_with_seeds(train_once, params.seeds, run, facts, started)

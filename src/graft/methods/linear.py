@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from graft.config.features import backbone_facts
 from graft.config.training import Linear
 from graft.config.types import Positive, Text
-from graft.features.format import load_features
+from graft.features.format import engine_facts, load_features
 from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run
 from graft.models.heads import fit_scaler, normalise, output_layer, pool, vector_layers
@@ -56,6 +56,7 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
         return Trained(deployable(backbone, head), history, predict(head, features, BATCH_SIZE), len(array))
 
     facts = backbone_facts(params.backbone, params.weights) | {"weights_sha256": weights_sha256(backbone)}
+    facts |= engine_facts(run.features)
     return train_with_seeds(train_once, (0,), run, facts, started)
 
 

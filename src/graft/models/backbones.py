@@ -229,6 +229,20 @@ def make_embedder(
     length = batch_size + spare_rows
     forward = compile_inference(backbone, length)
 
+    return in_batches(forward, batch_size, length)
+
+
+def in_batches(
+    forward: Callable[[np.ndarray], np.ndarray], batch_size: int, length: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of any number of images by one of a constant number.
+
+    Args:
+        forward: from (length, size, size, 3) pixels to (length, ...) features.
+        batch_size: how many images are handed to it at once.
+        length: how many rows it takes; those that are no image are zeros.
+    """
+
     def embed(images: np.ndarray) -> np.ndarray:
         chunks = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
         return np.concatenate([forward(pad(chunk, length))[: len(chunk)] for chunk in chunks])

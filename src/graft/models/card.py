@@ -16,7 +16,8 @@ def read_card(path: Path) -> dict[str, Any]:
         ``method``, ``dataset``, ``backbone``, ``weights``, ``pretrained``, ``weights_sha256`` (None without
         a backbone), ``seed``, ``n_images`` (split -> number), ``accuracy`` (``validation`` and ``test``, each
         with ``value``, ``low``, ``high`` and ``n``), ``confidence`` of these intervals, and ``versions``;
-        ``bit_depth`` (of the values in 16-bit images) only where it is less than 16.
+        ``features`` (precision and engine of those it was trained and scored with) only where they are not
+        Keras's in float32; ``bit_depth`` (of the values in 16-bit images) only where it is less than 16.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -119,6 +119,8 @@ def _notes(params: Mapping[str, Any], overrides: list[str], changed: list[str]) 
         yield f"Code that is not in that commit was in use: {_list_some(sorted(changed))}."
     if params.get("dataset") == "folder":
         yield "It needs the same images in the folder or archive that “source” names."
+    if params.get("features", {}).get("engine") == "openvino":
+        yield "It needs OpenVINO: pip install 'graft[openvino]'."
     if without_folders(params) != params:
         yield "“/path/to” stands for a folder of the machine that made this page."
 

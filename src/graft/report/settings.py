@@ -19,13 +19,14 @@ NETWORK = "layers"  # a whole network, which is no cell of a table
 
 
 def describe_training(facts: Mapping[str, Any], history: pd.DataFrame) -> dict[str, str]:
-    """Describe what a training run took and chose: its seeds, and epochs or the strength of the penalty.
+    """Describe what a training run took and chose: features that are not Keras's in float32, seeds, epochs or
+    the strength of the penalty.
 
     Args:
         facts: of the predictions.
         history: one row an epoch or, of a method without epochs, each ``C`` that was tried.
     """
-    found: dict[str, Any] = {"seeds": list(facts["seeds"])}
+    found: dict[str, Any] = {"features in": facts.get("features"), "seeds": list(facts["seeds"])}
     found |= {"epochs run": facts["epochs"], "best epoch": facts["best_epoch"]}
     if "C" in history:
         found["best C"] = history.sort_values("val_loss", kind="stable")["C"].tolist()[0]

@@ -122,6 +122,12 @@ def test_no_name_of_a_dataset_breaks_a_card(results, name):
     assert read.text.count("\n## ") == 8
 
 
+def test_a_card_names_features_that_the_file_does_not_compute(results):
+    text = build_card(replace(results, card={**results.card, "features": "int8 by openvino"}))
+    assert "cached features of the backbone in int8 by openvino; the file itself computes in" in text
+    assert "cached features" not in build_card(results)
+
+
 def test_of_many_classes_the_worst_are_listed(tmp_path):
     lay(tmp_path, MANY)
     assert card(tmp_path, "linear")[0] == 0

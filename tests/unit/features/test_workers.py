@@ -46,16 +46,18 @@ def contents(store: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def recipe(params: Params, row: BackboneRow) -> SimpleNamespace:
+def recipe(params: Params, row: BackboneRow) -> tuple[Any, ...]:
+    from graft.features.engines.keras import KERAS
+
     spec = {"augmentation": params.augmentation, "precision": "float32", "views": VIEWS}
-    return SimpleNamespace(row=row, weights="random", seed=0, **spec)
+    return SimpleNamespace(row=row, weights="random", seed=0, **spec), KERAS, "float32"
 
 
 @pytest.fixture
-def embeddings(recipe: SimpleNamespace) -> Any:
+def embeddings(recipe: tuple[Any, ...]) -> Any:
     from graft.features.workers.worker import build_embeddings
 
-    return build_embeddings(recipe)
+    return build_embeddings(*recipe)
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ class TestDask:
     def test_whatever_a_worker_sees_the_entries_are_the_same(
         self,
         images: Path,
-        recipe: SimpleNamespace,
+        recipe: tuple[Any, ...],
         alone: Any,
         client: Any,
         tmp_path: Path,
@@ -121,7 +123,7 @@ class TestDask:
         self,
         images: Path,
         manifest: pd.DataFrame,
-        recipe: SimpleNamespace,
+        recipe: tuple[Any, ...],
         embeddings: Any,
         client: Any,
         tmp_path: Path,
@@ -145,7 +147,7 @@ class TestDask:
         self,
         images: Path,
         manifest: pd.DataFrame,
-        recipe: SimpleNamespace,
+        recipe: tuple[Any, ...],
         embeddings: Any,
         client: Any,
         tmp_path: Path,
@@ -154,7 +156,7 @@ class TestDask:
         from graft.features.workers.worker import WorkerError
 
         others, store = (
-            Cluster(client, SimpleNamespace(**{**vars(recipe), "seed": 1})),
+            Cluster(client, (SimpleNamespace(**{**vars(recipe[0]), "seed": 1}), *recipe[1:])),
             open_store(tmp_path, embeddings[0]),
         )
         with pytest.raises(WorkerError, match=r"refused: weights_sha256='\w+', expected '\w+'; give it"):

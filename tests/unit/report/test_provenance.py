@@ -81,20 +81,22 @@ def test_the_commit_its_date_and_the_command_that_rebuilds_it(work):
 
 def test_what_differs_from_the_commit_is_set_or_named(work):
     commit(work)
-    edit(work, {"dataset": "folder", "source": "/home/me/my photos"})
+    edit(work, {"dataset": "folder", "source": "/home/me/my photos", "features.engine": "openvino"})
     (work / "stages/x.py").write_text("1")
     (work / "stages/é.py").write_text("")
     found = describe_commit(work)
-    command = "dvc exp run -S dataset=folder -S 'source=\"/path/to/my photos\"'"
+    command = "dvc exp run -S dataset=folder -S 'source=\"/path/to/my photos\"' -S features.engine=openvino"
     assert found.command.endswith(f'&& make setup && PATH="$PWD/.venv/bin:$PATH" {command}')
     assert found.changes == (
         ("dataset", "demo", "folder"),
         ("source", "photos", '"/path/to/my photos"'),
+        ("features.engine", "keras", "openvino"),
     )
     notes = " ".join(found.notes)
-    assert "2 values of params.yaml differ from that commit." in notes
+    assert "3 values of params.yaml differ from that commit." in notes
     assert "Code that is not in that commit was in use: stages/x.py, stages/é.py." in notes
     assert "the same images" in notes
+    assert "pip install 'graft[openvino]'" in notes
     assert "“/path/to” stands for a folder" in notes
     assert "/home/me" not in f"{found}"
 

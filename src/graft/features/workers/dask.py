@@ -14,7 +14,9 @@ from uuid import uuid4
 from dask.distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.comm import CommClosedError
 
+from graft.config.features import Precision
 from graft.features.embedding import Embedding
+from graft.features.engines.keras import Engine
 from graft.features.format import Row
 from graft.features.store import FeatureStore, fingerprint_id
 from graft.features.workers.worker import Job, WorkerError, embed_part, identify, list_shards, read_part
@@ -71,11 +73,11 @@ class Cluster:
 
     Attributes:
         client: of a Dask scheduler.
-        params: the values of params.yaml that the embeddings are made of.
+        recipe: the arguments of `graft.features.workers.worker.build_embeddings`.
     """
 
     client: Client
-    params: SimpleNamespace
+    recipe: tuple[SimpleNamespace, Engine, Precision]
 
     def fill(
         self, images: Path, rows: Sequence[Row], embedding: Embedding, store: FeatureStore, name: str
@@ -90,7 +92,7 @@ class Cluster:
         probe.touch()
         views = "augmentation" in embedding.fingerprint
         place = images.resolve(), list_shards(images), store.root.resolve(), probe
-        job = Job(pickle.dumps(self.params), views, identify(embedding), *place)
+        job = Job(pickle.dumps(self.recipe), views, identify(embedding), *place)
         try:
             self._run(job, rows, BATCHES * embedding.row.batch_size, store, name)
         except (CancelledError, KilledWorker, CommClosedError, TimeoutError) as error:

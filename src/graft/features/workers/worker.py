@@ -28,7 +28,9 @@ from graft.features.format import Row
 from graft.features.store import StoreWriter
 
 if TYPE_CHECKING:  # a worker's threads are counted before Keras is imported
+    from graft.config.features import Precision
     from graft.features.embedding import Embedding
+    from graft.features.engines.keras import Engine
 
 THREADS = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
 LIBRARIES = "numpy", "pillow", "pyarrow"  # which the fingerprint does not name
@@ -46,7 +48,7 @@ class Job:
     """What all parts have in common.
 
     Attributes:
-        recipe: the pickled values of params.yaml that the embedding is made of.
+        recipe: the pickled arguments of `build_embeddings`.
         views: augmented views are to be embedded, not the plain images.
         identity: of the driver's embedding, as `identify` gives it.
         images: the driver's `data/images`, which the worker may see or not.
@@ -72,15 +74,22 @@ class Kept(list[Batch]):
         self.append((rows, features))
 
 
-def build_embeddings(params: SimpleNamespace) -> "tuple[Embedding, Embedding]":
-    """Build the embeddings of plain images and of augmented views, which share the backbone."""
+def build_embeddings(
+    params: SimpleNamespace, engine: "Engine", precision: "Precision"
+) -> "tuple[Embedding, Embedding]":
+    """Build the embeddings of plain images and of augmented views, which share the backbone.
+
+    Args:
+        params: the values of params.yaml that they are made of.
+        engine, precision: as `graft.features.engines.choice.choose_engine` gives them.
+    """
     from graft.features.embedding import Embedding
     from graft.features.views import ViewEmbedding
     from graft.models.backbones import Backbone
 
-    model = Backbone(params.row, params.weights, params.seed).build(params.precision)
+    model = Backbone(params.row, params.weights, params.seed).build(precision)
     made = model, params.row, params.weights, params.precision
-    return Embedding(*made), ViewEmbedding(*made, params.augmentation)
+    return Embedding(*made, engine=engine), ViewEmbedding(*made, params.augmentation, engine=engine)
 
 
 def identify(embedding: "Embedding") -> dict[str, Any]:
@@ -167,7 +176,7 @@ def _load_fill() -> Callable[..., None]:
 def _build(recipe: bytes, threads: int) -> "tuple[Embedding, Embedding]":
     if "keras" not in sys.modules:  # a process that has computed something keeps its threads
         os.environ.update(dict.fromkeys(THREADS, str(threads)))
-    return build_embeddings(pickle.loads(recipe))
+    return build_embeddings(*pickle.loads(recipe))
 
 
 @lru_cache(maxsize=1)
