@@ -94,11 +94,11 @@ def _run_dvc(arguments: Sequence[str]) -> None:
     from dvc.repo import Repo
 
     from graft.sharing.links import choose_links
-    from graft.utils.dvc_lock import keep_locks_in_c
+    from graft.utils.dvc_yaml import spare_yaml
 
     with suppress(Exception), Repo() as repo:  # DVC says itself what is wrong
         choose_links(repo)
-    keep_locks_in_c()
+    spare_yaml()
     logging.getLogger("dvc").setLevel(logging.WARNING)
     logging.getLogger("dvc.stage.cache").setLevel(logging.INFO)  # what is restored instead of run
     if code := main([*arguments]):

@@ -1,4 +1,4 @@
-"""graft.utils.dvc_lock: what DVC writes, sooner."""
+"""graft.utils.dvc_yaml: what DVC reads and writes, sooner."""
 
 from collections import OrderedDict
 from pathlib import Path
@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from dvc import dvcfile
+from dvc.utils import strictyaml
+from dvc.utils.serialize import _yaml
 
-from graft.utils.dvc_lock import keep_locks_in_c
+from graft.utils.dvc_yaml import spare_yaml
 from helpers.repository import ROOT
 
 NUMBERS = [0, -1, 0.1, 1e-05, 1e22, 1.0, True, False, None, [], {}]
@@ -18,7 +20,8 @@ START = b"schema: '2.0'\nstages:\n  split:\n    cmd: python stages/split.py\n   
 
 @pytest.fixture(autouse=True)
 def restored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dvcfile, "modify_yaml", dvcfile.modify_yaml)
+    for module, name in ((dvcfile, "modify_yaml"), (strictyaml, "parse_yaml"), (_yaml, "parse_yaml")):
+        monkeypatch.setattr(module, name, getattr(module, name))
 
 
 def rewrite(file: Path, values: list[Any]) -> bytes:
@@ -36,21 +39,34 @@ def test_a_lock_has_the_bytes_that_dvc_writes(tmp_path: Path, values: list[Any])
     for file in files:
         file.write_bytes(START)
     expected = rewrite(files[0], values)
-    keep_locks_in_c()
+    spare_yaml()
     assert rewrite(files[1], values) == expected
 
 
 def test_the_lock_of_this_repository_stays_as_it_is(tmp_path: Path) -> None:
     content = (ROOT / "dvc.lock").read_bytes()
     (tmp_path / "dvc.lock").write_bytes(content)
-    keep_locks_in_c()
+    spare_yaml()
     with dvcfile.modify_yaml(str(tmp_path / "dvc.lock")):
         pass
     assert (tmp_path / "dvc.lock").read_bytes() == content
 
 
 def test_comments_of_another_file_stay(tmp_path: Path) -> None:
-    keep_locks_in_c()
+    spare_yaml()
     file = tmp_path / "dvc.yaml"
     file.write_text("stages: {}  # none yet\n")
     assert b"# none yet" in rewrite(file, [])
+
+
+def test_a_text_is_read_as_dvc_reads_it_however_often_and_whoever_changes_it() -> None:
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("dvc.yaml", "dvc.lock", "params.yaml")]
+    expected = [strictyaml.parse_yaml(text, "x.yaml") for text in texts]
+    spare_yaml()
+    for _ in range(2):
+        found = [strictyaml.parse_yaml(text, "x.yaml") for text in texts]
+        assert found == expected
+        for each in found:
+            each.clear()
+    with pytest.raises(strictyaml.YAMLFileCorruptedError):
+        strictyaml.parse_yaml("a: [", "x.yaml")
