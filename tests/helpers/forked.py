@@ -47,6 +47,6 @@ if __name__ == "__main__":
     del sys.argv[0]
     if "dvc.dvcfile" in sys.modules:  # in the fork
         parse_once(os.environ[PARSED])
-        import_module("graft.utils.dvc_yaml").spare_yaml()
+        import_module("graft.utils.quick_dvc").quicken_dvc()
     sys.argv[0] = str(Path(sys.executable).with_name(sys.argv[0]))
     run_path(sys.argv[0], run_name="__main__")

@@ -94,11 +94,11 @@ def _run_dvc(arguments: Sequence[str]) -> None:
     from dvc.repo import Repo
 
     from graft.sharing.links import choose_links
-    from graft.utils.dvc_yaml import spare_yaml
+    from graft.utils.quick_dvc import quicken_dvc
 
     with suppress(Exception), Repo() as repo:  # DVC says itself what is wrong
         choose_links(repo)
-    spare_yaml()
+    quicken_dvc()
     logging.getLogger("dvc").setLevel(logging.WARNING)
     logging.getLogger("dvc.stage.cache").setLevel(logging.INFO)  # what is restored instead of run
     if code := main([*arguments]):

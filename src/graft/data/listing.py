@@ -29,7 +29,7 @@ def list_file(path: Path) -> Listed:
 def write_listing(files: Iterable[Listed], raw: Path) -> None:
     """Write ``listing.csv`` (path, sha256, size) to the folder `raw`, in the order given."""
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
+    table = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)  # a name may hold anything
     table.writerow(Listed._fields)
     table.writerows(files)
     write_text(text.getvalue(), raw / LISTING)

@@ -289,10 +289,7 @@ def test_features_are_brightened_and_contrasted_as_in_frofa(operation: str, feat
 def test_no_augmentation_leaves_features_as_they_are() -> None:
     for features in (MAPS, VECTORS):
         result = augment_features(features, KEYS, [1] * 6, spec(fill_mode="wrap", interpolation="nearest"))
-        assert result.dtype == np.float32
-        assert (result == features).all()
-    exact = MAPS.astype(np.float32)
-    assert augment_features(exact, KEYS, [1] * 6, spec()) is exact
+        assert result is features
 
 
 @settings(deadline=None, max_examples=30)
@@ -310,7 +307,7 @@ def test_a_feature_depends_on_its_key_number_and_spec_alone(
     some = order[:n]
     part = augment_features(maps[some], [KEYS[i] for i in some], [views[i] for i in some], chosen)
     assert (part == whole[some]).all()
-    assert (whole.dtype, whole.shape) == (np.float32, maps.shape)
+    assert (whole.dtype, whole.shape) == (maps.dtype if whole is maps else np.float32, maps.shape)
     # Nothing is interpolated or clipped past a feature's own range; `constant` fills up with 0, its least.
     ends = maps.min(axis=(1, 2, 3), keepdims=True), maps.max(axis=(1, 2, 3), keepdims=True)
     assert ((whole >= ends[0] - 1e-3) & (whole <= ends[1] + 1e-3)).all()
