@@ -141,7 +141,7 @@ def test_no_key_may_be_missing(path: tuple[Any, ...]) -> None:
         ("seeds", [1, 1], "seeds: expected each value once, received \\[1, 1\\]"),
         ("inline.seeds", [2**32], "inline.seeds.0: .* less than 4294967296, received 4294967296$"),
         ("inline.seeds", [-1], "inline.seeds.0: .* greater than or equal to 0, received -1"),
-        ("features.precision", "int8", "features: features.precision=int8: .* set features.engine to openvino"),
+        ("features.precision", "int8", "features: features.precision=int8: .*features.engine to openvino"),
         ("features.engine", "onnx", "features.engine: .*'keras' or 'openvino', received 'onnx'"),
         ("scratch.precision", "int8", "scratch.precision: .*'float32' or 'bfloat16', received 'int8'"),
         ("two_stage.schedule.name", "step", "two_stage.schedule.name: .*'exponential', received 'step'"),
