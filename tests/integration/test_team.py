@@ -252,6 +252,7 @@ def test_5_where_both_changed_the_same_photo(team):
     origin = team.folder / "same.git"
     run(repo, "git", "clone", "--quiet", "--bare", str(team.origin), str(origin))
     run(repo, "git", "remote", "set-url", "origin", str(origin))
+    dvc(repo, "config", "--local", "cache.type", "hardlink,copy")  # as `graft repro` chooses
     dvc(repo, "pull", "--quiet", "pets")
     before = {path.name for path in (repo / "pets/cat").iterdir()}
     for number, branch in enumerate(("ben", "ann")):

@@ -8,6 +8,8 @@ from heapq import heappop, heappush
 from pathlib import Path
 from typing import NamedTuple
 
+from graft.utils.errors import naming
+
 SPECIAL = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -99,7 +101,8 @@ def read_file(path: Path, max_bytes: int) -> bytes:
             raise ValueError("not a regular file")
         if status.st_size > max_bytes:
             raise ValueError(f"too large: expected at most {max_bytes:,} bytes, received {status.st_size:,}")
-        data = file.read(status.st_size + 1)
+        with naming(path):
+            data = file.read(status.st_size + 1)
     if len(data) != status.st_size:
         raise ValueError(
             f"changed while it was read: expected {status.st_size:,} bytes, received {len(data):,}"

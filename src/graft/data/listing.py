@@ -75,7 +75,7 @@ def _check(file: Listed, found: str) -> None:
 def _changed(file: Listed, received: str) -> ValueError:
     return ValueError(
         f"{file.path}: expected the file that `download` listed, of {file.size:,} bytes and "
-        f"sha256={file.sha256}, received {received}; graft keeps no copy of a source: put the file back, or "
-        "run `dvc repro` to list the source again, or run this where the source is. `graft back` brings back "
-        "the prepared images of the last commit"
+        f"sha256={file.sha256}, received {received}; graft keeps no copy of a source: put the file back, run "
+        "`dvc repro --force download` to list the source again, or run this where the source is. "
+        "`graft back` brings back the prepared images of the last commit"
     )

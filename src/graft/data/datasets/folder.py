@@ -79,6 +79,7 @@ def _read_files(raw: Path, source: Path, tree: Tree, encoding: str | None) -> It
         yield from read_members(
             find_listed(files[0]), lambda name: is_image(name) and tree.place(name) is not None, encoding
         )
+        find_listed(files[0])  # the same to the end
     else:
         for file in files:
             yield Path(file.path).relative_to(source).as_posix(), read_listed(file)
