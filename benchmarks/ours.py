@@ -61,6 +61,7 @@ AUGMENTATION = Augmentation(
 HEAD = Head(pooling="flatten", normalise="none", dense=(256, 128), batch_norm=False, dropout=0.5, l2=0)
 MEMORY_LIMIT = 2.0  # GB
 N_COMPARED = 64  # images, in int8 and in float32
+PLAIN = {"precision": "float32"}  # of a fingerprint what training reads
 DENSITY = 0.2  # of made-up features: the share that is not zero
 
 Timed = Callable[[], dict[str, float]]
@@ -372,5 +373,7 @@ def _make_up_features(work: Path, counts: dict[str, int], shape: tuple[int, ...]
     for name, rows in manifest.groupby(manifest["key"].map(lambda key: shard_name(key, n_shards))):
         values = rng.random((len(rows), *shape), np.float32)
         features = np.where(values < DENSITY, values / DENSITY, 0).astype(np.float16)
-        write_features(work / "features" / f"{name}.parquet", [(key, 0) for key in rows["key"]], features, {})
+        write_features(
+            work / "features" / f"{name}.parquet", [(key, 0) for key in rows["key"]], features, PLAIN
+        )
     return manifest

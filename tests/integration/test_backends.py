@@ -29,7 +29,8 @@ ALIKE = 1e-5
 
 
 def on_jax(*command: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    environment = {**alone, "KERAS_BACKEND": "jax"}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -176,7 +176,8 @@ def serve(n_bytes: int, file: int, *pipes: int) -> None:
 
 
 def _listen(calls: SimpleQueue[Any]) -> None:
-    with suppress(EOFError):
+    try:
         while True:
             calls.put(pickle.load(sys.stdin.buffer))
-    os._exit(0)
+    finally:  # whatever is left in the pipe by one who was killed as it wrote
+        os._exit(0)

@@ -1,7 +1,9 @@
 """The extraction: fill the store from HEAD and the backbone, then assemble the shards from it."""
 
+import errno
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +21,8 @@ from graft.features.filling import fill
 from graft.features.format import Row, write_features
 from graft.features.from_commits import Witness, copy_from_head
 from graft.features.store import DamagedError, FeatureStore, room_for
+
+ATTEMPTS = 5  # at reading a shard: another process may drop entries, too
 
 
 def extract(
@@ -56,7 +60,7 @@ def extract(
         again = _assemble(images, rows, embedding, entries, output)
     entries.refresh()
     copied, embedded = len(not_stored) - len(missing), len(missing) + again
-    counts = {"from_store": len(rows) - copied - embedded, "from_head": copied, "embedded": embedded}
+    counts = {"from_store": max(0, len(rows) - copied - embedded), "from_head": copied, "embedded": embedded}
     return {**counts, "seconds_embedding": seconds}
 
 
@@ -123,10 +127,12 @@ def _get(
 ) -> tuple[np.ndarray, int]:
     """Read rows of the store, having embedded again, and counted, those of entries that are damaged."""
     again = 0
-    while True:
-        try:
-            return entries.get(rows), again
-        except DamagedError:
-            missing = entries.missing(rows)
+    for _ in range(ATTEMPTS):
+        if missing := entries.missing(rows):  # a damaged entry may have had rows of several shards
             fill(images, missing, embedding, entries, "embed again")
             again += len(missing)
+        with suppress(DamagedError):
+            return entries.get(rows), again
+    raise OSError(
+        errno.EIO, f"features are damaged as soon as they are written: check the disk of {entries.root}"
+    )

@@ -138,6 +138,8 @@ def read_checked(
     try:
         table, expected = pq.read_table(path), _schema(shape, fingerprint)
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, MemoryError):
+            raise
         raise ValueError(f"not a Parquet file of features ({error})") from None
     if not table.schema.equals(expected, check_metadata=True):
         found = (table.schema.metadata or {}).get(b"shape", b"none").decode(errors="replace")

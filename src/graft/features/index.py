@@ -21,12 +21,10 @@ def read_index(folder: Path) -> dict[Path, list[Row]]:
     try:
         with (folder / INDEX).open("rb") as file:
             table = pq.read_table(file, schema=SCHEMA, page_checksum_verification=True)
+        rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+        return {folder / name: [*zip(keys, views, strict=True)] for name, keys, views in rows}
     except UNREADABLE:
         return {}
-    columns = (column.to_pylist() for column in table.columns)
-    return {
-        folder / name: [*zip(keys, views, strict=True)] for name, keys, views in zip(*columns, strict=True)
-    }
 
 
 def write_index(path: Path, entries: Mapping[Path, Sequence[Row]]) -> None:

@@ -121,16 +121,18 @@ def _read_entry(path: Path) -> list[Row]:
 
 
 def _read_files(files: Sequence[Path], read: Callable[[Path], list[Row]]) -> list[CachedFile]:
-    def read_file(path: Path) -> CachedFile:
+    def read_file(path: Path) -> CachedFile | None:
         rows, fault = [], ""
         try:
             rows = read(path)
         except ValueError as error:
             fault = str(error)
-        return CachedFile(path, path.stat().st_size, rows, fault)
+        except FileNotFoundError:
+            return None
+        return CachedFile(path, path.stat().st_size, rows, fault) if path.exists() else None
 
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(read_file, files))
+    with ThreadPoolExecutor() as pool:  # an extraction that runs may drop entries meanwhile
+        return [file for file in pool.map(read_file, files) if file]
 
 
 def build_table(summaries: Sequence[tuple[str, dict[str, Any]]]) -> Table:

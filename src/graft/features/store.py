@@ -39,6 +39,10 @@ class DamagedError(ValueError):
     """Entries of the store were damaged, and are dropped: what they held is to be embedded again."""
 
 
+class WrongIndexError(ValueError):
+    """An entry is sound, but has other rows than its index says."""
+
+
 class Sink(Protocol):
     """Something that takes finished batches."""
 
@@ -162,7 +166,8 @@ class FeatureStore(StoreWriter):
                 features[places] = self._read(entry, [rows[i] for i in places])
             except (ValueError, FileNotFoundError) as error:
                 damaged.append(entry)
-                _drop(entry, error)
+                if not isinstance(error, WrongIndexError):
+                    _drop(entry, error)
         if damaged:
             self._forget(damaged)
             raise DamagedError(f"{len(damaged):,} entries were damaged")
@@ -179,14 +184,14 @@ class FeatureStore(StoreWriter):
         found, features = read_checked(BytesIO(data), self.shape, self.fingerprint)
         places = {row: i for i, row in enumerate(found)}
         if not places.keys() >= {*rows}:
-            raise ValueError("its rows are not those of the index")
+            raise WrongIndexError("its rows are not those of the index")
         return features[[places[row] for row in rows]]
 
     def _forget(self, entries: Sequence[Path]) -> None:
         (self._folder / INDEX).unlink(missing_ok=True)  # it may have been made of what was damaged already
         for entry in entries:
             for row in self._entries.pop(entry):
-                if self._where[row] == entry:
+                if self._where.get(row) == entry:
                     del self._where[row]
 
 
@@ -196,6 +201,8 @@ def _read_rows(entry: Path) -> Sequence[Row]:
         try:
             return read_rows(file)
         except UNREADABLE as error:
+            if isinstance(error, MemoryError) or getattr(error, "errno", None):  # the machine's fault
+                raise
             _drop(entry, error)
     return ()
 
@@ -207,7 +214,8 @@ def _drop(entry: Path, error: Exception) -> None:
 
 def list_entries(folder: Path) -> list[Path]:
     """List the entries in the folder of a fingerprint, those that commits brought first."""
-    return sorted(folder.glob("*/*.parquet")) + sorted(folder.glob("*.parquet"))
+    # Not in the temporary folders of others (.tmp), which may go meanwhile.
+    return sorted(folder.glob("*[!p]/*.parquet")) + sorted(folder.glob("*.parquet"))
 
 
 def check_name(entry: Path) -> None:

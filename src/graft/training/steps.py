@@ -51,8 +51,9 @@ def train_on_batches(model: keras.Model, batches: Sequence[Batch]) -> dict[str, 
         logs: dict[str, float] = model.train_on_batch(x, targets, sample_weight=weights, return_dict=True)
         return logs
     stacked = tuple(_stack(parts, model.steps_per_execution) for parts in zip(*batches, strict=True))
+    program = _make_program(model, model.optimizer)  # JAX's adds to the metrics as it is made
     model.reset_metrics()
-    _make_program(model, model.optimizer)(np.int32(len(batches)), stacked)
+    program(np.int32(len(batches)), stacked)
     return {name: float(value) for name, value in model.get_metrics_result().items()}
 
 

@@ -21,6 +21,7 @@ from graft.methods.params import Params
 from graft.utils.memory import allocate
 from helpers.extraction import CONTEXT
 
+PLAIN = {"precision": "float32"}  # of a fingerprint what training reads
 N_TRAIN, N_SCORED, SHAPE = 32, 8_000, (5, 5, 512)
 
 
@@ -101,9 +102,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Any:
     parts = np.array_split(np.array(keys), 16)
     for i, part in enumerate(parts):
         values = np.full((len(part), *SHAPE), i / 16, np.float16)
-        write_features(folder / "features" / f"{i:x}.parquet", [(key, 0) for key in part], values, {})
+        write_features(folder / "features" / f"{i:x}.parquet", [(key, 0) for key in part], values, PLAIN)
     views = [(key, 1) for key in keys[:N_TRAIN]]
-    write_features(folder / "views" / "0.parquet", views, np.ones((N_TRAIN, *SHAPE), np.float16), {})
+    write_features(folder / "views" / "0.parquet", views, np.ones((N_TRAIN, *SHAPE), np.float16), PLAIN)
     yield folder
     shutil.rmtree(folder)
 

@@ -15,6 +15,7 @@ from dask.distributed import Client, Future, KilledWorker, LocalCluster, as_comp
 from distributed.comm import CommClosedError
 
 from graft.config.features import Precision
+from graft.data.workers import PLENTY
 from graft.features.embedding import Embedding
 from graft.features.engines.keras import Engine
 from graft.features.format import Row
@@ -94,11 +95,16 @@ class Cluster:
         place = images.resolve(), list_shards(images), store.root.resolve(), probe
         job = Job(pickle.dumps(self.recipe), views, identify(embedding), *place)
         try:
-            self._run(job, rows, BATCHES * embedding.row.batch_size, store, name)
+            self._run(job, rows, min(BATCHES * embedding.row.batch_size, PLENTY - 1), store, name)
         except (CancelledError, KilledWorker, CommClosedError, TimeoutError) as error:
             raise WorkerError(
                 f"the scheduler or a worker is lost ({type(error).__name__}: {error}); what is embedded is "
                 "kept: run this again"
+            ) from None
+        except (ImportError, RuntimeError) as error:
+            raise WorkerError(
+                f"the scheduler or a worker lacks what this machine has ({' '.join(str(error).split())}): "
+                "give it the same environment"
             ) from None
         finally:
             probe.unlink(missing_ok=True)
@@ -113,7 +119,8 @@ class Cluster:
             while waiting or running:
                 while waiting and len(running) < AHEAD * max(1, len(self.client.nthreads())):
                     part = waiting.popleft()
-                    table = read_part(job.images, {key for key, _ in part}) if send else None
+                    keys = {key for key, _ in part}
+                    table = read_part(job.images, keys, job.listing) if send else None
                     future = self.client.submit(embed_part, job, part, table, pure=False)
                     running[future] = part
                     completed.add(future)
@@ -125,4 +132,5 @@ class Cluster:
                     continue
                 for batch in batches:
                     store.put(*batch)
+                job.probe.touch()  # `graft features gc` takes what is unchanged for an hour as left behind
                 bar.advance(len(part))

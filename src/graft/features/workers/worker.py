@@ -109,14 +109,14 @@ def list_shards(images: Path) -> str:
     return hashlib.sha256(repr(sizes).encode()).hexdigest()
 
 
-def read_part(images: Path, keys: Collection[str]) -> pa.Table:
+def read_part(images: Path, keys: Collection[str], listing: str) -> pa.Table:
     """Read the encoded images of some keys, ``key, image``, from the shards of `data/images` that have them.
 
     Raises:
         ValueError: if an image is not there.
     """
     wanted = pc.field("key").isin(pa.array(sorted(keys)))
-    shards = sorted({shard_name(key, _count_shards(images)) for key in keys})
+    shards = sorted({shard_name(key, _count_shards(images, listing)) for key in keys})
     files = [file for shard in shards if (file := images / f"{shard}.parquet").is_file()]
     tables = [pq.read_table(file, columns=["key", "image"], filters=wanted) for file in files]
     if (found := sum(map(len, tables))) < len(keys):
@@ -157,7 +157,7 @@ def _embed_part(job: Job, rows: Sequence[Row], images: pa.Table | None, threads:
     if images is None:
         if _list_shards(job.images, job.probe) != job.listing:
             return None
-        images = read_part(job.images, {key for key, _ in rows})
+        images = read_part(job.images, {key for key, _ in rows}, job.listing)
     batches = Kept()
     store = StoreWriter(job.store, embedding.fingerprint) if job.probe.is_file() else batches
     with TemporaryDirectory(prefix="graft-part-") as folder:
@@ -192,7 +192,7 @@ def _list_shards(images: Path, probe: Path) -> str:  # noqa: ARG001
 
 
 @lru_cache(maxsize=2)
-def _count_shards(images: Path) -> int:
+def _count_shards(images: Path, listing: str) -> int:  # noqa: ARG001
     return count_shards(sum(pq.read_metadata(file).num_rows for file in images.glob("*.parquet")))
 
 
