@@ -182,9 +182,9 @@ def test_a_worker_reads_only_images_that_are_there(images: Path, manifest: pd.Da
     from graft.features.workers.worker import read_part
 
     keys = sorted(manifest["key"])[3:9]
-    assert read_part(images, set(keys))["key"].to_pylist() == keys
+    assert read_part(images, set(keys), "")["key"].to_pylist() == keys
     with pytest.raises(ValueError, match="1 of 7 images are not in"):
-        read_part(images, {*keys, "0" * 64})
+        read_part(images, {*keys, "0" * 64}, "")
 
 
 class TestCommand:
