@@ -107,7 +107,7 @@ def _accuracy(frame: pd.DataFrame) -> float:
 
 
 def _describe_deployed(outcome: Outcome, frame: pd.DataFrame, exact: Run, params: SimpleNamespace) -> str:
-    """How far the scores of the deployed file, a head behind Keras in float32, are from those reported."""
+    """Tell how far the deployed file's scores, of Keras in float32, are from those reported."""
     test = frame[frame["split"] == "test"]
     reported, _ = score_matrix(test)
     features = _load(exact, [(key, 0) for key in test["key"]], params)

@@ -158,8 +158,8 @@ def workers(images: str, work: str, row: dict[str, Any], n: int) -> Timed:
         row: the backbone, as a row of params.yaml.
         n: how many workers, of a thread each.
     """
+    from graft.features.views import build_embeddings
     from graft.features.workers.dask import BATCHES, Cluster, start_workers
-    from graft.features.workers.worker import build_embeddings
 
     values = {"row": BackboneRow(**row), "weights": "random", "seed": 0, "precision": "float32"}
     recipe = SimpleNamespace(**values, augmentation=AUGMENTATION), KERAS, "float32"
@@ -284,7 +284,7 @@ def _export(work: Path, row: dict[str, Any], format: str, precision: str) -> Pat
 
 
 def _rate(work: Timed) -> float:
-    """How much of the only thing it counts it does in a second."""
+    """Count how much of the only thing it counts it does in a second."""
     started = perf_counter()
     (amount,) = work().values()
     return amount / (perf_counter() - started)

@@ -72,12 +72,7 @@ def inline(images: str, row: dict[str, Any]) -> Callable[[], dict[str, float]]:
     x = keras.layers.RandomRotation(0.2)(x)
     x = keras.layers.RandomZoom(0.2)(x)
     x = conv_base(keras.applications.vgg19.preprocess_input(x))
-    x = keras.layers.Flatten()(x)
-    x = keras.layers.Dense(256, activation="relu")(x)
-    x = keras.layers.Dense(128, activation="relu")(x)
-    x = keras.layers.Dropout(0.5)(x)
-    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x))
-    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    model = _add_head(inputs, x)
     model.fit(train.take(1), validation_data=validation.take(1), verbose=0)
 
     def run() -> dict[str, float]:
@@ -138,12 +133,7 @@ def head_training(row: dict[str, Any], counts: dict[str, int], epochs: int) -> C
         for split in ("train", "validation")
     )
     inputs = keras.Input(shape)
-    x = keras.layers.Flatten()(inputs)
-    x = keras.layers.Dense(256, activation="relu")(x)
-    x = keras.layers.Dense(128, activation="relu")(x)
-    x = keras.layers.Dropout(0.5)(x)
-    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x))
-    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    model = _add_head(inputs, inputs)
     first = [part[:batch_size] for part in train]
     model.fit(*first, validation_data=first, verbose=0)
 
@@ -152,3 +142,14 @@ def head_training(row: dict[str, Any], counts: dict[str, int], epochs: int) -> C
         return {"epochs": epochs}
 
     return run
+
+
+def _add_head(inputs: keras.KerasTensor, x: keras.KerasTensor) -> keras.Model:
+    """A compiled model of two classes, from the inputs by x through the head of the tutorials."""
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(256, activation="relu")(x)
+    x = keras.layers.Dense(128, activation="relu")(x)
+    x = keras.layers.Dropout(0.5)(x)
+    model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(x))
+    model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    return model

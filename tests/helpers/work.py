@@ -1,4 +1,4 @@
-"""What workers are given to do in tests: functions that they can import."""
+"""Functions that workers are given in tests, and can import."""
 
 import os
 import signal

@@ -50,23 +50,17 @@ def extract(
 
 
 def _extract(root: Path, workers: int | None, scheduler: str | None, part: str | None, views: bool) -> None:
-    from graft.config.load import load_params
     from graft.data.manifest import read_manifest
-    from graft.features.engines.choice import choose_engine
     from graft.features.extraction import describe_origin, look_up, open_store
     from graft.features.format import plain_rows, view_rows
-    from graft.features.views import PARAMS
+    from graft.features.views import build_embeddings
     from graft.features.workers.parts import take_part
-    from graft.features.workers.worker import build_embeddings
 
     repo = root if os.environ.get("GRAFT_FEATURES_OF_HEAD", "yes") else None
-    params = load_params(PARAMS, root / "params.yaml")
-    if (root / params.weights).is_file():
-        params.weights = str((root / params.weights).resolve())
     manifest = _read(read_manifest, root)
-    wanted = {FEATURES: plain_rows(manifest), VIEWS: view_rows(manifest, params.views if views else 0)}
+    recipe = read_recipe(root, manifest)
+    wanted = {FEATURES: plain_rows(manifest), VIEWS: view_rows(manifest, recipe[0].views if views else 0)}
     wanted = {folder: take_part(rows, part) if part else rows for folder, rows in wanted.items() if rows}
-    recipe = params, *choose_engine(params.engine, params.precision, (root / IMAGES).resolve(), manifest)
     with _filling(workers, scheduler, recipe) as fill:
         for (folder, rows), embedding in zip(wanted.items(), build_embeddings(*recipe), strict=False):
             entries = open_store(root / STORE, embedding)
@@ -79,6 +73,18 @@ def _extract(root: Path, workers: int | None, scheduler: str | None, part: str |
                 fail(f"{folder}: {len(left):,} rows are still missing: run this again")
             counts = {"from_store": stored, "from_head": len(new) - len(missing), "embedded": len(missing)}
             typer.echo(f"{folder}: {describe_origin(counts)}")
+
+
+def read_recipe(root: Path, manifest: Any) -> Any:
+    """Read the arguments of `graft.features.views.build_embeddings` for a repository."""
+    from graft.config.load import load_params
+    from graft.features.engines.choice import choose_engine
+    from graft.features.views import PARAMS
+
+    params = load_params(PARAMS, root / "params.yaml")
+    if (root / params.weights).is_file():
+        params.weights = str((root / params.weights).resolve())
+    return params, *choose_engine(params.engine, params.precision, (root / IMAGES).resolve(), manifest)
 
 
 def _read(read_manifest: Callable[[Path], Any], root: Path) -> Any:

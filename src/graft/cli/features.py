@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from graft.cli.extract import extract
+from graft.cli.extract import extract, read_recipe
 from graft.cli.repository import Root, fail
 from graft.config.paths import FEATURES, IMAGES, MANIFEST, STORE, VIEWS
 
@@ -83,7 +83,7 @@ def verify(
 
 
 def _parse_sample(text: str) -> int | None:
-    """How many rows; None: all."""
+    """Parse a number of rows; None: all."""
     if text != "all" and not text.isdecimal():
         fail(f"--sample={text!r}: expected a number of rows, 0 or more, or all")
     return None if text == "all" else int(text)
@@ -119,24 +119,14 @@ def _check_shards(root: Path, shards: Sequence["Cached"]) -> list[str]:
 
 def _embed_again(root: Path, n: int | None, seed: int) -> bool:
     """Compare some rows with what the backbone gives now; return whether one exceeds the tolerance."""
-    from graft.config.load import load_params
     from graft.data.manifest import read_manifest
-    from graft.features.embedding import Embedding
-    from graft.features.engines.choice import choose_engine
     from graft.features.format import HELP
     from graft.features.recompute import measure_drift
-    from graft.features.views import PARAMS, ViewEmbedding
-    from graft.models.backbones import Backbone
+    from graft.features.views import build_embeddings
 
-    params = load_params(PARAMS, root / "params.yaml")
-    weights = str(root / params.weights) if (root / params.weights).is_file() else params.weights
     try:
-        manifest = read_manifest(root / MANIFEST)
-        engine, precision = choose_engine(params.engine, params.precision, root / IMAGES, manifest)
-        model = Backbone(params.row, weights, params.seed).build(precision)
-        made = model, params.row, weights, params.precision
-        views = ViewEmbedding(*made, params.augmentation, engine=engine)
-        features = {root / FEATURES: Embedding(*made, engine=engine), root / VIEWS: views}
+        recipe = read_recipe(root, read_manifest(root / MANIFEST))
+        features = dict(zip((root / FEATURES, root / VIEWS), build_embeddings(*recipe), strict=True))
         drift = measure_drift(root / IMAGES, features, n, seed)
     except (ValueError, FileNotFoundError) as error:
         fail(str(error))
@@ -147,7 +137,7 @@ def _embed_again(root: Path, n: int | None, seed: int) -> bool:
         f"embedded again, with --seed {seed}: {len(rows):,} of {drift.n:,} rows checked, "
         f"{sum(view > 0 for _, view in rows):,} of them augmented views; "
         f"largest difference {drift.differences[0][1]:.1e} of a row's largest value (tolerance "
-        f"{drift.tolerance:.1e} for {params.precision}: rounding, and another machine's order of summation)"
+        f"{drift.tolerance:.1e} for {recipe[0].precision}: rounding, and another machine's order of sums)"
     )
     for (key, view), value in drift.beyond[:WORST]:
         typer.echo(f"  beyond it: key {key}, view {view}: {value:.1e}")

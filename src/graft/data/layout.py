@@ -163,7 +163,7 @@ def _list_folders(top: str, below: Sequence[Parts]) -> set[str]:
 
 
 def _depth(top: str, below: Sequence[Parts]) -> int:
-    """How deep in a split's folder those of the classes are: below those of its name, if all is in these."""
+    """Count how deep in a split's folder the classes are: below those of its name, if all is in these."""
     depth = 1
     while all(len(p) > depth and _is_same(p[depth - 1], top) for p in below):
         depth += 1

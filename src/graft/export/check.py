@@ -14,7 +14,7 @@ SIGNIFICANT = 0.05  # p-value of McNemar's test, below which an accuracy is anot
 
 
 class Tolerance(NamedTuple):
-    """How far a file may be from Keras.
+    """The differences from Keras that a file may have.
 
     Attributes:
         difference: of any score.

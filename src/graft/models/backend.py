@@ -1,4 +1,4 @@
-"""What Keras leaves to its backend: compiled inference, gradients, determinism, devices and threads."""
+"""The work that Keras leaves to its backend: compiled inference, gradients, determinism, devices, threads."""
 
 import os
 from collections.abc import Callable

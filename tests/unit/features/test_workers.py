@@ -55,7 +55,7 @@ def recipe(params: Params, row: BackboneRow) -> tuple[Any, ...]:
 
 @pytest.fixture
 def embeddings(recipe: tuple[Any, ...]) -> Any:
-    from graft.features.workers.worker import build_embeddings
+    from graft.features.views import build_embeddings
 
     return build_embeddings(*recipe)
 

@@ -1,4 +1,4 @@
-"""What runs a backbone: Keras itself, or another engine that makes a model of its own of it.
+"""The engines that run a backbone: Keras itself, or one that converts it to a model of its own.
 
 May import `graft.config`, `graft.data` and `graft.models`.
 """

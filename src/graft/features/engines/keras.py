@@ -12,7 +12,7 @@ from graft.models.backbones import make_embedder
 
 
 class Engine(Protocol):
-    """What runs a backbone."""
+    """Runs a backbone."""
 
     def facts(self, precision: FeaturePrecision) -> dict[str, Any]:
         """All that determines a feature besides the backbone and the precision, by name."""

@@ -74,7 +74,7 @@ class Cluster:
 
     Attributes:
         client: of a Dask scheduler.
-        recipe: the arguments of `graft.features.workers.worker.build_embeddings`.
+        recipe: the arguments of `graft.features.views.build_embeddings`.
     """
 
     client: Client

@@ -14,7 +14,6 @@ from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,9 +27,7 @@ from graft.features.format import Row
 from graft.features.store import StoreWriter
 
 if TYPE_CHECKING:  # a worker's threads are counted before Keras is imported
-    from graft.config.features import Precision
     from graft.features.embedding import Embedding
-    from graft.features.engines.keras import Engine
 
 THREADS = "OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"
 LIBRARIES = "numpy", "pillow", "pyarrow"  # which the fingerprint does not name
@@ -45,10 +42,10 @@ class WorkerError(ValueError):
 
 @dataclass(frozen=True)
 class Job:
-    """What all parts have in common.
+    """The facts that all parts share.
 
     Attributes:
-        recipe: the pickled arguments of `build_embeddings`.
+        recipe: the pickled arguments of `graft.features.views.build_embeddings`.
         views: augmented views are to be embedded, not the plain images.
         identity: of the driver's embedding, as `identify` gives it.
         images: the driver's `data/images`, which the worker may see or not.
@@ -72,24 +69,6 @@ class Kept(list[Batch]):
     def put(self, rows: Sequence[Row], features: np.ndarray) -> None:
         """Keep the (len(rows), ...) float16 features of (key, view) rows."""
         self.append((rows, features))
-
-
-def build_embeddings(
-    params: SimpleNamespace, engine: "Engine", precision: "Precision"
-) -> "tuple[Embedding, Embedding]":
-    """Build the embeddings of plain images and of augmented views, which share the backbone.
-
-    Args:
-        params: the values of params.yaml that they are made of.
-        engine, precision: as `graft.features.engines.choice.choose_engine` gives them.
-    """
-    from graft.features.embedding import Embedding
-    from graft.features.views import ViewEmbedding
-    from graft.models.backbones import Backbone
-
-    model = Backbone(params.row, params.weights, params.seed).build(precision)
-    made = model, params.row, params.weights, params.precision
-    return Embedding(*made, engine=engine), ViewEmbedding(*made, params.augmentation, engine=engine)
 
 
 def identify(embedding: "Embedding") -> dict[str, Any]:
@@ -130,7 +109,7 @@ def embed_part(job: Job, rows: Sequence[Row], images: pa.Table | None) -> list[B
     """Embed the (key, view) rows of a part into the driver's store, or for it.
 
     Args:
-        job: what all parts have in common.
+        job: the facts that all parts share.
         rows: sorted.
         images: theirs, as `read_part` gives them; None: the worker is to read them.
 
@@ -176,6 +155,8 @@ def _load_fill() -> Callable[..., None]:
 def _build(recipe: bytes, threads: int) -> "tuple[Embedding, Embedding]":
     if "keras" not in sys.modules:  # a process that has computed something keeps its threads
         os.environ.update(dict.fromkeys(THREADS, str(threads)))
+    from graft.features.views import build_embeddings
+
     return build_embeddings(*pickle.loads(recipe))
 
 

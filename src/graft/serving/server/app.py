@@ -19,7 +19,7 @@ from graft.serving.server.service import Loaded, Service
 
 @dataclass(frozen=True)
 class Settings:
-    """How a server is to behave.
+    """The behaviour of a server.
 
     Attributes:
         limits: what it takes.
