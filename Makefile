@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: FORCE help setup remotes runtimes dask browser repro test test-all check graph bench
+.PHONY: FORCE help setup remotes runtimes dask models browser repro test test-all check graph bench
 VENV := .venv
 PYTHON ?= python3
 # The stages' command is `python ...`: the environment's comes first.
@@ -41,6 +41,12 @@ $(VENV)/.dask: $(STAMP) requirements-dask.lock
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dask.lock
 	@touch $@
 
+models: $(VENV)/.models ## Add KerasHub, Optuna, imbalanced-learn, LIME and SHAP, each of which is an extra
+
+$(VENV)/.models: $(STAMP) requirements-models.lock
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-models.lock
+	@touch $@
+
 runtimes: $(VENV)/.runtimes ## Add what `graft export` and `graft serve` need, ONNX, LiteRT, OpenVINO, FastAPI; and JAX
 
 $(VENV)/.runtimes: $(STAMP) requirements-runtimes.lock
@@ -72,7 +78,7 @@ PYTEST := python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: setup ## Run the tests but those marked `long`, in 5 minutes on two cores
 	$(PYTEST) -m 'not long'
 
-test-all: setup ## Run the whole test-suite; without `make remotes`, `runtimes`, `dask`, `browser`, sshd and Chromium, not all of it
+test-all: setup ## Run the whole test-suite; without `make remotes`, `runtimes`, `dask`, `models`, `browser`, sshd and Chromium, not all of it
 	$(PYTEST)
 
 check: setup ## Lint, formatting and types

@@ -31,6 +31,7 @@ NOT_RUN = {
     "make remotes": ".ci/run",
     "make runtimes": ".ci/run",
     "make dask": ".ci/run",
+    "make models": ".ci/run",
     "make browser": ".ci/run",
     "make test": ".ci/run",
     "make graph": "tests/integration/test_contributing.py",

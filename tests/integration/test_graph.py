@@ -118,10 +118,12 @@ PACKAGES = [
     "evaluation",
     "export",
     "explain",
+    "curation",
     "report",
     "sharing",
     "cards",
     "serving",
+    "tuning",
     "cli",
 ]
 
