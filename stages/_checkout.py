@@ -21,10 +21,13 @@ AGAIN = "run it again, and it starts from the last finished stage; inline and sc
 
 def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print what graft or the system refuses, and Ctrl-C, without a traceback; anything else with it."""
+    import graft
     from graft.utils.errors import explain_system_error, find_system_error
 
     *_, (frame, _) = traceback.walk_tb(trace)
-    refused = isinstance(error, ValueError | OSError) and frame.f_code.co_filename.startswith(str(SRC))
+    refused = isinstance(error, ValueError | OSError) and frame.f_code.co_filename.startswith(
+        graft.__path__[0]
+    )
     found = find_system_error(error)
     own_words = refused and not (found and (found.filename or found.strerror == os.strerror(found.errno)))
     if isinstance(error, KeyboardInterrupt):

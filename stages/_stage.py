@@ -4,6 +4,7 @@ Every script here imports it first: the line is there before what takes long to 
 """
 
 import sys
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 
@@ -31,7 +32,14 @@ def _announce() -> None:
     if command in stages:
         place = list(stages).index(command) + 1
         print(f"[{place}/{len(stages)}] {stages[command]}", flush=True)
+        _check_project(stages[command])
         hold_lock(stages[command])
+
+
+def _check_project(stage: str) -> None:
+    """Refuse to run other code of graft than a project's graft.yaml says; what checks it computes nothing."""
+    if Path("graft.yaml").is_file():
+        import_module("graft.project.check").check_stage(stage, Path())
 
 
 def done(what: str) -> None:

@@ -121,6 +121,7 @@ PACKAGES = [
     "curation",
     "report",
     "sharing",
+    "project",
     "cards",
     "serving",
     "tuning",

@@ -13,6 +13,7 @@ from graft.cli.export import export
 from graft.cli.features import app as features_app
 from graft.cli.monitor import monitor
 from graft.cli.predict import predict
+from graft.cli.project import new, upgrade
 from graft.cli.report import app as report_app
 from graft.cli.repository import Root, fail, opened
 from graft.cli.run import PASSED_ON, repro, run
@@ -23,6 +24,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Reproducible
 app.add_typer(features_app, name="features")
 app.add_typer(report_app, name="report")
 app.add_typer(share_app, name="share")
+app.command()(new)
+app.command()(upgrade)
 app.command(context_settings=PASSED_ON)(repro)
 app.command(context_settings=PASSED_ON)(run)
 app.command()(experiments)

@@ -1,0 +1,94 @@
+"""A new project: a Git and DVC repository that `dvc repro` builds."""
+
+import json
+from dataclasses import dataclass
+from importlib.metadata import distribution, version
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from graft.config.features import BUNDLED, HAVE_BUNDLED, IMAGENET
+from graft.project.code import FILES, describe_code, digest_texts, write_code
+from graft.project.templates import kept, project_files, project_params, read_graph
+from graft.utils.git import GitError, git
+
+DOCUMENTS = {"README.md": "README.md.j2", ".github/workflows/ci.yml": "ci.yml.j2"}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project to be made.
+
+    Attributes:
+        folder: of the project; it must be absent or empty.
+        images: a folder of images by class, or an archive of one.
+        backbone: a row of `backbones`.
+        remote: URL of the DVC remote; None: none yet.
+    """
+
+    folder: Path
+    images: Path
+    backbone: str
+    remote: str | None = None
+
+    def create(self) -> bool:
+        """Write and commit it; False where Git knows no author, so that the commit is left to a person.
+
+        Raises:
+            ValueError: if the folder is in use, the images do not exist or there is no such backbone.
+            graft.utils.git.GitError: if Git does not work.
+        """
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise ValueError(f"{self.folder}: expected a new or an empty folder, received one in use")
+        if not self.images.exists():
+            raise ValueError(f"--images {self.images}: there is no such folder or archive")
+        weights = BUNDLED if self.backbone in HAVE_BUNDLED else IMAGENET
+        contents = project_files(project_params(self._source(), self.backbone, weights))
+        contents["requirements.txt"] = requirement()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, text in (contents | self._documents()).items():
+            file = self.folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        described = describe_code(read_graph()) | {FILES: digest_texts(kept(contents))}
+        write_code(described, self.folder)
+        return self._commit()
+
+    def _source(self) -> str:
+        """The images' path: relative where they lie in the project, so that it moves with them."""
+        images, folder = self.images.resolve(), self.folder.resolve()
+        return images.relative_to(folder).as_posix() if images.is_relative_to(folder) else str(images)
+
+    def _documents(self) -> dict[str, str]:
+        environment = Environment(
+            loader=PackageLoader("graft.project", "documents"),
+            undefined=StrictUndefined,
+            keep_trailing_newline=True,
+        )
+        values = {"name": self.folder.resolve().name, "version": version("graft"), "remote": self.remote}
+        return {name: environment.get_template(source).render(values) for name, source in DOCUMENTS.items()}
+
+    def _commit(self) -> bool:
+        from dvc.repo import Repo
+
+        git(self.folder, "init", "--quiet", "--initial-branch=main")
+        with Repo.init(str(self.folder)) as repo, repo.config.edit() as config:
+            config["core"]["analytics"] = False
+            if self.remote:
+                config["core"]["remote"] = "storage"
+                config["remote"] = {"storage": {"url": self.remote}}
+        git(self.folder, "add", "--all")
+        try:
+            git(self.folder, "commit", "--quiet", "--message", f"A project of graft {version('graft')}")
+        except GitError:
+            return False
+        return True
+
+
+def requirement() -> str:
+    """requirements.txt: the graft that is installed, with the hash of its wheel where pip recorded it."""
+    said = json.loads(distribution("graft").read_text("direct_url.json") or "{}")
+    line = f"graft=={version('graft')}"
+    if digest := said.get("archive_info", {}).get("hashes", {}).get("sha256"):
+        line += f" --hash=sha256:{digest}"
+    return f"{line}\n"
