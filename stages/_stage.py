@@ -39,7 +39,7 @@ def _announce() -> None:
 def _check_project(stage: str) -> None:
     """Refuse to run other code of graft than a project's graft.yaml says; what checks it computes nothing."""
     if Path("graft.yaml").is_file():
-        import_module("graft.project.check").check_stage(stage, Path())
+        import_module("graft.project.check").check_stages(Path(), stage)
 
 
 def done(what: str) -> None:

@@ -465,6 +465,19 @@ class TestGarbage:
             graft(repo, "gc", "--yes", "--ignore-unreadable")
         assert kept(entries) == {"work"}
 
+    def test_a_store_that_projects_share_is_cleaned_when_all_are_named(
+        self, repo, history, entries, monkeypatch
+    ):
+        monkeypatch.setattr("graft.cli.features.SHARED_STORE", "of all")
+        assert "may hold what other projects need" in graft(repo, "gc", "--yes", exit_code=1)
+        assert len(kept(entries)) == len(entries)
+        write_images(history, "none")
+        graft(repo, "gc", "--yes", "--project", str(history))
+        assert kept(entries) == {*entries}  # an entry of one fingerprint is needed as that of another
+        write_images(history, "work")
+        graft(repo, "gc", "--yes", "--project", str(repo))
+        assert kept(entries) == {*NEEDED, "mixed"}
+
     def test_a_tag_of_no_commit_stops_it(self, repo, entries):
         file = run(repo, "git", "hash-object", "-w", ".gitignore").strip()
         run(repo, "git", "tag", "file", file)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from graft.cli.extract import extract, read_recipe
 from graft.cli.repository import Root, fail
-from graft.config.paths import FEATURES, IMAGES, MANIFEST, STORE, VIEWS
+from graft.config.paths import FEATURES, IMAGES, MANIFEST, SHARED_STORE, STORE, VIEWS
 
 if TYPE_CHECKING:
     from graft.features.inventory import Cached
@@ -161,6 +161,9 @@ def gc(
     from_commits: Annotated[
         bool, typer.Option("--from-commits", help="Drop what commits brought instead, or these COMMITS.")
     ] = False,
+    projects: Annotated[
+        list[Path] | None, typer.Option("--project", help="Another one that shares the store; repeatable.")
+    ] = None,
     commits: Annotated[list[str] | None, typer.Argument(help="First digits of their ids.")] = None,
 ) -> None:
     """Drop from the store what no manifest of the work tree, HEAD, a branch or a tag needs."""
@@ -173,7 +176,7 @@ def gc(
     elif commits:
         fail(f"{' '.join(commits)}: commits go with --from-commits")
     else:
-        store = unneeded(store, _find_needed(root, ignore_unreadable))
+        store = unneeded(store, _find_needed([root, *_sharing(projects)], ignore_unreadable))
     files = [*old, *(file for cached in store for file in cached.files)]
     if store:
         Console().print(build_table([(cached.folder.name[:SHORT], cached.summary()) for cached in store]))
@@ -186,8 +189,22 @@ def gc(
         typer.echo("dropped")
 
 
-def _find_needed(root: Path, ignore_unreadable: bool) -> set[str]:
-    """The keys that a revision needs; ends the command where one cannot be read."""
+def _sharing(projects: list[Path] | None) -> list[Path]:
+    """The other projects that share the store; ends the command where they are not known."""
+    if SHARED_STORE and not projects:
+        fail(
+            f"GRAFT_STORE={STORE} may hold what other projects need: name each of them, --project FOLDER, or "
+            "this one again if there is no other"
+        )
+    return projects or []
+
+
+def _find_needed(roots: Sequence[Path], ignore_unreadable: bool) -> set[str]:
+    """The keys that a revision of these repositories needs; ends the command where one cannot be read."""
+    return set[str]().union(*(_find_needed_in(root, ignore_unreadable) for root in roots))
+
+
+def _find_needed_in(root: Path, ignore_unreadable: bool) -> set[str]:
     from graft.features.gc import needed_images
     from graft.utils.git import GitError
 

@@ -84,8 +84,13 @@ def params(root: Root = Path()) -> None:
 @app.command()
 def status(root: Root = Path()) -> None:
     """Say whether dvc.lock is of this code and these parameters. Needs no data; fails where it is stale."""
+    from graft.project.check import check_stages
     from graft.sharing.staleness import stale_stages
 
+    try:
+        check_stages(root)
+    except ValueError as error:
+        fail(str(error))
     with opened(root) as repo:
         stale = stale_stages(repo)
     for stage, reasons in stale.items():

@@ -1,5 +1,6 @@
 """Paths that the stages read and write, relative to the repository's root."""
 
+import os
 from pathlib import Path
 
 RAW = Path("data/raw")
@@ -17,7 +18,8 @@ PAGE = Path("reports/index.html")
 
 # Ignored by Git and unknown to DVC: each may be deleted at any time.
 DOWNLOADS = Path(".graft/downloads")
-STORE = Path(".graft/features")
+SHARED_STORE = os.environ.get("GRAFT_STORE")  # of several projects
+STORE = Path(SHARED_STORE or ".graft/features")
 TEMPORARY = Path(".graft/temporary")
 CHECKPOINTS = Path(".graft/checkpoints")
 CHECKED = Path(".graft/checked")

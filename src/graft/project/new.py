@@ -1,6 +1,7 @@
 """A new project: a Git and DVC repository that `dvc repro` builds."""
 
 import json
+import logging
 from dataclasses import dataclass
 from importlib.metadata import distribution, version
 from pathlib import Path
@@ -40,8 +41,8 @@ class Project:
         """
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise ValueError(f"{self.folder}: expected a new or an empty folder, received one in use")
-        if not self.images.exists():
-            raise ValueError(f"--images {self.images}: there is no such folder or archive")
+        if not self.images.exists() or not str(self.images).isprintable():
+            raise ValueError(f"--images {str(self.images)!r}: expected a folder or an archive that exists")
         weights = BUNDLED if self.backbone in HAVE_BUNDLED else IMAGENET
         contents = project_files(project_params(self._source(), self.backbone, weights))
         contents["requirements.txt"] = requirement()
@@ -71,6 +72,7 @@ class Project:
     def _commit(self) -> bool:
         from dvc.repo import Repo
 
+        logging.getLogger("dvc").setLevel(logging.WARNING)
         git(self.folder, "init", "--quiet", "--initial-branch=main")
         with Repo.init(str(self.folder)) as repo, repo.config.edit() as config:
             config["core"]["analytics"] = False

@@ -17,11 +17,12 @@ GRAPH_COMMENT = (
 )
 PARAMS_COMMENT = "# Every hyper-parameter of this project, and the only configuration. Edit by hand or with\n"
 PARAMS = "params.yaml"
+NO_TEXT = "null", "true", "false"  # without quotes
 SIZES = {"mobilenet_v2": 224}  # pixels, where the demo's photos are smaller than ImageNet's were
 
 
 def source_folder() -> Path:
-    """The folder with ``dvc.yaml``, ``params.yaml`` and ``stages``: the wheel's, or the root of a checkout."""
+    """The folder with ``dvc.yaml``, ``params.yaml`` and ``stages``: of the wheel, else of the checkout."""
     packed = Path(str(files("graft"))) / "project" / "files"
     return packed if packed.is_dir() else PACKAGE.parents[1]
 
@@ -133,7 +134,8 @@ def set_value(text: str, key: str, value: str) -> str:
     found = re.search(rf"^{key}:( *)([^#\n]*?)( *)(#.*)?$", text, re.M)
     if not found:
         raise ValueError(f"{key} is not in params.yaml")
-    quoted = value if re.fullmatch(r"[\w./][\w./-]*", value) else "'" + value.replace("'", "''") + "'"
+    plain = re.fullmatch(r"[A-Za-z/][\w./-]*", value) and value.lower() not in NO_TEXT
+    quoted = value if plain else "'" + value.replace("'", "''") + "'"
     line = f"{key}: {quoted}"
     if found[4]:
         line = (
