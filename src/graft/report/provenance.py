@@ -16,7 +16,7 @@ from graft.report.lock import NOTHING, Lock, look_up, read_lock, recorded_params
 from graft.utils.git import GitError, git
 
 # What decides the results besides params.yaml; dvc.lock and metrics/ are results themselves.
-CODE = ["src", "stages", "dvc.yaml", "requirements.lock", "*.dvc"]
+CODE = ["src", "stages", "dvc.yaml", "graft.yaml", "requirements*", "*.dvc"]
 LISTED = 5  # changed files, or edited keys, that a note names
 ABSENT = "-"  # no value is written like this: text that begins with it stands in quotes
 PACKAGES = ("graft", BACKEND, "keras", "scikit-learn", "numpy", "pillow")
@@ -70,7 +70,12 @@ def describe_commit(root: Path) -> Provenance:
     shown = without_folders(params)
     overrides = [*list_overrides(committed, shown)]
     settings = " ".join(f"-S {shlex.quote(override)}" for override in overrides)
-    run = f'make setup && PATH="$PWD/.venv/bin:$PATH" dvc exp run {settings}' if overrides else "make repro"
+    if (root / "graft.yaml").is_file():  # a project of `graft new`
+        run = f"dvc exp run {settings}" if overrides else "graft repro"
+    else:
+        run = (
+            f'make setup && PATH="$PWD/.venv/bin:$PATH" dvc exp run {settings}' if overrides else "make repro"
+        )
     folder = f"cd {shlex.quote(prefix)} && " * bool(prefix)
     command = f"git switch --detach {commit[:HASH]} && {folder}{run}"
     notes = (*_describe_edits(root, params), *_notes(params, overrides, changed))

@@ -77,6 +77,9 @@ def test_the_commit_its_date_and_the_command_that_rebuilds_it(work):
     assert found.date == run(work, "git", "log", "-1", "--format=%cI").strip()
     assert found.command == f"git switch --detach {commit_hash[:12]} && make repro"
     assert found.notes == ()
+    (work / "graft.yaml").touch()
+    commit(work)
+    assert describe_commit(work).command.endswith(" && graft repro")
 
 
 def test_what_differs_from_the_commit_is_set_or_named(work):
