@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: FORCE help setup remotes runtimes dask models browser repro test test-all check graph bench
+.PHONY: FORCE help setup remotes runtimes dask models browser repro test test-all check graph bench docs
 VENV := .venv
 PYTHON ?= python3
 # The stages' command is `python ...`: the environment's comes first.
@@ -88,6 +88,13 @@ check: setup ## Lint, formatting and types
 
 graph: setup ## Write the code that each stage depends on into dvc.yaml
 	python tests/helpers/graph.py
+
+docs: $(VENV)/.docs ## Build the site in site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+
+$(VENV)/.docs: $(STAMP) requirements-docs.lock
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	@touch $@
 
 bench: setup ## Measure graft against plain Keras on this machine; rewrites docs/performance.md
 	python benchmarks/run.py

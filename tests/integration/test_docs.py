@@ -35,6 +35,7 @@ NOT_RUN = {
     "make models": ".ci/run",
     "make browser": ".ci/run",
     "make test": ".ci/run",
+    "make docs": ".ci/run",
     "make graph": "tests/integration/test_contributing.py",
     "make bench": "tests/integration/test_benchmarks.py, small, for it takes half an hour",
     "python benchmarks/run.py": "tests/integration/test_benchmarks.py, small",
