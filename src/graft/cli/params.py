@@ -34,7 +34,7 @@ def check_params(params: Mapping[str, Any], root: Path) -> None:
     check_source(root / blocks.source)
     row = blocks.backbones[blocks.backbone]
     named = [each.model_dump(mode="json") for each in (row, blocks.inline.fine_tune, blocks.scratch)]
-    found = sha256(json.dumps([version("keras"), *named]).encode()).hexdigest()
+    found = sha256(json.dumps([version("keras"), blocks.weights, *named]).encode()).hexdigest()
     stamp = root / CHECKED
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == found:
         return
@@ -62,5 +62,6 @@ def _check_layers(row: Any, blocks: Any) -> None:
     from graft.methods.scratch import check_network
     from graft.models.freezing import check_backbone
 
-    check_backbone(row, blocks.inline.fine_tune.blocks, blocks.inline.fine_tune.layers)
+    tuned = blocks.inline.fine_tune
+    check_backbone(row, blocks.weights, tuned.blocks, tuned.layers)
     check_network(blocks.scratch)

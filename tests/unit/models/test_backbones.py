@@ -23,13 +23,9 @@ from keras.src.legacy.saving import legacy_h5_format
 from graft.config.features import HAVE_BUNDLED, BackboneRow, Precision, backbone_facts, weights_name
 from graft.config.load import read_params
 from graft.config.training import Head
-from graft.models.backbones import (
-    Backbone,
-    BackboneError,
-    make_embedder,
-    outline,
-)
+from graft.models.backbones import Backbone, make_embedder, outline
 from graft.models.heads import build_head
+from graft.models.libraries.common import BackboneError
 from graft.models.serialization import count_parameters, deployable, weights_sha256
 from helpers.repository import ROOT
 
@@ -178,7 +174,7 @@ def test_pooling(backbone: keras.Model, pooling: str, reduce: Any) -> None:
         ),
         (
             {"preprocessing": "vgg"},
-            r"preprocessing='vgg' is unknown; choose rescale or one of .*vgg16, vgg19",
+            r"preprocessing='vgg' is unknown; choose rescale, none, .*symmetric or one of .*vgg16, vgg19",
         ),
         ({"layer": "block9"}, r"layer='block9' is not in VGG16; its layers are .*block2_pool, .*block5_pool"),
         ({"image_size": 16}, r"image_size=16 does not suit VGG16: .*at least 32"),
