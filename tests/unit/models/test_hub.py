@@ -1,5 +1,6 @@
 """One contract for every family of KerasHub: tiny, from the folder of a preset, up to files and heat maps."""
 
+import json
 import sys
 import threading
 from collections.abc import Iterator
@@ -239,26 +240,26 @@ class TestDeployed:
 
 
 class TestSources:
-    """Where a preset comes from: KerasHub's own loader, against a server on loopback that gives a tiny one."""
+    """Where a preset comes from: KerasHub's own loader, against a server on loopback with a tiny one."""
 
     NAME = "dinov2_small"
+    ROW = tiny(NAME, image_size=64)
 
     @pytest.fixture
     def kaggle(self, preset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-        """The paths that were asked for, of a server that gives the files of a tiny preset as Kaggle does."""
+        """What a server was asked for that gives the files of a tiny preset as Kaggle does."""
         folder, asked = preset(self.NAME), list[str]()
 
         class Kaggle(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked.append(self.path)
-                file = folder / self.path.partition("/download/")[2].partition("?")[0]
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                asked.append(f"{body['modelSlug']}/{body['instanceSlug']}/{body['path']}")
+                file = folder / body["path"]
                 self.send_response(200 if file.is_file() else 404)
                 content = file.read_bytes() if file.is_file() else b""
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
-
-            do_POST = do_GET
 
             def log_message(self, *_: object) -> None: ...
 
@@ -274,11 +275,11 @@ class TestSources:
     def test_a_preset_is_fetched_once(
         self, kaggle: list[str], preset: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        expected = weights_sha256(Backbone(tiny(self.NAME), str(preset(self.NAME)), 0).build())
-        assert weights_sha256(Backbone(tiny(self.NAME), "imagenet", 0).build()) == expected
-        assert any("dinov2_small" in path for path in kaggle)
+        expected = weights_sha256(Backbone(self.ROW, str(preset(self.NAME)), 0).build())
+        assert weights_sha256(Backbone(self.ROW, "imagenet", 0).build()) == expected
+        assert set(kaggle) >= {f"dinov2/dinov2_small/{file}" for file in ("config.json", "model.weights.h5")}
         point_at(NEVER, monkeypatch)
-        assert weights_sha256(Backbone(tiny(self.NAME), "imagenet", 1).build()) == expected
+        assert weights_sha256(Backbone(self.ROW, "imagenet", 1).build()) == expected
 
     def test_without_a_network_it_says_what_to_do(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -287,12 +288,12 @@ class TestSources:
         point_at(NEVER, monkeypatch)
         message = r"weights=imagenet: KerasHub could not load dinov2_small: .*save_to_preset\('FOLDER'\)"
         with pytest.raises(BackboneError, match=message):
-            Backbone(tiny(self.NAME), "imagenet", 0).build()
+            Backbone(self.ROW, "imagenet", 0).build()
 
     def test_hugging_face_is_asked_for_a_handle(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         with pytest.raises(BackboneError, match="KerasHub could not load hf://nobody/nothing: "):
-            Backbone(tiny(self.NAME), "hf://nobody/nothing", 0).build()
+            Backbone(self.ROW, "hf://nobody/nothing", 0).build()
 
     def test_the_image_tower_of_a_pair_is_taken(self, tmp_path: Path) -> None:
         models, row = keras_hub.models, tiny("clip_base_32")
@@ -343,5 +344,5 @@ class TestSources:
 def point_at(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Kaggle's library ask this address; the constant is its own."""
     environment = kaggle_env.KaggleEnv.LOCAL
-    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", environment.value)
+    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
     monkeypatch.setitem(kaggle_env._env_to_endpoint, environment, address)
