@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graft import check_backend
-from graft.config.features import check_installed
+from graft.config.features import check_file, check_installed
 from graft.config.paths import CHECKED
 from graft.data.folders import walk
 from graft.utils.files import write_text
@@ -33,6 +33,7 @@ def check_params(params: Mapping[str, Any], root: Path) -> None:
     check_installed(blocks.features.engine)
     check_source(root / blocks.source)
     row = blocks.backbones[blocks.backbone]
+    check_file(row, root)
     named = [each.model_dump(mode="json") for each in (row, blocks.inline.fine_tune, blocks.scratch)]
     found = sha256(json.dumps([version("keras"), blocks.weights, *named]).encode()).hexdigest()
     stamp = root / CHECKED

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from graft.config.types import Below1, Block, Count, Fraction, Natural, Positive
+from graft.utils.files import digest
 
 Precision = Literal["float32", "bfloat16"]
 FeaturePrecision = Literal["float32", "bfloat16", "int8"]
@@ -99,6 +100,28 @@ def check_weights(weights: str, row: BackboneRow) -> None:
         raise ValueError(
             f"library=keras_hub, of application={row.application!r}, needs keras-hub, which is not "
             "installed: pip install 'graft[hub]', or set backbone to another row"
+        )
+
+
+def check_file(row: BackboneRow, root: Path) -> None:
+    """Check that the file of a row is the one that its sha256 is of: DVC sees the row, and not the file.
+
+    Args:
+        row: with another library than ``file``, nothing is checked.
+        root: that ``row.application`` is relative to.
+
+    Raises:
+        ValueError: if it is not, or there is none.
+    """
+    if row.library != "file":
+        return
+    file = root / row.application
+    if not (file.is_file() and file.suffix == ".keras"):
+        raise ValueError(f"application={row.application}: expected the path of a .keras file; it is none")
+    if (found := digest(file)) != row.sha256:
+        raise ValueError(
+            f"application={row.application} has sha256={found}, expected sha256={row.sha256}: if the file "
+            "is the right one, put its sha256 into the row, and all that rests on it is computed again"
         )
 
 

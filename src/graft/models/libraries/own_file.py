@@ -4,17 +4,16 @@ from pathlib import Path
 
 import keras
 
-from graft.config.features import BackboneRow, Precision
+from graft.config.features import BackboneRow, Precision, check_file
 from graft.models.libraries.common import BackboneError, one_line, up_to_layer
 from graft.models.serialization import load_model
-from graft.utils.files import digest
 
 SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
 
 
 def outline(row: BackboneRow, weights: str) -> keras.Model:  # noqa: ARG001
     """The model in the file up to the layer; see `graft.models.backbones.outline`."""
-    check_file(row)
+    check_file(row, Path())
     try:
         model = load_model(Path(row.application))
     except Exception as error:  # of Keras, of HDF5, of whatever a damaged file leads to
@@ -42,22 +41,6 @@ def build(row: BackboneRow, weights: str, seed: int, precision: Precision) -> ke
             "float32"
         )
     return outline(row, weights)
-
-
-def check_file(row: BackboneRow) -> None:
-    """Check that the file of a row is the one that its sha256 is of: DVC sees the row, and not the file.
-
-    Raises:
-        BackboneError: if it is not, or there is none.
-    """
-    file = Path(row.application)
-    if not (file.is_file() and file.suffix == ".keras"):
-        raise BackboneError(f"application={file}: expected the path of a .keras file; it is none")
-    if (found := digest(file)) != row.sha256:
-        raise BackboneError(
-            f"application={file} has sha256={found}, expected sha256={row.sha256}: if the file is the "
-            "right one, put its sha256 into the row, and all that rests on it is computed again"
-        )
 
 
 def _check_input(model: keras.Model, row: BackboneRow) -> None:
