@@ -57,6 +57,7 @@ SUBSTITUTES = {
     "backbone=vgg19": "backbone=vgg19 -S backbones.vgg19.image_size=32 -S backbones.vgg19.layer=block1_pool",
     "image_size=224": "image_size=32",
     "blocks=[block_16]": "blocks=[block2]",
+    "backbone=deit_tiny": "backbone=deit_tiny -S backbones.deit_tiny.image_size=48",
     "=mobilenet_v3_small": "=mobilenet_v3_small -S backbones.mobilenet_v3_small.image_size=32",
     " -S dataset=cats_and_dogs": " -S dataset=cats_and_dogs -S source=$GRAFT_KAGGLE",
     " -S dataset=folder": " -S dataset=folder -S features.views=1 -S 'seeds=[0]' -S two_stage_views.epochs=1"

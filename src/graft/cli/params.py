@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from graft import check_backend
-from graft.config.features import check_installed
+from graft.config.features import check_file, check_installed
 from graft.config.paths import CHECKED
 from graft.data.folders import walk
 from graft.utils.files import write_text
@@ -33,8 +33,9 @@ def check_params(params: Mapping[str, Any], root: Path) -> None:
     check_installed(blocks.features.engine)
     check_source(root / blocks.source)
     row = blocks.backbones[blocks.backbone]
+    check_file(row, root)
     named = [each.model_dump(mode="json") for each in (row, blocks.inline.fine_tune, blocks.scratch)]
-    found = sha256(json.dumps([version("keras"), *named]).encode()).hexdigest()
+    found = sha256(json.dumps([version("keras"), blocks.weights, *named]).encode()).hexdigest()
     stamp = root / CHECKED
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == found:
         return
@@ -62,5 +63,6 @@ def _check_layers(row: Any, blocks: Any) -> None:
     from graft.methods.scratch import check_network
     from graft.models.freezing import check_backbone
 
-    check_backbone(row, blocks.inline.fine_tune.blocks, blocks.inline.fine_tune.layers)
+    tuned = blocks.inline.fine_tune
+    check_backbone(row, blocks.weights, tuned.blocks, tuned.layers)
     check_network(blocks.scratch)

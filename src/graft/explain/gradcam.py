@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import isqrt
 from typing import Any, NamedTuple
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from graft.models.backend import differentiate, make_deterministic
+from graft.models.transformers import blocks_of
 from graft.training.decision import class_scores, decide
 
 CONVOLUTIONS = (
@@ -40,9 +42,11 @@ def gradcam(
     """Explain what a model predicts for images of one size.
 
     The heat is ReLU(sum over k of alpha_k A_k), divided by its maximum. A is the output of
-    `feature_layer`, k its channels, and alpha_k the mean over all places of the derivative of the
-    class's score by A_k. That score is the one before the softmax, whose own derivative fades where
-    the model is sure; for class 1 of a sigmoid the one before it, and for class 0 minus that.
+    `feature_layer`, or the patches' tokens that enter the last block of a vision transformer (of those that
+    leave it, none may reach the score), k its channels, and alpha_k the mean over all places of the
+    derivative of the class's score by A_k. That score is the one before the softmax, whose own
+    derivative fades where the model is sure; for class 1 of a sigmoid the one before it, and for
+    class 0 minus that.
 
     Args:
         model: from (n, H, W, channels) images to a sigmoid or a softmax in a dense layer; it may hold
@@ -51,29 +55,46 @@ def gradcam(
         numbers: of the class to explain, for each image; None: the class that the model predicts.
 
     Raises:
-        ValueError: if the model has no convolution, or does not end in a dense layer.
+        ValueError: if the model has neither convolution nor tokens, or does not end in a dense layer.
     """
     make_deterministic()
     layers = list(_leaves(model))
-    deepest, last = feature_layer(layers), _output_layer(layers)
+    blocks = [block for layer in layers for block in blocks_of(layer)]
+    deepest, last = blocks[-1] if blocks else feature_layer(layers), _output_layer(layers)
     chosen = np.asarray(decide(_to_scores(model(images, training=False))) if numbers is None else numbers)
 
     def score(added: Any) -> tuple[Any, Any]:
-        with _followed(deepest, added) as maps_calls, _followed(last) as last_calls:
+        with _followed(deepest, added, bool(blocks)) as maps_calls, _followed(last) as last_calls:
             outputs = model(images, training=False)
-        (inputs, _), (_, maps) = last_calls[-1], maps_calls[-1]
+        (inputs, _), maps = last_calls[-1], maps_calls[-1][0 if blocks else 1]
         before = inputs @ last.kernel  # without the bias, which has no part in the derivative
         both = ops.concatenate([-before, before], 1) if before.shape[1] == 1 else before
         targets = ops.take_along_axis(both, chosen[:, None], axis=1)
         return ops.sum(targets), (maps, outputs)  # of each image alone: no score depends on another's maps
 
-    shape = len(images), *deepest.output.shape[1:]
-    (maps, outputs), gradients = differentiate(score, shape, deepest.output.dtype)
+    like = _tokens(model, deepest, images) if blocks else deepest.output
+    (maps, outputs), gradients = differentiate(score, (len(images), *like.shape[1:]), like.dtype)
     maps, gradients, scores = *map(ops.convert_to_numpy, (maps, gradients)), _to_scores(outputs)
+    if blocks:
+        maps, gradients = _grid(maps), _grid(gradients)
     return [
         Explanation(_heat(of_image, gradient), int(number), float(probabilities[number]))
         for of_image, gradient, number, probabilities in zip(maps, gradients, chosen, scores, strict=True)
     ]
+
+
+def _tokens(model: keras.Model, block: keras.layers.Layer, images: np.ndarray) -> Any:
+    """The tokens (n, t, channels) that enter a block; KerasHub's own shapes of SigLIP's have one too many."""
+    with _followed(block) as calls:
+        model(images, training=False)
+    return calls[-1][0]
+
+
+def _grid(tokens: np.ndarray) -> np.ndarray:
+    """(n, t, channels), those of class and registers first -> (n, h, w, channels) of the patches."""
+    n, n_tokens, channels = tokens.shape
+    side = isqrt(n_tokens)
+    return tokens[:, n_tokens - side**2 :].reshape(n, side, side, channels)
 
 
 def _to_scores(outputs: Any) -> np.ndarray:
@@ -98,8 +119,9 @@ def feature_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
     places = [i for i, layer in enumerate(layers) if isinstance(layer, CONVOLUTIONS)]
     if not places:
         raise ValueError(
-            f"Grad-CAM needs a convolution, received a model of layers={[layer.name for layer in layers]}; "
-            "explain only methods with a convolutional backbone"
+            "Grad-CAM needs a convolution or the tokens of a vision transformer of KerasHub, received a "
+            "model of "
+            f"layers={[layer.name for layer in layers]}; explain only methods with such a backbone"
         )
     chosen = layers[places[-1]]
     for layer in layers[places[-1] + 1 :]:
@@ -129,8 +151,10 @@ def _output_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
 
 
 @contextmanager
-def _followed(layer: keras.layers.Layer, added: Any = None) -> Iterator[list[tuple[Any, Any]]]:
-    """Collect inputs and output of a layer's calls, to which zeros may be added.
+def _followed(
+    layer: keras.layers.Layer, added: Any = None, at_input: bool = False
+) -> Iterator[list[tuple[Any, Any]]]:
+    """Collect inputs and output of a layer's calls; zeros may be added to the output, or to the inputs.
 
     By these the score has the derivative that it has by the output, and nothing is recorded of what comes
     before the layer. It is found however deep in other models it lies, of which none is rebuilt.
@@ -138,8 +162,11 @@ def _followed(layer: keras.layers.Layer, added: Any = None) -> Iterator[list[tup
     call, calls = layer.call, list[tuple[Any, Any]]()
 
     def followed(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        if added is not None and at_input:
+            inputs = inputs + added
         output = call(inputs, *args, **kwargs)
-        output = output if added is None else output + added
+        if added is not None and not at_input:
+            output = output + added
         calls.append((inputs, output))
         return output
 

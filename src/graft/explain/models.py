@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from graft.models.serialization import deployable
+from graft.models.serialization import deployable, import_required
 
 
 class Models:
@@ -22,7 +22,9 @@ class Models:
     def load(self, path: Path) -> keras.Model:
         """Load a model that `graft.models.serialization.deployable` made."""
         with zipfile.ZipFile(path) as file:
-            _, *described = json.loads(file.read("config.json"))["config"]["layers"]  # but for the input
+            config = file.read("config.json").decode()
+        import_required(config)
+        _, *described = json.loads(config)["config"]["layers"]  # but for the input
         self._parts = {text: self._build(text, part) for part in described for text in [json.dumps(part)]}
         model = deployable(*self._parts.values())
         model.load_weights(path)

@@ -9,7 +9,7 @@ import numpy as np
 from graft.export.registry import Scored, Session
 from graft.models.backend import compile_inference, limit_threads
 from graft.models.card import read_card
-from graft.models.serialization import save_model
+from graft.models.serialization import MissingPackageError, load_model, save_model
 
 __all__ = ["open_session", "portable", "read_card", "write"]
 
@@ -38,7 +38,9 @@ def open_session(path: Path, threads: int | None = None) -> Session:
     """Load a ``.keras`` file to run it; `threads` counts only before the backend has computed anything."""
     limit_threads(threads)
     try:
-        model = portable(keras.saving.load_model(path, compile=False))
+        model = portable(load_model(path))
+    except MissingPackageError as error:
+        raise MissingPackageError(f"{path}: {error}") from None
     except Exception as error:  # of Keras, of HDF5, of whatever a damaged file leads to
         raise ValueError(f"{path} cannot be loaded by Keras: {error}") from None
     forward = compile_inference(model)

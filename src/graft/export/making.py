@@ -58,6 +58,10 @@ class Source:
             )
         return card
 
+    def card_in(self, format: Format) -> dict[str, Any]:
+        """The card of a file: what Keras needs to load the model, no other runtime does."""
+        return {k: v for k, v in self.card.items() if k != "requires" or format.name == "keras"}
+
     @cached_property
     def test(self) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (n, size, size, channels) uint8 and class numbers (n,) of the first test images by key."""
@@ -120,9 +124,10 @@ def export(
     # Another export of the model waits: for the records, and so that the speeds are of one program alone.
     with FileLock(folder / FOLDER / LOCK), emptied(folder / FOLDER, PARTIAL) as temporary:
         digest, file = source.sha256, temporary / f"{folder.name}-{precision}{format.suffix}"
+        card = source.card_in(format)
         with format.needed():
-            _write(module, source, file, precision)
-        assert module.read_card(file) == source.card
+            _write(module, source, card, file, precision)
+        assert module.read_card(file) == card
         runs = measure_twice(file, source.test[0])
         compared = compare_to_keras(runs[0], source.keras[0], source.test[1])
         faults = find_faults(compared, precision)
@@ -144,12 +149,12 @@ def export(
     return record, faults
 
 
-def _write(module: Any, source: Source, file: Path, precision: str) -> None:
-    import keras
+def _write(module: Any, source: Source, card: dict[str, Any], file: Path, precision: str) -> None:
+    from graft.models.serialization import load_model  # with Keras
 
-    model = keras.saving.load_model(source.folder / MODEL, compile=False)
+    model = load_model(source.folder / MODEL)
     calibration = source.calibration if precision == "int8" else source.test[0][:0]
-    module.write(model, source.card, file, precision, calibration)
+    module.write(model, card, file, precision, calibration)
 
 
 def _speeds(name: str, runs: tuple[Measured, Measured]) -> dict[str, dict[str, float]]:

@@ -92,12 +92,24 @@ def _convert(model: "keras.Model") -> "onnx.ModelProto":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         converted: onnx.ModelProto
-        converted, _ = tf2onnx.convert.from_function(traced, signature, opset=OPSET)
+        converted, _ = tf2onnx.convert.from_function(
+            traced, signature, opset=OPSET, custom_op_handlers={"Erfc": (_write_erfc, [])}
+        )
     for constant in [each for each in converted.graph.input if each.name != "images"]:
         value = numpy_helper.from_array(values[constant.name].numpy(), constant.name)
         converted.graph.initializer.append(value)
         converted.graph.input.remove(constant)
     return converted
+
+
+def _write_erfc(graph: Any, node: Any, name: str, _: Any) -> None:
+    """Write 1 - erf(x), which is in the exact GELU of transformers, and which tf2onnx 1.17 lacks."""
+    shape, dtype = graph.get_shape(node.output[0]), graph.get_dtype(node.output[0])
+    graph.remove_node(name)
+    one = graph.make_const(f"{name}/one", np.array(1, np.float32))
+    erf = graph.make_node("Erf", node.input, name=f"{name}/erf", shapes=[shape], dtypes=[dtype])
+    subtracted = [one.output[0], erf.output[0]]
+    graph.make_node("Sub", subtracted, name=name, outputs=node.output, shapes=[shape], dtypes=[dtype])
 
 
 def _store_in_float16(model: "onnx.ModelProto") -> None:

@@ -16,6 +16,7 @@ from graft.config.types import Seed, Text
 from graft.data.decoding import load_pixels
 from graft.features.engines.keras import KERAS, Engine
 from graft.features.format import FORMAT, Row
+from graft.models.backbones import library_facts
 from graft.models.serialization import weights_sha256
 
 PARAMS = {
@@ -51,7 +52,7 @@ class Embedding:
         """All of it by name."""
         return {
             "format": FORMAT,
-            **self.row.model_dump(),
+            **self.row.facts(),
             "weights": weights_name(self.weights),
             "pretrained": self.weights != RANDOM,
             "weights_sha256": weights_sha256(self.model),
@@ -59,6 +60,7 @@ class Embedding:
             "precision": self.precision,
             "keras": keras.__version__,
             BACKEND: version(BACKEND),
+            **library_facts(self.model, self.row),
             **self.engine.facts(self.precision),
         }
 

@@ -1,5 +1,6 @@
 """The end of every method: a model trained and scored, and its files."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,7 +18,7 @@ from graft import BACKEND
 from graft.data.manifest import class_names
 from graft.data.sixteen_bits import MAX_BITS
 from graft.methods.run import Run
-from graft.models.serialization import count_parameters, save_model
+from graft.models.serialization import count_parameters, required_packages, save_model
 from graft.training.checkpoint import identify
 from graft.training.decision import class_scores, decide
 from graft.training.fit import batched, best_epoch
@@ -162,13 +163,15 @@ def _describe_model(outcome: Outcome) -> dict[str, Any]:
     """All of the card that an outcome tells: see `graft.models.card.read_card`."""
     facts, (_, size, _, channels) = outcome.facts, outcome.model.input_shape
     hits = {split: _hits(outcome, split) for split in SCORED}
-    packages = ("graft", "keras", BACKEND, "numpy", "pillow")
+    required = required_packages(json.dumps(keras.saving.serialize_keras_object(outcome.model)))
+    packages = ("graft", "keras", BACKEND, "numpy", "pillow", *required)
     return {
         "classes": outcome.classes,
         "image_size": size,
         "channels": channels,
         **{name: facts[name] for name in ("backbone", "weights", "pretrained", "weights_sha256")},
         **{name: facts[name] for name in ("features",) if name in facts},
+        **({"requires": required} if required else {}),
         "seed": facts["seeds"][0],
         "n_images": {"train": facts["n_seen_train"], **{split: len(each) for split, each in hits.items()}},
         "accuracy": {split: _with_interval(each) for split, each in hits.items()},

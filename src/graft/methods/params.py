@@ -41,7 +41,7 @@ class _Areas(Block):
 
     @model_validator(mode="after")
     def _weights_of_the_backbone(self) -> "_Areas":
-        check_weights(self.weights, self.backbones[self.backbone].application)
+        check_weights(self.weights, self.backbones[self.backbone])
         return self
 
     @model_validator(mode="after")

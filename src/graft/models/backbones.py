@@ -1,28 +1,26 @@
 """A row of params.yaml -> a frozen keras.Model from raw pixels to features, preprocessing included."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
+from math import isqrt
 from typing import Any
 
 import keras
 import numpy as np
 
-from graft.config.features import BUNDLED, IMAGENET, RANDOM, BackboneRow, Precision, check_weights
+from graft.config.features import RANDOM, BackboneRow, Precision, check_weights
 from graft.models.backend import compile_inference, pad
-from graft.models.bundled import load_bundled
-from graft.models.dtype_policy import computing_in
 from graft.models.isolation import build_isolated
+from graft.models.libraries import applications, hub, own_file
+from graft.models.libraries.common import BackboneError
 
-KERAS_MODELS = "~/.keras/models"
-# Keras scales their input once more where weights="imagenet": keras/src/applications/efficientnet.py
-SCALED_FOR_IMAGENET = tuple(f"EfficientNetB{i}" for i in range(8))
-
-
-class BackboneError(ValueError):
-    """A backbone that cannot be built as params.yaml says."""
+LIBRARIES: dict[str, Any] = {"applications": applications, "keras_hub": hub, "file": own_file}
+# Means and standard deviations of pixels in [0, 1], which keras.applications has no name of its own for.
+STANDARDS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "symmetric": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,12 @@ class Backbone:
     """A backbone as params.yaml describes it.
 
     Attributes:
-        row: application, preprocessing, layer, pooling, image size, batch size.
-        weights: ``random`` (He-normal, He et al. 2015, arXiv 1502.01852; nothing is pre-trained),
-            ``bundled`` (ImageNet weights that come with graft, of `HAVE_BUNDLED`), ``imagenet`` (Keras's
-            file, downloaded once to Keras's own cache) or the path of a weights file for the application
-            without its top.
+        row: library, application, preprocessing, layer, pooling, image size, batch size.
+        weights: ``random`` (nothing is pre-trained: He-normal, He et al. 2015, arXiv 1502.01852, or what
+            KerasHub begins with), ``bundled`` (ImageNet weights that come with graft, of `HAVE_BUNDLED`),
+            ``imagenet`` (what the library downloads, once, to its own cache), ``file`` (those in the file of
+            ``library: file``), or a path: of a weights file for the application without its top, or of the
+            folder of a preset of KerasHub.
         seed: of ``random``.
     """
 
@@ -52,30 +51,21 @@ class Backbone:
 
         Returns:
             Model from float32 (n, size, size, 3) in [0, 255] to the features: (n, h, w, c), or (n, c)
-            where ``row.pooling`` is not ``none``.
+            where they are pooled.
 
         Raises:
-            BackboneError: if the application, preprocessing or layer does not exist, the images are
-                too small, or the weights cannot be had, do not fit or are not finite.
-            ValueError: if graft comes with no weights of the application, though it is to have them.
+            BackboneError: if the application, preprocessing, layer or pooling does not exist, the images
+                are too small, or the weights cannot be had, do not fit or are not finite.
+            ValueError: if the library has no such weights, or is not installed.
         """
-        check_weights(self.weights, self.row.application)
-        if self.weights == IMAGENET:
-            outline(self.row)  # whose errors come before any download
-            _fetch_imagenet(self.row)
-        base = build_isolated(
-            lambda: _application(self.row, precision, IMAGENET if self.weights == IMAGENET else None)
-        )
-        features = _up_to_layer(base, self.row)
+        row = self.row
+        check_weights(self.weights, row)
+        _preprocess(row.preprocessing)
+        features = LIBRARIES[row.library].build(row, self.weights, self.seed, precision)
         if self.weights == RANDOM:
-            print(f"backbone {self.row.application}: weights=random, nothing is pre-trained")
-            _draw_weights(base, features, self.seed)
-        elif self.weights == BUNDLED:
-            load_bundled(base)
-        elif self.weights != IMAGENET:
-            _load_weights(base, self.row, self.weights)
+            print(f"backbone {row.application}: weights=random, nothing is pre-trained")
         _check_finite(features, self.weights)
-        backbone = build_isolated(lambda: from_pixels(features, self.row))
+        backbone = build_isolated(lambda: from_pixels(features, row))
         backbone.trainable = False
         return backbone
 
@@ -85,102 +75,100 @@ class Backbone:
         return exact, exact if precision == "float32" else self.build(precision)
 
 
-def outline(row: BackboneRow) -> keras.Model:
+def outline(row: BackboneRow, weights: str = RANDOM) -> keras.Model:
     """The application of a row up to its layer, its weights without values: cheap, to check names.
 
+    Args:
+        row: of params.yaml.
+        weights: of params.yaml; the folder of a preset has an architecture of its own.
+
     Raises:
-        BackboneError: if the application, preprocessing or layer does not exist, or the images are
+        BackboneError: if the application, preprocessing, layer or pooling does not exist, or the images are
             too small.
     """
-
-    def build() -> keras.Model:
-        with keras.StatelessScope(initialize_variables=False):
-            return _application(row, "float32", None)
-
     _preprocess(row.preprocessing)
-    return _up_to_layer(build_isolated(build), row)
+    features: keras.Model = LIBRARIES[row.library].outline(row, weights)
+    _pooling_layers(features.output_shape[1:], row)
+    return features
+
+
+def application_in(backbone: keras.Model) -> keras.Model:
+    """The application in a backbone: that part of it which is a model."""
+    return next(layer for layer in backbone.layers if isinstance(layer, keras.Model))
+
+
+def library_facts(backbone: keras.Model, row: BackboneRow) -> dict[str, str]:
+    """All that determines a feature besides the row, the weights and Keras, by name: the library's own."""
+    return hub.facts(application_in(backbone)) if row.library == "keras_hub" else {}
 
 
 def from_pixels(features: keras.Model, row: BackboneRow) -> keras.Model:
     """Preprocessing -> features -> pooling, as the row has them.
 
     Args:
-        features: from what ``row.preprocessing`` gives to feature maps (n, h, w, c).
+        features: from what ``row.preprocessing`` gives to feature maps (n, h, w, c), tokens (n, t, c) or
+            vectors (n, c); its input may be a dictionary of one tensor.
         row: preprocessing, pooling, image size.
     """
     pixels = keras.Input((row.image_size, row.image_size, 3), name="pixels")
-    output = features(_preprocess(row.preprocessing)(pixels))
-    if row.pooling != "none":
-        pool = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
-        output = pool[row.pooling]()(output)
+    prepared, named = _preprocess(row.preprocessing)(pixels), features.input
+    output = features(dict.fromkeys(named, prepared) if isinstance(named, dict) else prepared)
+    for layer in _pooling_layers(output.shape[1:], row):
+        output = layer(output)
     return keras.Model(pixels, output, name="backbone")
 
 
-def _application(row: BackboneRow, precision: Precision, weights: str | None) -> keras.Model:
-    build = getattr(keras.applications, row.application, None)
-    if not callable(build) or isinstance(build, ModuleType):
-        legal = sorted(name for name in dir(keras.applications) if name[0].isupper())
+def _pooling_layers(shape: tuple[int, ...], row: BackboneRow) -> list[keras.layers.Layer]:
+    """The layers from the application's output, of this shape without the batch, to the feature."""
+    layers = keras.layers
+    if len(shape) == 2:
+        return _token_layers(*shape, row)
+    legal = ("none", "avg", "max") if len(shape) == 3 else ("none",)
+    if row.pooling not in legal:
         raise BackboneError(
-            f"application={row.application!r} is not in keras.applications; choose one of {', '.join(legal)}"
+            f"pooling={row.pooling}: {row.application} gives {'maps' if len(shape) == 3 else 'vectors'} of "
+            f"the shape {shape}, which have no class token; set pooling to {' or '.join(legal)}"
         )
-    try:
-        with computing_in(precision):
-            return build(include_top=False, weights=weights, input_shape=(row.image_size, row.image_size, 3))
-    except ValueError as error:
-        raise BackboneError(f"image_size={row.image_size} does not suit {row.application}: {error}") from None
+    pool = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
+    return [pool[row.pooling]()] if row.pooling in pool else []
 
 
-def _up_to_layer(base: keras.Model, row: BackboneRow) -> keras.Model:
-    maps = {layer.name: layer.output for layer in base.layers if len(layer.output.shape) == 4}
-    if row.layer is not None and row.layer not in maps:
-        raise BackboneError(
-            f"layer={row.layer!r} is not in {row.application}; its layers are {', '.join(maps)}"
-        )
-    output = maps[row.layer] if row.layer else base.output
-    return keras.Model(base.input, output, name=row.application.lower())
+def _token_layers(n_tokens: int, channels: int, row: BackboneRow) -> list[keras.layers.Layer]:
+    """From the tokens of a vision transformer: first one of the class and registers, then those of a grid."""
+    layers, grid = keras.layers, isqrt(n_tokens)
+    before = n_tokens - grid**2  # exact where the grid has three rows or more
+    if row.pooling == "cls":
+        if not before:
+            raise BackboneError(
+                f"pooling=cls: {row.application} has no class token; set pooling to none, avg or max"
+            )
+        return [layers.Cropping1D((0, n_tokens - 1)), layers.Flatten()]
+    of_grid = [layers.Cropping1D((before, 0))] if before else []
+    pool = {"avg": layers.GlobalAveragePooling1D, "max": layers.GlobalMaxPooling1D}
+    return [*of_grid, pool[row.pooling]() if row.pooling in pool else layers.Reshape((grid, grid, channels))]
 
 
 def _preprocess(name: str) -> Any:
     """The function or layer from pixels to what the application takes."""
+    if name == "none":
+        return keras.layers.Identity()
     if name == "rescale":
         return keras.layers.Rescaling(1 / 255)
+    if name in STANDARDS:
+        mean, std = map(np.array, STANDARDS[name])
+        return keras.layers.Rescaling((1 / (255 * std)).tolist(), (-mean / std).tolist())
     modules = {
         name: module
         for name, module in vars(keras.applications).items()
         if hasattr(module, "preprocess_input")
     }
     if name not in modules:
+        legal = ["rescale", "none", *STANDARDS]
         raise BackboneError(
-            f"preprocessing={name!r} is unknown; choose rescale or one of {', '.join(sorted(modules))}"
+            f"preprocessing={name!r} is unknown; choose {', '.join(legal)} or one of "
+            f"{', '.join(sorted(modules))}"
         )
     return modules[name].preprocess_input
-
-
-def _draw_weights(base: keras.Model, features: keras.Model, seed: int) -> None:
-    kernels, used = ([w for w in m.trainable_weights if len(w.shape) > 1] for m in (base, features))
-    for i, kernel in enumerate(kernels):
-        if any(kernel is other for other in used):  # the seeds count those that were cut off, too
-            kernel.assign(keras.initializers.HeNormal(seed=seed * len(kernels) + i)(kernel.shape))
-
-
-def _load_weights(base: keras.Model, row: BackboneRow, weights: str) -> None:
-    if row.application in SCALED_FOR_IMAGENET:
-        raise BackboneError(
-            f"weights={weights}: Keras gives {row.application} one layer more for its ImageNet weights, and "
-            f"a file does not tell; set weights to imagenet (the file may lie in {KERAS_MODELS} already)"
-        )
-    if not Path(weights).is_file():
-        raise BackboneError(
-            f"weights={weights} is no file; expected bundled, imagenet, random or the path of a weights file"
-        )
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of layers left as they were: refused below
-            base.load_weights(weights)
-    except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
-        raise BackboneError(
-            f"weights={weights} do not fit {row.application} without its top: {_one_line(error)}; "
-            f"give weights of {row.application}, or set `backbone` to theirs"
-        ) from None
 
 
 def _check_finite(features: keras.Model, weights: str) -> None:
@@ -190,23 +178,6 @@ def _check_finite(features: keras.Model, weights: str) -> None:
                 f"weights={weights}: {tensor.path} has {n:,} values that are NaN or infinite, expected "
                 "finite numbers: get the file again, or give another one"
             )
-
-
-def _fetch_imagenet(row: BackboneRow) -> None:
-    # Keras downloads only while it builds a model: here, as Ctrl-C would not stop `build_isolated`.
-    build, shape = getattr(keras.applications, row.application), (row.image_size, row.image_size, 3)
-    try:
-        build(include_top=False, weights=IMAGENET, input_shape=shape)
-    except Exception as error:  # get_file wraps what urllib raises in a plain Exception
-        raise BackboneError(
-            f"weights=imagenet: could not get those of {row.application}: {_one_line(error)}. Keras keeps "
-            f"downloads in {KERAS_MODELS}; delete a broken file there, or get the file (of the model without "
-            "its top) on a machine that can, and put it there or give its path: -S weights=PATH"
-        ) from None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def make_embedder(

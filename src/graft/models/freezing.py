@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import keras
 
 from graft.config.features import BackboneRow
-from graft.models.backbones import BackboneError, outline
+from graft.models.backbones import application_in, outline
+from graft.models.libraries.common import BackboneError
+from graft.models.transformers import parts_of
 
 STATISTICS = (keras.layers.BatchNormalization, keras.layers.Normalization)
 READABLE = 40  # names in an error
@@ -30,26 +32,28 @@ def unfreeze(backbone: keras.Model, blocks: Sequence[str], layers: int) -> list[
     Raises:
         BackboneError: if a block has no layer to train, or there are fewer than ``layers``.
     """
-    application = next(layer for layer in backbone.layers if isinstance(layer, keras.Model))
+    application = application_in(backbone)
     names = choose_layers(application, blocks, layers)
     backbone.trainable = True  # or Keras would say that it has no trainable weights
     for layer in application.layers:
-        layer.trainable = layer.name in names
+        for part in parts_of(layer):
+            part.trainable = part.name in names
     return names
 
 
-def check_backbone(row: BackboneRow, blocks: Sequence[str], layers: int) -> None:
+def check_backbone(row: BackboneRow, weights: str, blocks: Sequence[str], layers: int) -> None:
     """Check a row of params.yaml and what is to be fine-tuned of it, without weights, in about a second.
 
     Raises:
         BackboneError: if the row cannot be built, or `unfreeze` would raise.
     """
-    choose_layers(outline(row), blocks, layers)
+    choose_layers(outline(row, weights), blocks, layers)
 
 
 def choose_layers(application: keras.Model, blocks: Sequence[str], layers: int) -> list[str]:
     """The names of the layers that `unfreeze` makes trainable."""
-    with_weights = [layer for layer in application.layers if layer.weights]
+    parts = [part for layer in application.layers for part in parts_of(layer)]
+    with_weights = [layer for layer in parts if layer.weights]
     names = [layer.name for layer in with_weights if not isinstance(layer, STATISTICS)]
     for block in blocks:
         if not any(_is_in(name, block) for name in names):

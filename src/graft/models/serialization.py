@@ -2,17 +2,29 @@
 
 import hashlib
 import json
+import re
+import warnings
 import zipfile
+from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import keras
 
 from graft.models.card import ENTRY
+from graft.models.isolation import build_isolated
 from graft.utils.files import whole
 
 # The earliest date a zip entry can carry; Keras's own three entries get dates of the run.
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
+HUB = "keras-hub"
+
+
+class MissingPackageError(ValueError):
+    """A package that a model needs is not installed; the text names it, and how to install it."""
 
 
 def deployable(*parts: keras.Model) -> keras.Model:
@@ -61,10 +73,59 @@ def save_model(model: keras.Model, path: Path, card: dict[str, Any] | None = Non
             raw.unlink(missing_ok=True)
 
 
+def required_packages(config: str) -> list[str]:
+    """List the packages, but for Keras, that have layers of a model, from its configuration in JSON.
+
+    >>> required_packages('{"registered_name": "keras_hub>ViTBackbone"}')
+    ['keras-hub']
+    """
+    return [HUB] if re.search(r'"keras_hub[.>]', config) else []
+
+
+def import_required(config: str) -> None:
+    """Import the packages that a model needs to be loaded, such as its configuration says.
+
+    Raises:
+        MissingPackageError: if one is not installed.
+    """
+    if required_packages(config):
+        import_hub()
+
+
+def import_hub() -> ModuleType:
+    """Import KerasHub, with whose layers Keras then loads files.
+
+    Raises:
+        MissingPackageError: if it is not installed.
+    """
+    if not find_spec("keras_hub"):
+        raise MissingPackageError(
+            f"the model has layers of {HUB}, which is not installed: pip install 'graft[hub]', or use an "
+            "export of the model, such as ONNX, which needs none"
+        )
+    # Swin's layers have an argument that Keras takes for a mask of the inputs.
+    warnings.filterwarnings("ignore", "Layer 'attn' .* was passed an input with a mask")
+    return import_module("keras_hub")
+
+
+def load_model(path: Path) -> keras.Model:
+    """Load a ``.keras`` file, in Keras's safe mode, which runs no code that is in it.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        MissingPackageError: if it has layers of a package that is not installed.
+        Exception: of Keras and HDF5, if it is damaged.
+    """
+    path.stat()  # Keras calls a missing file a wrong value
+    with suppress(zipfile.BadZipFile, KeyError), zipfile.ZipFile(path) as file:
+        import_required(file.read("config.json").decode())
+    # KerasHub leaves layers to Keras to number, in the model that is built as in the one that is loaded.
+    return build_isolated(lambda: keras.saving.load_model(path, compile=False, safe_mode=True))
+
+
 def load_frozen(path: Path) -> keras.Model:
     """Load a model of which nothing is trained, also not as a part of another model."""
-    path.stat()  # Keras calls a missing file a wrong value
-    model = keras.saving.load_model(path)
+    model = load_model(path)
     model.trainable = True  # or the next line would not reach its layers: it is frozen already
     model.trainable = False
     return model

@@ -12,8 +12,9 @@ from keras.src.applications import imagenet_utils
 
 from graft.config.features import BackboneRow
 from graft.config.load import read_params
-from graft.models.backbones import Backbone, BackboneError, from_pixels, make_embedder, outline
+from graft.models.backbones import Backbone, from_pixels, make_embedder, outline
 from graft.models.freezing import STATISTICS, unfreeze
+from graft.models.libraries.common import BackboneError
 from graft.models.serialization import count_parameters, deployable, load_frozen, save_model
 from helpers.repository import ROOT
 from helpers.tiers import long_but_for
@@ -21,7 +22,7 @@ from helpers.tiers import long_but_for
 VALUES = read_params(ROOT / "params.yaml")["backbones"]
 # A second row of an application, as anybody may add one; reversed, it comes before the first.
 VALUES["vgg19_block4"] = VALUES["vgg19"] | {"layer": "block4_pool", "pooling": "max", "image_size": 32}
-ROWS = [BackboneRow.model_validate(values) for values in reversed(VALUES.values())]
+ROWS = [BackboneRow.model_validate(values) for values in reversed(VALUES.values()) if "library" not in values]
 CHANNELS = {
     "VGG16": 512, "VGG19": 512,
     "ResNet50": 2048, "ResNet101": 2048, "ResNet152": 2048,

@@ -23,13 +23,10 @@ from keras.src.legacy.saving import legacy_h5_format
 from graft.config.features import HAVE_BUNDLED, BackboneRow, Precision, backbone_facts, weights_name
 from graft.config.load import read_params
 from graft.config.training import Head
-from graft.models.backbones import (
-    Backbone,
-    BackboneError,
-    make_embedder,
-    outline,
-)
+from graft.methods.params import parse_params
+from graft.models.backbones import Backbone, from_pixels, make_embedder, outline
 from graft.models.heads import build_head
+from graft.models.libraries.common import BackboneError
 from graft.models.serialization import count_parameters, deployable, weights_sha256
 from helpers.repository import ROOT
 
@@ -178,7 +175,7 @@ def test_pooling(backbone: keras.Model, pooling: str, reduce: Any) -> None:
         ),
         (
             {"preprocessing": "vgg"},
-            r"preprocessing='vgg' is unknown; choose rescale or one of .*vgg16, vgg19",
+            r"preprocessing='vgg' is unknown; choose rescale, none, .*symmetric or one of .*vgg16, vgg19",
         ),
         ({"layer": "block9"}, r"layer='block9' is not in VGG16; its layers are .*block2_pool, .*block5_pool"),
         ({"image_size": 16}, r"image_size=16 does not suit VGG16: .*at least 32"),
@@ -421,6 +418,18 @@ def test_efficientnet_has_the_scaling_that_keras_gives_it_for_imagenet_only(
     assert np.abs(np.asarray(model(images, training=False)) - expected).max() > 0.1 * expected.max()
     with pytest.raises(BackboneError, match=r"gives EfficientNetB0 one layer more .* set weights to"):
         Backbone(row, str(keras_home / "models" / name), 0).build()
+
+
+def test_a_second_row_of_an_application_is_a_backbone_of_its_own() -> None:
+    """As in CONTRIBUTING: vgg19 at 224 pixels beside vgg19, and both selectable in one params.yaml."""
+    values = read_params(ROOT / "params.yaml")
+    values["backbones"]["vgg19_224"] = values["backbones"]["vgg19"] | {"image_size": 224}
+    values |= {"backbone": "vgg19_224", "weights": "random"}
+    rows = {name: row for name, row in parse_params(values).backbones.items() if "vgg19" in name}
+    shapes = {name: from_pixels(outline(row), row).output_shape for name, row in rows.items()}
+    assert shapes == {"vgg19": (None, 5, 5, 512), "vgg19_224": (None, 7, 7, 512)}
+    assert rows["vgg19"].facts() == values["backbones"]["vgg19"]  # no key is added to a fingerprint
+    assert rows["vgg19_224"].facts() != rows["vgg19"].facts()
 
 
 def test_names_that_keras_numbers_depend_on_the_row_alone() -> None:

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graft.config.features import BackboneRow
-from graft.models.backbones import Backbone, BackboneError
+from graft.models.backbones import Backbone
 from graft.models.freezing import check_backbone, choose_layers, unfreeze
+from graft.models.libraries.common import BackboneError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.float32)
 VGG16 = {"application": "VGG16", "preprocessing": "vgg16", "layer": "block5_pool"}
@@ -131,7 +132,7 @@ def test_names_that_are_not_legal(
     values: dict[str, Any], blocks: list[str], layers: int, message: str
 ) -> None:
     with pytest.raises(BackboneError, match=message):
-        check_backbone(make_row(**values), blocks, layers)
+        check_backbone(make_row(**values), "random", blocks, layers)
 
 
 def test_an_error_leaves_the_backbone_frozen() -> None:
@@ -142,5 +143,5 @@ def test_an_error_leaves_the_backbone_frozen() -> None:
 
 
 def test_what_is_legal() -> None:
-    check_backbone(make_row(**VGG16), ["block4", "block5_conv1"], 0)
-    check_backbone(make_row(**MOBILENET), [], 3)
+    check_backbone(make_row(**VGG16), "random", ["block4", "block5_conv1"], 0)
+    check_backbone(make_row(**MOBILENET), "random", [], 3)

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from graft.explain.gradcam import gradcam
+from graft.models.serialization import load_model
 from graft.serving.server.service import Explain
 
 
 def open_explainer(path: Path) -> Explain | None:
-    """Load a ``.keras`` file to explain it by Grad-CAM; None if it has no convolution."""
-    model = keras.saving.load_model(path, compile=False)
+    """Load a ``.keras`` file to explain it by Grad-CAM; None if that needs what it has not."""
+    model = load_model(path)
 
     def explain(pixels: np.ndarray, number: int) -> np.ndarray:
         return gradcam(model, pixels[None].astype(np.float32), [number])[0].heat
