@@ -212,7 +212,7 @@ def train(
     ) -> Any:
         places = {
             key: changes.pop(key)
-            for key in ("features", "views", "temporary", "live", "checkpoints")
+            for key in ("features", "views", "temporary", "live", "checkpoints", "trained")
             if key in changes
         }
         run = Run(
@@ -239,7 +239,7 @@ def trained(train: Any, once: Once) -> dict[str, SimpleNamespace]:
 
     def fill(root: Path) -> None:
         for method in METHODS:
-            outcome = train(method, live=root / "models" / method / "live")
+            outcome = train(method, live=root / "models" / method / "live", trained=root)
             write_outcome(outcome, method, root)
             keep_outcome(outcome, root / "outcomes" / method)
 
