@@ -17,7 +17,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from graft.config.load import read_params
-from graft.config.training import HeadMethod
+from graft.config.training import HeadMethod, Training
 from graft.methods.params import Params, parse_params
 from graft.methods.registry import METHODS
 from helpers import repository
@@ -221,7 +221,7 @@ def train(
             backbone=folder / "backbone.keras",
         )
         block = getattr(params, method)
-        own = {"seeds": seeds} if "seeds" in type(block).model_fields else {}
+        own = {"seeds": seeds} if isinstance(block, Training) and hasattr(block, "seeds") else {}
         block = type(block).model_validate({**block.model_dump(), **own, **changes})
         values = dict(params) | {"row": row, "memory_limit": memory_limit, "views": VIEWS, "seeds": seeds}
         module = METHODS[method].load()
