@@ -205,7 +205,7 @@ def train(
 
     def train(
         method: str,
-        seeds: tuple[int, ...] = (0,),
+        seeds: tuple[int, ...] | str = (0,),
         memory_limit: float = 1.0,
         embed: Any = None,
         **changes: Any,
@@ -221,7 +221,8 @@ def train(
             backbone=folder / "backbone.keras",
         )
         block = getattr(params, method)
-        own = {"seeds": seeds} if isinstance(block, Training) and hasattr(block, "seeds") else {}
+        has_seeds = isinstance(block, Training) and "seeds" in type(block).model_fields
+        own = {"seeds": seeds} if has_seeds or isinstance(seeds, str) else {}
         block = type(block).model_validate({**block.model_dump(), **own, **changes})
         values = dict(params) | {"row": row, "memory_limit": memory_limit, "views": VIEWS, "seeds": seeds}
         module = METHODS[method].load()

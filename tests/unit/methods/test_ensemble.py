@@ -127,7 +127,7 @@ def spoil_backbone(frame: pd.DataFrame, facts: dict[str, Any]) -> pd.DataFrame:
 
 
 def spoil_split(frame: pd.DataFrame, facts: dict[str, Any]) -> pd.DataFrame:  # noqa: ARG001
-    return frame.iloc[1:]
+    return frame[frame["key"] != frame["key"][0]]
 
 
 @pytest.mark.parametrize(
