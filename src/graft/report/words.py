@@ -90,9 +90,12 @@ def describe_means(comparison: Mapping[str, Any]) -> list[str]:
         if pair := pairs.get(frozenset((method, best))):
             sides = {pair["first"]: pair["n_first_only"], pair["second"]: pair["n_second_only"]}
             clear = pair["p_value_holm"] < 1 - comparison["confidence"]
-            verdict = "no better" if not clear else "better" if sides[method] > sides[best] else "worse"
+            verdict = "better" if sides[method] > sides[best] else "worse"
             heads = f"{sum(members.values())} heads (of {join_names([*members])})"
-            found.append(f"{method}, the mean of {heads}, is {verdict} than {best}, the best of these")
+            is_better = f"is {verdict}" if clear else "is not clearly better"
+            found.append(
+                f"{method}, the mean of {heads}, {is_better} than {best}, the best of these on validation"
+            )
     return found
 
 

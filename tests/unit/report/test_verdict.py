@@ -101,7 +101,7 @@ def test_one_method_has_no_runner_up(method):
         (
             "two_stage",
             {"inline": 1, "scratch": 1},
-            "2 heads (of inline and scratch), is no better than inline",
+            "2 heads (of inline and scratch), is not clearly better than inline",
         ),
         ("two_stage", {"scratch": 3}, "3 heads (of scratch), is better than scratch"),
         (
@@ -114,7 +114,7 @@ def test_one_method_has_no_runner_up(method):
 def test_a_mean_is_compared_with_the_best_of_its_members_by_validation(mean, members, said):
     accuracies = {"two_stage": 0.9, "inline": 0.8, "scratch": 0.7}
     comparison = with_validation(accuracies) | {"members": {mean: members}}
-    sentence = f"{mean}, the mean of {said}, the best of these"
+    sentence = f"{mean}, the mean of {said}, the best of these on validation"
     assert describe_means(comparison) == [sentence]
     assert f"{sentence}." in judge(comparison, LOSSES, TIMING).reasons
     assert describe_means(comparison | {"pairs": []}) == []
