@@ -31,7 +31,7 @@ def describe_training(facts: Mapping[str, Any], history: pd.DataFrame) -> dict[s
     if "C" in history:
         found["best C"] = history.sort_values("val_loss", kind="stable")["C"].tolist()[0]
     if "members" in facts:
-        found["mean of"] = {f"{m['method']} {m['seed']}": round(m["weight"], 3) for m in facts["members"]}
+        found["mean of"] = {f"{m['method']}_{m['seed']}": round(m["weight"], 3) for m in facts["members"]}
     return {name: show_value(value) for name, value in found.items() if value is not None}
 
 

@@ -17,6 +17,7 @@ from graft.methods.outcome import OTHER_SEEDS, Outcome, read_other_heads
 from graft.models.card import read_card
 from graft.models.heads import build_head
 from helpers.outcomes import write_outcome
+from helpers.tiers import long_but_for
 
 Ensemble = Callable[..., Outcome]
 ALL = ("linear", "two_stage")
@@ -45,8 +46,8 @@ def scores_of(root: Path, method: str, seed: int) -> np.ndarray:
     return score_matrix(frame[frame["seed"] == seed])[0]
 
 
-@pytest.mark.parametrize("weights", ["equal", "validation"])
-@pytest.mark.parametrize("seeds", ["first", "all"])
+@pytest.mark.parametrize("weights", long_but_for(["validation"], ["equal", "validation"]))
+@pytest.mark.parametrize("seeds", long_but_for(["all"], ["first", "all"]))
 def test_the_model_and_the_scores_are_the_mean_of_the_members(
     ensemble: Ensemble, root: Path, images: Path, seeds: str, weights: str
 ) -> None:
@@ -92,6 +93,7 @@ def test_the_file_holds_the_backbone_once_and_says_what_is_averaged(
     assert card["weights_sha256"] == read_card(root / "models/linear/model.keras")["weights_sha256"]
 
 
+@pytest.mark.long
 def test_the_other_seeds_are_kept_as_they_were_trained_in_the_same_bytes(
     train: Any, root: Path, tmp_path: Path
 ) -> None:
