@@ -91,7 +91,8 @@ def describe_means(comparison: Mapping[str, Any]) -> list[str]:
             sides = {pair["first"]: pair["n_first_only"], pair["second"]: pair["n_second_only"]}
             clear = pair["p_value_holm"] < 1 - comparison["confidence"]
             verdict = "better" if sides[method] > sides[best] else "worse"
-            heads = f"{sum(members.values())} heads (of {join_names([*members])})"
+            n = sum(members.values())
+            heads = f"{n} {'head' if n == 1 else 'heads'} (of {join_names([*members])})"
             is_better = f"is {verdict}" if clear else "is not clearly better"
             found.append(
                 f"{method}, the mean of {heads}, {is_better} than {best}, the best of these on validation"

@@ -103,7 +103,7 @@ def test_one_method_has_no_runner_up(method):
             {"inline": 1, "scratch": 1},
             "2 heads (of inline and scratch), is not clearly better than inline",
         ),
-        ("two_stage", {"scratch": 3}, "3 heads (of scratch), is better than scratch"),
+        ("two_stage", {"scratch": 1}, "1 head (of scratch), is better than scratch"),
         (
             "scratch",
             {"two_stage": 1, "inline": 2},
