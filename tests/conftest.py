@@ -17,7 +17,7 @@ from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from graft.config.load import read_params
-from graft.config.training import HeadMethod
+from graft.config.training import HeadMethod, Training
 from graft.methods.params import Params, parse_params
 from graft.methods.registry import METHODS
 from helpers import repository
@@ -205,14 +205,14 @@ def train(
 
     def train(
         method: str,
-        seeds: tuple[int, ...] = (0,),
+        seeds: tuple[int, ...] | str = (0,),
         memory_limit: float = 1.0,
         embed: Any = None,
         **changes: Any,
     ) -> Any:
         places = {
             key: changes.pop(key)
-            for key in ("features", "views", "temporary", "live", "checkpoints")
+            for key in ("features", "views", "temporary", "live", "checkpoints", "trained")
             if key in changes
         }
         run = Run(
@@ -221,7 +221,8 @@ def train(
             backbone=folder / "backbone.keras",
         )
         block = getattr(params, method)
-        own = {"seeds": seeds} if "seeds" in type(block).model_fields else {}
+        has_seeds = isinstance(block, Training) and "seeds" in type(block).model_fields
+        own = {"seeds": seeds} if has_seeds or isinstance(seeds, str) else {}
         block = type(block).model_validate({**block.model_dump(), **own, **changes})
         values = dict(params) | {"row": row, "memory_limit": memory_limit, "views": VIEWS, "seeds": seeds}
         module = METHODS[method].load()
@@ -239,7 +240,7 @@ def trained(train: Any, once: Once) -> dict[str, SimpleNamespace]:
 
     def fill(root: Path) -> None:
         for method in METHODS:
-            outcome = train(method, live=root / "models" / method / "live")
+            outcome = train(method, live=root / "models" / method / "live", trained=root)
             write_outcome(outcome, method, root)
             keep_outcome(outcome, root / "outcomes" / method)
 

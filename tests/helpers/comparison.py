@@ -10,7 +10,7 @@ from graft.methods.registry import METHODS
 
 # Of these the tests know the figures; of any other method that they are alike.
 FOUR = ("two_stage", "two_stage_views", "inline", "scratch")
-WITHOUT_EPOCHS = ("linear",)
+WITHOUT_EPOCHS = ("linear", "ensemble")
 RIGHT = {"inline": 17, "scratch": 5}  # of 20; the others all
 SECONDS = {"two_stage": (1.0, 12.0), "two_stage_views": (3.0, 12.5), "inline": (20.0, 1480.0)}
 

@@ -43,9 +43,8 @@ class TestTable:
         edit(copy_of_results, {"linear.C": 0.1})
         text = table(copy_of_results)
         assert (accuracy(text, "linear"), accuracy(text, "two_stage")) == ("-", "89.9")
-        assert "linear, two_stage_views, inline, scratch: not run with these parameters" in " ".join(
-            text.split()
-        )
+        missing = "linear, two_stage_views, inline, scratch, ensemble"
+        assert f"{missing}: not run with these parameters" in " ".join(text.split())
         assert "is better than" not in text
 
     def test_with_another_dataset_nothing_is_shown(self, copy_of_results):

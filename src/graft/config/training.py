@@ -23,6 +23,7 @@ Optimizer = Literal["sgd", "adam", "adamw", "rmsprop"]
 Mix = Literal["none", "mixup", "cutmix"]
 Pooling = Literal["flatten", "avg", "max"]
 Normalise = Literal["none", "standardise", "l2"]
+MEMBERS = ("linear", "two_stage", "two_stage_views")  # of an ensemble: dvc.yaml lists their files
 
 
 class Head(Block):
@@ -137,6 +138,26 @@ class Scratch(Training):
         tuple[Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=1)], ...],
         Field(min_length=1),
     ]
+
+
+def _with_a_head(name: str) -> str:
+    if name not in MEMBERS:
+        raise ValueError(
+            f"expected one of {', '.join(MEMBERS)}, whose heads share one backbone, received {name!r}"
+        )
+    return name
+
+
+class Ensemble(Block):
+    """The mean of the scores of heads on cached features."""
+
+    members: Annotated[
+        tuple[Annotated[str, AfterValidator(_with_a_head)], ...],
+        Field(min_length=1),
+        AfterValidator(unique),
+    ]
+    seeds: Literal["first", "all"]
+    weights: Literal["equal", "validation"]
 
 
 def check_moves(name: str, method: CachedMethod, pooling: str) -> None:

@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 
 from graft.evaluation.metrics import predict_labels
 from graft.evaluation.predictions import first_seed
-from graft.evaluation.rows import describe_method
+from graft.evaluation.rows import count_members, describe_method
 from graft.evaluation.seeds import compare_seeds
 
 
@@ -31,8 +31,9 @@ def compare(
 
     Returns:
         ``test_accuracy`` and ``validation_accuracy`` of the first seeds (method -> value),
-        ``test_accuracy_by_seed`` (method -> list), ``confidence``, ``methods`` (one row a method) and
-        ``pairs`` (see `compare_pairs` and `graft.evaluation.seeds.compare_seeds`). No duration is in it.
+        ``test_accuracy_by_seed`` (method -> list), ``confidence``, ``methods`` (one row a method),
+        ``members`` (see `count_members`) and ``pairs`` (see `compare_pairs` and
+        `graft.evaluation.seeds.compare_seeds`). No duration is in it.
 
     Raises:
         ValueError: if two methods did not predict the same test images.
@@ -51,6 +52,7 @@ def compare(
         "test_accuracy_by_seed": by_seed,
         "confidence": confidence,
         "methods": rows,
+        "members": count_members({method: facts for method, (_, facts) in predictions.items()}),
         "pairs": [test | of_seeds for test, of_seeds in zip(tests, noise, strict=True)],
     }
 

@@ -1,5 +1,6 @@
 """The row of a method in a comparison."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,3 +31,13 @@ def describe_method(method: str, facts: Mapping[str, Any], metrics: Mapping[str,
         "test_accuracy_std": metrics["seeds"]["test_accuracy_std"],
         "n_seen_test": metrics["n_seen"]["test"],
     } | {name: facts[name] for name in FACTS}
+
+
+def count_members(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Methods that are the mean of others -> how many heads of each there are in it.
+
+    >>> count_members({"a": {}, "b": {"members": [{"method": "a", "seed": 0}, {"method": "a", "seed": 1}]}})
+    {'b': {'a': 2}}
+    """
+    means = {method: each["members"] for method, each in facts.items() if "members" in each}
+    return {method: dict(Counter(each["method"] for each in members)) for method, members in means.items()}

@@ -8,8 +8,8 @@ import numpy as np
 from graft.data.images import decode, load
 from graft.explain.cache import HeatMap
 from graft.explain.gradcam import gradcam
-from graft.explain.models import Models
 from graft.explain.overlay import draw_heat
+from graft.models.parts import Models
 
 BATCH_SIZE = 8  # three times as fast as one by one
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from math import isqrt
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ def gradcam(
     leave it, none may reach the score), k its channels, and alpha_k the mean over all places of the
     derivative of the class's score by A_k. That score is the one before the softmax, whose own
     derivative fades where the model is sure; for class 1 of a sigmoid the one before it, and for
-    class 0 minus that.
+    class 0 minus that. Of a mean of several heads it is the mean of theirs, with the same weights.
 
     Args:
         model: from (n, H, W, channels) images to a sigmoid or a softmax in a dense layer; it may hold
@@ -60,17 +61,16 @@ def gradcam(
     make_deterministic()
     layers = list(_leaves(model))
     blocks = [block for layer in layers for block in blocks_of(layer)]
-    deepest, last = blocks[-1] if blocks else feature_layer(layers), _output_layer(layers)
+    deepest, last = blocks[-1] if blocks else feature_layer(layers), _output_layers(layers)
     chosen = np.asarray(decide(_to_scores(model(images, training=False))) if numbers is None else numbers)
 
     def score(added: Any) -> tuple[Any, Any]:
-        with _followed(deepest, added, bool(blocks)) as maps_calls, _followed(last) as last_calls:
+        with _followed(deepest, added, bool(blocks)) as maps, _straight_through(last):
             outputs = model(images, training=False)
-        (inputs, _), maps = last_calls[-1], maps_calls[-1][0 if blocks else 1]
-        before = inputs @ last.kernel  # without the bias, which has no part in the derivative
-        both = ops.concatenate([-before, before], 1) if before.shape[1] == 1 else before
+        both = ops.concatenate([-outputs, outputs], 1) if outputs.shape[1] == 1 else outputs
         targets = ops.take_along_axis(both, chosen[:, None], axis=1)
-        return ops.sum(targets), (maps, outputs)  # of each image alone: no score depends on another's maps
+        # The sum has the derivatives of each image alone: no score depends on another's maps.
+        return ops.sum(targets), (maps[-1], outputs)
 
     like = _tokens(model, deepest, images) if blocks else deepest.output
     (maps, outputs), gradients = differentiate(score, (len(images), *like.shape[1:]), like.dtype)
@@ -85,9 +85,9 @@ def gradcam(
 
 def _tokens(model: keras.Model, block: keras.layers.Layer, images: np.ndarray) -> Any:
     """The tokens (n, t, channels) that enter a block; KerasHub's own shapes of SigLIP's have one too many."""
-    with _followed(block) as calls:
+    with _followed(block, at_input=True) as tokens:
         model(images, training=False)
-    return calls[-1][0]
+    return tokens[-1]
 
 
 def _grid(tokens: np.ndarray) -> np.ndarray:
@@ -140,41 +140,56 @@ def _leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
             yield layer
 
 
-def _output_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
+def _output_layers(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Dense]:
+    """The last layer, and those of other heads, whose scores are averaged with its own."""
     last = [layer for layer in layers if layer.weights][-1]
     if not isinstance(last, keras.layers.Dense):
         raise ValueError(
             "Grad-CAM needs a model that ends in a Dense layer with a sigmoid or a softmax, received "
             f"one whose last layer with weights is {last.name!r} ({type(last).__name__})"
         )
-    return last
+    alike = [layer for layer in layers if isinstance(layer, keras.layers.Dense) and layer.units == last.units]
+    return [layer for layer in alike if layer.activation is last.activation]
 
 
 @contextmanager
-def _followed(
-    layer: keras.layers.Layer, added: Any = None, at_input: bool = False
-) -> Iterator[list[tuple[Any, Any]]]:
-    """Collect inputs and output of a layer's calls; zeros may be added to the output, or to the inputs.
+def _followed(layer: keras.layers.Layer, added: Any = 0, at_input: bool = False) -> Iterator[list[Any]]:
+    """Collect the outputs of a layer's calls, or its inputs; zeros are added to these.
 
     By these the score has the derivative that it has by the output, and nothing is recorded of what comes
     before the layer. It is found however deep in other models it lies, of which none is rebuilt.
     """
-    call, calls = layer.call, list[tuple[Any, Any]]()
+    call, outputs = layer.call, list[Any]()
 
     def followed(inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        if added is not None and at_input:
-            inputs = inputs + added
-        output = call(inputs, *args, **kwargs)
-        if added is not None and not at_input:
-            output = output + added
-        calls.append((inputs, output))
-        return output
+        if at_input:
+            outputs.append(inputs + added)
+            return call(outputs[-1], *args, **kwargs)
+        outputs.append(call(inputs, *args, **kwargs) + added)
+        return outputs[-1]
 
     layer.call = followed
     try:
-        yield calls
+        yield outputs
     finally:
         del layer.call  # the class's own is visible again
+
+
+@contextmanager
+def _straight_through(layers: Sequence[keras.layers.Dense]) -> Iterator[None]:
+    """Leave the outputs of layers as they are, and let their derivatives be those before the activation."""
+    activations = [layer.activation for layer in layers]
+
+    def straight(before: Any, activation: Any) -> Any:
+        return ops.stop_gradient(activation(before)) + (before - ops.stop_gradient(before))
+
+    try:
+        for layer, activation in zip(layers, activations, strict=True):
+            layer.activation = partial(straight, activation=activation)
+        yield
+    finally:
+        for layer, activation in zip(layers, activations, strict=True):
+            layer.activation = activation
 
 
 def _heat(maps: np.ndarray, gradients: np.ndarray) -> np.ndarray:

@@ -53,9 +53,8 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
 
     def train_once(seed: int, curve: Curve | None) -> Trained:
         head, history = train_head(seed, curve)
-        return Trained(
-            deployable(backbone, head), history, predict(head, plain, block.batch_size), len(array)
-        )
+        scores = predict(head, plain, block.batch_size)
+        return Trained(deployable(backbone, head), history, scores, len(array), head)
 
     facts = backbone_facts(params.backbone, params.weights) | {"weights_sha256": weights_sha256(backbone)}
     facts |= engine_facts(run.features)

@@ -24,9 +24,10 @@ from graft.training.decision import class_scores, decide
 from graft.training.fit import batched, best_epoch
 from graft.training.splits import SCORED, rows_by_split
 from graft.training.tracking import Curve, open_curve
-from graft.utils.files import write_csv
+from graft.utils.files import whole, write_csv
 
 CONFIDENCE = 0.95  # of the intervals on the card
+OTHER_SEEDS = "other_seeds.npz"  # the heads that model.keras lacks
 
 
 class Trained(NamedTuple):
@@ -37,12 +38,14 @@ class Trained(NamedTuple):
         history: one row an epoch.
         scores: (n, n_classes) probabilities of the validation, then the test images.
         images_embedded: how many images ran through the backbone for it.
+        head: the part of the model that the seed changes, where there is one.
     """
 
     model: keras.Model
     history: pd.DataFrame
     scores: np.ndarray
     images_embedded: int
+    head: keras.Model | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Outcome:
         facts: ``backbone``, ``weights``, ``pretrained``, ``weights_sha256``, ``seeds``, ``n_seen_train`` and,
             of one training run, ``images_embedded``.
         timing: ``seconds_preparation``, and ``seconds_training`` of one training run (the mean).
+        other_heads: seed -> weights of the head with each other seed; None where the seeds share no backbone.
     """
 
     model: keras.Model
@@ -67,6 +71,7 @@ class Outcome:
     classes: list[str]
     facts: dict[str, Any]
     timing: dict[str, float]
+    other_heads: dict[int, list[np.ndarray]] | None = None
 
 
 def train_with_seeds(
@@ -93,11 +98,14 @@ def train_with_seeds(
     if run.checkpoints and resumable:
         checkpoints = run.checkpoints / identify(resumable, run.manifest.to_csv(), dict(facts))
     scores = []
+    heads: dict[int, list[np.ndarray]] = {}
     for i, seed in enumerate([*seeds[1:], seeds[0]], 1):  # fine-tuning leaves its weights in the one backbone
         kept, live = checkpoints and checkpoints / str(seed), run.live if i == n else None
         with open_curve(live, f"seed {i}/{n}", kept) as curve:
             trained = train(seed, curve)
         scores.append(trained.scores)
+        if trained.head and i < n:
+            heads[seed] = trained.head.get_weights()
         seconds += sum(each.earlier for each in curve.checkpoints)
     seconds += perf_counter() - prepared
     rows = rows_by_split(run.manifest)
@@ -111,6 +119,7 @@ def train_with_seeds(
         classes=class_names(run.manifest),
         facts={**facts, **seen, "images_embedded": trained.images_embedded},
         timing={"seconds_preparation": prepared - started, "seconds_training": seconds / len(seeds)},
+        other_heads=heads if trained.head else None,
     )
 
 
@@ -140,7 +149,7 @@ def describe(outcome: Outcome) -> str:
 def write_model(
     outcome: Outcome, folder: Path, method: str, dataset: str, bit_depth: int = MAX_BITS
 ) -> dict[str, Any]:
-    """Write ``model.keras``, its card in it, and ``history.csv`` to a folder.
+    """Write ``model.keras``, its card in it, ``history.csv`` and, of a head, `OTHER_SEEDS` to a folder.
 
     Returns:
         What the predictions file says of them: ``trainable_params``, ``total_params``, ``model_bytes``,
@@ -151,12 +160,30 @@ def write_model(
         card["bit_depth"] = bit_depth
     save_model(outcome.model, folder / "model.keras", card)
     write_csv(outcome.history, folder / "history.csv")
+    if outcome.other_heads is not None:
+        _write_other_heads(outcome.other_heads, folder / OTHER_SEEDS)
     return {
         **count_parameters(outcome.model),
         "model_bytes": (folder / "model.keras").stat().st_size,
         "epochs": len(outcome.history) if "epoch" in outcome.history else None,
         "best_epoch": best_epoch(outcome.history) if "epoch" in outcome.history else None,
     }
+
+
+def _write_other_heads(heads: Mapping[int, Sequence[np.ndarray]], path: Path) -> None:
+    arrays: Any = {f"{seed}/{i}": each for seed, weights in heads.items() for i, each in enumerate(weights)}
+    with whole(path) as partial, partial.open("wb") as file:  # to a name, NumPy would add its ending
+        np.savez(file, **arrays)
+
+
+def read_other_heads(folder: Path) -> dict[int, list[np.ndarray]]:
+    """Read the weights of a method's heads, but for the first seed's: seed -> weights in layer order."""
+    heads: dict[int, list[np.ndarray]] = {}
+    if (folder / OTHER_SEEDS).is_file():
+        with np.load(folder / OTHER_SEEDS) as arrays:
+            for name in arrays.files:
+                heads.setdefault(int(name.split("/")[0]), []).append(arrays[name])
+    return heads
 
 
 def _describe_model(outcome: Outcome) -> dict[str, Any]:
@@ -170,7 +197,7 @@ def _describe_model(outcome: Outcome) -> dict[str, Any]:
         "image_size": size,
         "channels": channels,
         **{name: facts[name] for name in ("backbone", "weights", "pretrained", "weights_sha256")},
-        **{name: facts[name] for name in ("features",) if name in facts},
+        **{name: facts[name] for name in ("features", "members") if name in facts},
         **({"requires": required} if required else {}),
         "seed": facts["seeds"][0],
         "n_images": {"train": facts["n_seen_train"], **{split: len(each) for split, each in hits.items()}},

@@ -53,6 +53,25 @@ def measure_cost(name: str, timing: Timing) -> Cost:
     )
 
 
+def add_members(timing: Timing, members: Mapping[str, Mapping[str, int]]) -> Timing:
+    """Give the means of other methods the seconds of these as well; none where one of them was not timed.
+
+    Args:
+        timing: of the stages.
+        members: method -> how many training runs of each of its members are in the mean.
+    """
+    added = {**timing}
+    for method, runs in members.items():
+        parts = {f"train_{method}": 1} | {f"train_{member}": n for member, n in runs.items()}
+        added.pop(f"train_{method}", None)
+        if all(stage in timing for stage in parts):
+            added[f"train_{method}"] = {
+                "seconds_preparation": sum(timing[stage]["seconds_preparation"] for stage in parts),
+                "seconds_training": sum(n * timing[stage]["seconds_training"] for stage, n in parts.items()),
+            }
+    return added
+
+
 def measure_costs(timing: Timing) -> dict[str, Cost]:
     """The costs of the methods that rest on a backbone."""
     return {name: measure_cost(name, timing) for name, method in METHODS.items() if method.has_backbone}

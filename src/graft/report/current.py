@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from graft.config.load import read_params
 from graft.config.paths import METRICS
-from graft.evaluation.rows import describe_method
+from graft.evaluation.rows import count_members, describe_method
 from graft.methods.registry import METHODS
 from graft.report.lock import Lock, read_lock
 from graft.report.provenance import name_dataset
@@ -96,6 +96,7 @@ def _compare(root: Path, metrics: Mapping[str, Any], lock: Lock | None) -> dict[
         pairs = [pair for pair in _read(file)["pairs"] if {pair["first"], pair["second"]} <= {*compared}]
     return {
         "methods": [describe_method(name, one["facts"], one) for name, one in metrics.items()],
+        "members": count_members({name: one["facts"] for name, one in metrics.items()}),
         "test_accuracy_by_seed": {
             name: [value["test_accuracy"] for value in one["seeds"]["values"]]
             for name, one in metrics.items()

@@ -13,7 +13,7 @@ from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import read_predictions
 from graft.export.records import read_exports
 from graft.methods.registry import METHODS
-from graft.report.costs import Timing
+from graft.report.costs import Timing, add_members
 from graft.report.files import Exports
 from graft.report.gallery import Gallery, Predictions, choose_gallery
 from graft.report.views import choose_originals
@@ -30,7 +30,7 @@ class Inputs:
         comparison: `metrics/comparison.json`.
         metrics: method -> `metrics/<method>.json`.
         data: `metrics/data.json`.
-        timing: stage -> durations and counts, of those that are of these outputs.
+        timing: stage -> durations and counts, of those that are of these outputs; see `add_members`.
         histories: method -> `models/<method>/history.csv`, one row an epoch.
         predictions: method -> frame and facts of `predictions/<method>.parquet`.
         manifest: `data/manifest.csv`.
@@ -65,11 +65,12 @@ def read_inputs(root: Path) -> Inputs:
     predictions = {method: read_predictions(root / PREDICTIONS / f"{method}.parquet") for method in METHODS}
     manifest = read_manifest(root / MANIFEST)
     gallery = choose_gallery(predictions, manifest, read_json(root / EXPLAIN / "index.json"))
+    comparison = read_json(root / METRICS / "comparison.json")
     return Inputs(
-        comparison=read_json(root / METRICS / "comparison.json"),
+        comparison=comparison,
         metrics={method: read_json(root / METRICS / f"{method}.json") for method in METHODS},
         data=read_json(root / METRICS / "data.json"),
-        timing=read_timings(root),
+        timing=add_members(read_timings(root), comparison["members"]),
         histories={method: pd.read_csv(root / MODELS / method / "history.csv") for method in METHODS},
         predictions=predictions,
         manifest=manifest,

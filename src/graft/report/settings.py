@@ -12,15 +12,15 @@ from graft.report.tables import Cell, Column, Table
 
 # What a reader looks for first; the other keys of a method's block are folded away.
 FIRST = (
-    *("head", "pooling", "normalise", "C", "image_size", "color_mode"),
+    *("head", "pooling", "normalise", "C", "image_size", "color_mode", "members", "weights"),
     *("optimizer", "learning_rate", "batch_size", "epochs", "patience"),
 )
 NETWORK = "layers"  # a whole network, which is no cell of a table
 
 
 def describe_training(facts: Mapping[str, Any], history: pd.DataFrame) -> dict[str, str]:
-    """Describe what a training run took and chose: features that are not Keras's in float32, seeds, epochs or
-    the strength of the penalty.
+    """Describe what a training run took and chose: features that are not Keras's in float32, seeds, epochs,
+    the strength of the penalty or the weights of the heads in a mean.
 
     Args:
         facts: of the predictions.
@@ -30,6 +30,8 @@ def describe_training(facts: Mapping[str, Any], history: pd.DataFrame) -> dict[s
     found |= {"epochs run": facts["epochs"], "best epoch": facts["best_epoch"]}
     if "C" in history:
         found["best C"] = history.sort_values("val_loss", kind="stable")["C"].tolist()[0]
+    if "members" in facts:
+        found["mean of"] = {f"{m['method']}_{m['seed']}": round(m["weight"], 3) for m in facts["members"]}
     return {name: show_value(value) for name, value in found.items() if value is not None}
 
 

@@ -9,10 +9,17 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from graft.methods.registry import METHODS
-from graft.report.costs import Timing, notes_on_cache
+from graft.report.costs import Timing, add_members, notes_on_cache
 from graft.report.current import Current
 from graft.report.tables import Cell, Table, compare_methods
-from graft.report.words import TESTS, describe_seeds, describe_tests, explain_seeds, warn_untrained
+from graft.report.words import (
+    TESTS,
+    describe_means,
+    describe_seeds,
+    describe_tests,
+    explain_seeds,
+    warn_untrained,
+)
 
 
 def print_table(current: Current, timing: Timing, console: Console) -> None:
@@ -21,6 +28,7 @@ def print_table(current: Current, timing: Timing, console: Console) -> None:
     if not rows:
         _print("No result is of these parameters: `dvc repro` computes them, `graft back` returns.", console)
         return
+    timing = add_members(timing, current.comparison["members"])
     _print(_title(current), console)
     console.print(build_table(compare_methods(current.comparison, timing), current.others))
     blank = f"; {', '.join(current.others)}: not run with these parameters" if current.others else ""
@@ -33,7 +41,7 @@ def print_tests(current: Current, console: Console) -> None:
     """Print the paired tests and the seeds in words."""
     comparison = current.comparison
     if comparison["pairs"]:
-        _print_list(TESTS, describe_tests(comparison), console)
+        _print_list(TESTS, [*describe_tests(comparison), *describe_means(comparison)], console)
     if any(row["n_seeds"] > 1 for row in comparison["methods"]):
         _print_list(explain_seeds(comparison["confidence"]), describe_seeds(comparison), console)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from graft.report.costs import Timing, measure_cost, with_unit
-from graft.report.words import Row, describe_test, percent
+from graft.report.words import Row, describe_means, describe_test, join_names, percent
 from graft.utils.files import read_json
 
 Comparison = Mapping[str, Any]
@@ -42,6 +42,7 @@ def judge(comparison: Comparison, log_losses: Mapping[str, float], timing: Timin
     ends = f"{percent(best['test_accuracy_low'])}-{percent(best['test_accuracy_high'])}"
     reasons = [_explain_choice(best, others), *_describe_spread(best)]
     reasons += _sort_by_test(comparison, best, timing)
+    reasons += [f"{sentence}." for sentence in describe_means(comparison)]
     return Verdict(
         best["method"],
         f"models/{best['method']}/model.keras",
@@ -79,7 +80,8 @@ def _explain_choice(best: Row, others: Sequence[Row]) -> str:
     equal = [row["method"] for row in others if row["validation_accuracy"] == best["validation_accuracy"]]
     why = f"It has the highest validation accuracy, {accuracy}"
     if equal:
-        why += f", as {_join(equal)} {'have' if len(equal) > 1 else 'has'}, and of these the lowest log loss"
+        have = "have" if len(equal) > 1 else "has"
+        why += f", as {join_names(equal)} {have}, and of these the lowest log loss"
     return f"{why}; the test images had no part in this choice."
 
 
@@ -103,7 +105,7 @@ def _sort_by_test(comparison: Comparison, best: Row, timing: Timing) -> list[str
         "equal": "The test images do not tell it from {}: any difference is within chance.",
         "worse": "It is better than {} by more than chance explains.",
     }
-    sentences = {group: [said[group].format(_join(names))] for group, names in groups.items() if names}
+    sentences = {group: [said[group].format(join_names(names))] for group, names in groups.items() if names}
     if "equal" in sentences:
         sentences["equal"] += _name_fastest(best, groups["equal"], timing)
     return [sentence for group in sentences.values() for sentence in group]
@@ -148,7 +150,3 @@ def _name_fastest(best: Row, equals: Sequence[str], timing: Timing) -> list[str]
         return [f"Of these, {fastest} itself takes the least time."]
     seconds = [with_unit(costs[method].after(1)) for method in (fastest, best["method"])]
     return [f"Of these, {fastest} takes the least time: {seconds[0]} for one training run, not {seconds[1]}."]
-
-
-def _join(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -76,6 +76,39 @@ def describe_test(pair: Row, significance: float) -> str:
     return f"{said}: {verdict} significant difference, p {p}{adjusted}"
 
 
+def describe_means(comparison: Mapping[str, Any]) -> list[str]:
+    """A sentence on each method that is the mean of others: whether it is better than the best of these.
+
+    The best is the one with the highest validation accuracy, the first of equals; it is better or worse where
+    the test images tell the two apart.
+    """
+    rows = {row["method"]: row["validation_accuracy"] for row in comparison["methods"]}
+    pairs = {frozenset((pair["first"], pair["second"])): pair for pair in comparison["pairs"]}
+    found = []
+    for method, members in comparison["members"].items():
+        best = max((member for member in members if member in rows), key=lambda m: rows[m], default=None)
+        if pair := pairs.get(frozenset((method, best))):
+            sides = {pair["first"]: pair["n_first_only"], pair["second"]: pair["n_second_only"]}
+            clear = pair["p_value_holm"] < 1 - comparison["confidence"]
+            verdict = "better" if sides[method] > sides[best] else "worse"
+            n = sum(members.values())
+            heads = f"{n} {'head' if n == 1 else 'heads'} (of {join_names([*members])})"
+            is_better = f"is {verdict}" if clear else "is not clearly better"
+            found.append(
+                f"{method}, the mean of {heads}, {is_better} than {best}, the best of these on validation"
+            )
+    return found
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Join names to a list in words.
+
+    >>> join_names(["a"]), join_names(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
 def _p_value(p: float) -> str:
     return "< 0.0001" if p < 0.0001 else f"= {min(p, 1):#.2g}"
 

@@ -9,6 +9,7 @@ from keras import layers as kl
 from keras import ops
 
 from graft.explain.gradcam import feature_layer, gradcam
+from graft.methods.ensemble import mean_of
 from graft.methods.params import Params
 from graft.models.backbones import from_pixels, outline
 
@@ -212,6 +213,25 @@ def test_each_class_of_a_sigmoid_has_the_places_that_speak_for_it(more_red: bool
     found = gradcam(mark_model(1.0), image[None])[0]
     assert found.number == more_red
     assert [tuple(place) for place in np.argwhere(found.heat)] == [(1, 2) if more_red else (6, 5)]
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_the_map_of_a_mean_of_heads_is_that_of_their_mean_before_the_activation(
+    n_outputs: int, images: np.ndarray
+) -> None:
+    """With heads of one layer: that of one head with the mean of their weights."""
+    keras.utils.set_random_seed(0)
+    backbone = functional([kl.Conv2D(4, 3, activation="relu"), kl.GlobalAveragePooling2D()])
+    activation, shares = "sigmoid" if n_outputs == 1 else "softmax", (0.7, 0.2, 0.1)
+    *heads, single = (functional([kl.Dense(n_outputs, activation)], (4,)) for _ in range(4))
+    kernels = [head.get_weights() for head in heads]
+    single.set_weights([np.tensordot(shares, [k[i] for k in kernels], 1) for i in (0, 1)])
+    mean = functional([backbone, mean_of(heads, shares)])
+    outputs, numbers = ops.convert_to_numpy(mean(images)), [0, n_outputs // 2] * (len(images) // 2)
+    expected = gradcam(functional([backbone, single]), images, numbers)
+    for found, of_single in zip(gradcam(mean, images, numbers), expected, strict=True):
+        np.testing.assert_allclose(found.heat, of_single.heat, atol=1e-5)
+    np.testing.assert_array_equal(ops.convert_to_numpy(mean(images)), outputs)
 
 
 def test_another_class_than_the_predicted_can_be_explained() -> None:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from graft.methods.registry import METHODS
 from graft.report.costs import (
     Cost,
+    add_members,
     crossing,
     describe_cost,
     describe_crossings,
@@ -36,6 +37,18 @@ def test_what_is_kept_is_paid_once_and_inline_prepares_each_time():
     assert costs["two_stage_views"] == Cost(14.5, 0.2, 2.9)
     assert costs["inline"] == Cost(0.0, 4.6, 10.9)
     assert costs["inline"].each == pytest.approx(15.5)
+
+
+def test_a_mean_costs_what_its_members_cost_as_well_or_it_is_unknown():
+    members = {"ensemble": {"two_stage": 3, "linear": 1}}
+    cost = measure_costs(add_members(TIMING, members))["ensemble"]
+    own, linear = (measure_costs(TIMING)[name] for name in ("ensemble", "linear"))
+    assert cost.preparation == pytest.approx(own.preparation + linear.preparation + 0.1)
+    assert cost.training == pytest.approx(own.training + linear.training + 3 * 2.8)
+    assert make_timing(SECONDS, (5.0, 9.5)) == TIMING
+    for stage in ("train_two_stage", "train_ensemble"):
+        assert measure_costs(add_members(without(stage), members))["ensemble"].untimed == ("train_ensemble",)
+    assert add_members(TIMING, {}) == TIMING
 
 
 def test_in_words():

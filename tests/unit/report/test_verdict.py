@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from graft.evaluation.compare import compare
 from graft.report.verdict import judge
+from graft.report.words import describe_means
 from helpers.comparison import (
     FOUR,
     TIMING,
@@ -92,3 +93,28 @@ def test_one_method_has_no_runner_up(method):
     verdict = judge(one, {method: 0.5}, TIMING)
     assert verdict.reasons == ("It is the only method; its validation accuracy is 100.0 %.",)
     assert verdict.runner_up == ()
+
+
+@pytest.mark.parametrize(
+    ("mean", "members", "said"),
+    [
+        (
+            "two_stage",
+            {"inline": 1, "scratch": 1},
+            "2 heads (of inline and scratch), is not clearly better than inline",
+        ),
+        ("two_stage", {"scratch": 1}, "1 head (of scratch), is better than scratch"),
+        (
+            "scratch",
+            {"two_stage": 1, "inline": 2},
+            "3 heads (of two_stage and inline), is worse than two_stage",
+        ),
+    ],
+)
+def test_a_mean_is_compared_with_the_best_of_its_members_by_validation(mean, members, said):
+    accuracies = {"two_stage": 0.9, "inline": 0.8, "scratch": 0.7}
+    comparison = with_validation(accuracies) | {"members": {mean: members}}
+    sentence = f"{mean}, the mean of {said}, the best of these on validation"
+    assert describe_means(comparison) == [sentence]
+    assert f"{sentence}." in judge(comparison, LOSSES, TIMING).reasons
+    assert describe_means(comparison | {"pairs": []}) == []

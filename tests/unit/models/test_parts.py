@@ -1,4 +1,4 @@
-"""graft.explain.models: each model is that of its file, and a backbone that they share is built once."""
+"""graft.models.parts: each model is that of its file, and a backbone that they share is built once."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from graft.explain.models import Models
 from graft.methods.registry import METHODS
+from graft.models.parts import Models
 
 
 def test_each_is_the_model_of_its_file(trained: dict[str, SimpleNamespace]) -> None:
