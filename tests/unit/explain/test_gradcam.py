@@ -283,7 +283,7 @@ def test_what_gets_the_convolutions_size_back_later_is_not_its_map() -> None:
 def test_without_a_convolution_it_is_an_error(images: np.ndarray) -> None:
     model = sequential([kl.Flatten(name="flat"), kl.Dense(1, "sigmoid", name="score")])
     with pytest.raises(
-        ValueError, match=r"needs a convolution, received .*\['flat', 'score'\]; explain only"
+        ValueError, match=r"needs a convolution or the tokens .*\['flat', 'score'\]; explain only"
     ):
         gradcam(model, images)
 

@@ -13,11 +13,11 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from graft.explain.models import Models
 
 from graft.config.features import BackboneRow
 from graft.config.load import read_params
 from graft.explain.gradcam import gradcam
-from graft.explain.models import Models
 from graft.export.keras_file import portable
 from graft.features.embedding import Embedding
 from graft.features.extraction import extract
