@@ -28,6 +28,7 @@ if __name__ == "__main__":
         temporary=paths.TEMPORARY,
         live=paths.MODELS / name / "live",
         checkpoints=paths.CHECKPOINTS / name,
+        models=paths.MODELS,
     )
     params = load_params({"dataset": Text, "prepare.bit_depth": BitDepth, **method.PARAMS})
     outcome = method.train(params, run)

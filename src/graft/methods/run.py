@@ -19,6 +19,7 @@ class Run:
         temporary: folder for arrays that are larger than `features.memory_limit`.
         live: folder for the curve while it trains; None: nowhere.
         checkpoints: folder for the state after each epoch; None: nowhere.
+        models: `models`, with a folder for each method that is trained already; None: there is none.
     """
 
     manifest: pd.DataFrame
@@ -29,3 +30,4 @@ class Run:
     temporary: Path
     live: Path | None = None
     checkpoints: Path | None = None
+    models: Path | None = None
