@@ -168,7 +168,7 @@ def _describe_model(outcome: Outcome) -> dict[str, Any]:
         "image_size": size,
         "channels": channels,
         **{name: facts[name] for name in ("backbone", "weights", "pretrained", "weights_sha256")},
-        **{name: facts[name] for name in ("features",) if name in facts},
+        **{name: facts[name] for name in ("features", "teacher", "teacher_sha256") if name in facts},
         "seed": facts["seeds"][0],
         "n_images": {"train": facts["n_seen_train"], **{split: len(each) for split, each in hits.items()}},
         "accuracy": {split: _with_interval(each) for split, each in hits.items()},

@@ -38,3 +38,36 @@ def _describe(record: Mapping[str, Any]) -> tuple[str, ...]:
         f"{record['images_per_second']['1']:,.0f}",
         "passed" if record["passed"] else "not passed, kept by --force",
     )
+
+
+def compare_to_teachers(facts: Mapping[str, Mapping[str, Any]], exports: Exports) -> list[str]:
+    """A sentence on each file of a method with a teacher, beside the teacher's of that format and precision.
+
+    Args:
+        facts: method -> those of its predictions, with the name of its ``teacher``, if it has one.
+        exports: as of `list_files`.
+    """
+    pairs = [
+        (method, own, of["teacher"], other)
+        for method, of in facts.items()
+        for own in exports.get(method, ())
+        for other in exports.get(of.get("teacher", ""), ())
+        if (own["format"], own["precision"]) == (other["format"], other["precision"])
+    ]
+    return [
+        f"{method} in {own['format']} {own['precision']}: {_measure(own)}; its teacher {teacher}: "
+        f"{_measure(other)}. It is {other['bytes'] / own['bytes']:.1f} times smaller and "
+        f"{_speed(own) / _speed(other):.1f} times as fast on one thread."
+        for method, own, teacher, other in pairs
+    ]
+
+
+def _measure(record: Mapping[str, Any]) -> str:
+    return (
+        f"{record['bytes'] / 1e6:.2f} MB, {_speed(record):,.0f} images/s, test accuracy "
+        f"{percent(record['accuracy'])} %"
+    )
+
+
+def _speed(record: Mapping[str, Any]) -> float:
+    return float(record["images_per_second_one_thread"]["1"])

@@ -12,7 +12,15 @@ from graft.methods.registry import METHODS
 from graft.report.costs import Timing, notes_on_cache
 from graft.report.current import Current
 from graft.report.tables import Cell, Table, compare_methods
-from graft.report.words import TESTS, describe_seeds, describe_tests, explain_seeds, warn_untrained
+from graft.report.words import (
+    BALANCE,
+    TESTS,
+    describe_balance,
+    describe_seeds,
+    describe_tests,
+    explain_seeds,
+    warn_untrained,
+)
 
 
 def print_table(current: Current, timing: Timing, console: Console) -> None:
@@ -27,6 +35,8 @@ def print_table(current: Current, timing: Timing, console: Console) -> None:
     _print(f"{rows[0]['n_seen_test']:,} test images; * best of its column{blank}.", console)
     for note in [*warn_untrained(rows), *notes_on_cache(timing)]:
         _print(note, console)
+    if balance := describe_balance(rows):
+        _print_list(BALANCE, balance, console)
 
 
 def print_tests(current: Current, console: Console) -> None:
