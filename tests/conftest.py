@@ -91,7 +91,9 @@ def params() -> Params:
         {"Flatten": {}},
         {"Dropout": {"rate": 0.2}},
     ]
-    values["scratch"] |= {"image_size": 16, "layers": layers, "epochs": VIEWS, "batch_size": 10}
+    small = {"image_size": 16, "layers": layers, "epochs": VIEWS, "batch_size": 10}
+    values["scratch"] |= small
+    values["distilled"] |= {**small, "teacher": "linear"}
     return parse_params(values)
 
 
@@ -212,9 +214,13 @@ def train(
     ) -> Any:
         places = {
             key: changes.pop(key)
-            for key in ("features", "views", "temporary", "live", "checkpoints")
+            for key in ("features", "views", "temporary", "live", "checkpoints", "models")
             if key in changes
         }
+        if method == "distilled" and "models" not in places:
+            places["models"] = folder / "models"
+            if not places["models"].exists():
+                write_outcome(train("linear"), "linear", folder)
         run = Run(
             manifest,
             **{"images": images, "features": features, "views": views, "temporary": folder, **places},

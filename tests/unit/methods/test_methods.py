@@ -21,9 +21,9 @@ from graft.features.format import plain_rows, view_rows
 from graft.features.views import ViewEmbedding
 from graft.methods.outcome import Outcome, describe
 from graft.methods.registry import METHODS
-from graft.methods.scratch import build_network
 from graft.models.backbones import Backbone, make_embedder
 from graft.models.card import read_card
+from graft.models.networks import build_network
 from graft.models.serialization import save_model
 from graft.training.fit import best_epoch, draw_batches
 from graft.training.steps import Batch
@@ -31,20 +31,21 @@ from helpers.outcomes import write_outcome
 from helpers.tiers import long_but_for
 from helpers.training import KERAS_METHODS, TUNED
 
-N_TRAIN, N_IMAGES, EPOCHS = 20, 40, 3
+N_TRAIN, N_IMAGES, EPOCHS, ANSWERED = 20, 40, 3, 2
 STEPS = {"two_stage_views": 2, "inline": 3}
 
 
 def embedded(method: str) -> int:
     """How many images run through the backbone for a method."""
-    viewed = method in ("two_stage_views", "inline")
-    return METHODS[method].has_backbone * N_IMAGES + viewed * EPOCHS * N_TRAIN
+    viewed = {"two_stage_views": EPOCHS, "inline": EPOCHS, "distilled": ANSWERED}
+    return METHODS[method].has_backbone * N_IMAGES + viewed.get(method, 0) * N_TRAIN
 
 
 def mapped(method: str) -> set[str]:
     """The files of a method's arrays where they are larger than memory."""
     pixels = set() if METHODS[method].features else {"pixels.npy"}
-    return pixels | ({"features.npy"} if METHODS[method].has_backbone else set())
+    teacher = {"teacher.npy"} if method == "distilled" else set()
+    return pixels | teacher | ({"features.npy"} if METHODS[method].has_backbone else set())
 
 
 def losses(outcome: Outcome) -> np.ndarray:
