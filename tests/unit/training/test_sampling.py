@@ -86,7 +86,7 @@ def test_smote_that_does_not_fit_into_memory_is_refused() -> None:
 def make_set(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Features in 12 dimensions of n images, of which each 21st is of the rare class 1."""
     labels = (np.arange(n) % 21 == 20).astype(int)
-    return np.random.default_rng(seed).normal(0.9 * labels[:, None], 1.0, (n, 12)), labels
+    return np.random.default_rng(seed).normal(0.7 * labels[:, None], 1.0, (n, 12)), labels
 
 
 def measure_recall(right: np.ndarray, labels: np.ndarray) -> float:
@@ -108,9 +108,9 @@ class TestARareClassOfOneInTwenty:
     def test_the_regression_finds_it_more_often(self) -> None:
         plain = self.regression(*self.TRAIN)
         kept = draw_rows(self.TRAIN[1], "undersample", np.random.default_rng(0))
-        assert plain < 0.6
-        assert self.regression(*oversample(*self.TRAIN, 1.0, 0)) > plain + 0.15
-        assert self.regression(*(values[kept] for values in self.TRAIN)) > plain + 0.15
+        assert plain < 0.4
+        assert self.regression(*oversample(*self.TRAIN, 1.0, 0)) > plain + 0.3
+        assert self.regression(*(values[kept] for values in self.TRAIN)) > plain + 0.3
 
     @smote
     @pytest.mark.long
@@ -129,5 +129,5 @@ class TestARareClassOfOneInTwenty:
             model, _ = head_trainer(features, data, 2, block)(0, None)
             recalls[sampling] = measure_recall(model.predict(x_validation, verbose=0)[:, 0] > 0.5, truth)
         plain = recalls.pop("shuffle")
-        assert plain < 0.7
+        assert plain < 0.5
         assert min(recalls.values()) > plain + 0.1
