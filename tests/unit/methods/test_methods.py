@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from graft.models.networks import build_network
 from graft.models.serialization import save_model
 from graft.training.fit import best_epoch, draw_batches
 from graft.training.steps import Batch
+from graft.utils.files import digest
 from helpers.outcomes import write_outcome
 from helpers.tiers import long_but_for
 from helpers.training import KERAS_METHODS, TUNED
@@ -486,6 +488,66 @@ class TestScratch:
         outcome = trained["scratch"].outcome
         pixels = load_pixels(images, list(outcome.rows["key"]), 16).astype(np.float32)
         np.testing.assert_allclose(outcome.model(pixels), outcome.scores, atol=1e-4)
+
+
+class TestDistilled:
+    def test_its_teacher_answers_the_views_that_it_sees(
+        self, train: Any, trained: Any, params: Any, images: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The answers beside the targets are those of the teacher's model to these views, at its own size."""
+        seen: list[tuple[int, list[str]]] = []
+        steps: list[np.ndarray] = []
+        draw = draw_batches
+
+        def record(*arguments: Any) -> Iterator[Batch]:
+            for batch in draw(*arguments):
+                steps.append(batch[1])
+                yield batch
+
+        def watch(pixels: np.ndarray, keys: Any, numbers: list[int], spec: Any) -> np.ndarray:
+            seen.append((numbers[0], list(keys)))
+            return augment(pixels, keys, numbers, spec)
+
+        monkeypatch.setattr("graft.training.fit.draw_batches", record)
+        monkeypatch.setattr("graft.methods.small_network.augment", watch)
+        train("distilled", epochs=3)
+        assert [view for view, _ in seen] == [view for view in (1, 2, 1) for _ in range(2)]
+        teacher = trained["linear"].outcome.model
+        for (view, keys), targets in zip(seen, steps, strict=True):
+            plain = load_pixels(images, keys, 32)
+            views = augment(plain, keys, [view] * len(keys), params.augmentation)
+            np.testing.assert_allclose(targets[:, 5:], teacher(views), atol=1e-4)
+
+    def test_its_teacher_stands_in_its_card(self, trained: Any) -> None:
+        card = read_card(trained["distilled"].model)
+        assert card["teacher"] == "linear"
+        assert card["teacher_sha256"] == digest(trained["linear"].model)
+        assert card["backbone"] == "none"
+        assert "teacher" not in read_card(trained["scratch"].model)
+
+    def test_another_teacher_temperature_or_share_gives_another_student(
+        self, train: Any, trained: Any
+    ) -> None:
+        scores = trained["distilled"].outcome.scores
+        for changes in ({"temperature": 1.0}, {"alpha": 0.1}):
+            assert np.abs(train("distilled", **changes).scores - scores).max() > 1e-4
+
+    def test_without_its_teacher_it_says_which_file_is_missing(self, train: Any, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match=r"linear.model\.keras"):
+            train("distilled", models=tmp_path)
+
+    def test_its_network_is_looked_at_before_its_teacher(self, train: Any, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"distilled\.layers\[0\]: .* received 'Flaten'"):
+            train("distilled", layers=[{"Flaten": {}}], models=tmp_path)
+
+
+@pytest.mark.skipif(not find_spec("imblearn"), reason="needs graft[smote]")
+@pytest.mark.parametrize(
+    "method", ["linear", *long_but_for(["two_stage_views"], ["two_stage", "two_stage_views"])]
+)
+def test_smote_where_no_class_is_rare_changes_nothing(train: Any, trained: Any, method: str) -> None:
+    again = train(method, sampling="smote")
+    assert again.scores.tobytes() == trained[method].outcome.scores.tobytes()
 
 
 @pytest.mark.parametrize("method", METHODS)
