@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from graft.export.records import show_megabytes
 from graft.report.tables import Cell, Column, Table
 from graft.report.words import percent
 
@@ -20,7 +21,7 @@ def list_files(methods: Sequence[Mapping[str, Any]], exports: Exports) -> Table:
     rows: dict[str, tuple[str, ...]] = {}
     for row in methods:
         folder = f"models/{row['method']}"
-        size, accuracy = f"{row['model_bytes'] / 1e6:.1f}", percent(row["test_accuracy"])
+        size, accuracy = show_megabytes(row["model_bytes"]), percent(row["test_accuracy"])
         rows[f"{folder}/model.keras"] = ("keras", "float32", size, accuracy, "-", "-", "-")
         for each in exports.get(row["method"], ()):
             rows[f"{folder}/{each['file']}"] = _describe(each)
@@ -32,7 +33,7 @@ def _describe(record: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         record["format"],
         record["precision"],
-        f"{record['bytes'] / 1e6:.1f}",
+        show_megabytes(record["bytes"]),
         percent(record["accuracy"]),
         f"{record['differing_answers']} of {record['n_images']:,}",
         f"{record['images_per_second']['1']:,.0f}",
@@ -64,7 +65,7 @@ def compare_to_teachers(facts: Mapping[str, Mapping[str, Any]], exports: Exports
 
 def _measure(record: Mapping[str, Any]) -> str:
     return (
-        f"{record['bytes'] / 1e6:.2f} MB, {_speed(record):,.0f} images/s, test accuracy "
+        f"{show_megabytes(record['bytes'])} MB, {_speed(record):,.0f} images/s, test accuracy "
         f"{percent(record['accuracy'])} %"
     )
 

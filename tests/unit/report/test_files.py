@@ -16,7 +16,7 @@ EXPORTS = {
 
 def test_files_of_one_format_and_precision_stand_beside_each_other():
     assert compare_to_teachers({"linear": {}, "distilled": {"teacher": "linear"}}, EXPORTS) == [
-        "distilled in litert int8: 0.04 MB, 1,000 images/s, test accuracy 80.0 %; its teacher linear: 2.00 "
+        "distilled in litert int8: 0.04 MB, 1,000 images/s, test accuracy 80.0 %; its teacher linear: 2.0 "
         "MB, 50 images/s, test accuracy 80.0 %. It is 50.0 times smaller and 20.0 times as fast on one "
         "thread."
     ]
