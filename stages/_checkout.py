@@ -16,7 +16,7 @@ from types import TracebackType
 from _preloaded import run_forked
 
 SRC = Path(__file__).resolve().parents[1] / "src"
-AGAIN = "run it again, and it starts from the last finished stage; inline and scratch from their last epoch"
+AGAIN = "run it again, and it starts from the last finished stage; a method on pixels from its last epoch"
 
 
 def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

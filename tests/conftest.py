@@ -91,7 +91,9 @@ def params() -> Params:
         {"Flatten": {}},
         {"Dropout": {"rate": 0.2}},
     ]
-    values["scratch"] |= {"image_size": 16, "layers": layers, "epochs": VIEWS, "batch_size": 10}
+    small = {"image_size": 16, "layers": layers, "epochs": VIEWS, "batch_size": 10}
+    values["scratch"] |= small
+    values["distilled"] |= {**small, "teacher": "linear"}
     return parse_params(values)
 
 
@@ -215,6 +217,10 @@ def train(
             for key in ("features", "views", "temporary", "live", "checkpoints", "trained")
             if key in changes
         }
+        if method == "distilled" and "trained" not in places:
+            places["trained"] = folder
+            if not (folder / "models").exists():
+                write_outcome(train("linear"), "linear", folder)
         run = Run(
             manifest,
             **{"images": images, "features": features, "views": views, "temporary": folder, **places},

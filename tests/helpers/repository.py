@@ -37,6 +37,7 @@ STAGES = [
 EXTRACTIONS = [stage for stage in STAGES if stage.startswith("extract_")]
 METHODS = [*registry.METHODS]
 AFTER_A_HEAD = ["train_two_stage", "evaluate@two_stage", "compare", "explain", "report"]
+LAYERS = [{"Rescaling": {"scale": 0.004}}, {"Flatten": {}}]
 SMALL = {
     "seeds": [0, 1],
     "split.max_per_class": 12,
@@ -48,8 +49,11 @@ SMALL = {
     "linear.C": 1.0,  # with the grid of null, half of the time of all training runs
     **{f"{method}.epochs": 1 for method in METHODS if "epochs" in PARAMS[method]},
     **{f"{method}.head.dense": [8] for method in METHODS if "head" in PARAMS[method]},
-    "scratch.image_size": 16,
-    "scratch.layers": [{"Rescaling": {"scale": 0.004}}, {"Flatten": {}}],
+    **{f"{method}.image_size": 16 for method in ("scratch", "distilled")},
+    "scratch.layers": LAYERS,
+    "distilled.layers": LAYERS,
+    "distilled.teacher": "linear",
+    "distilled.views": 1,
 }
 N_IMAGES, N_TRAIN = 60, 30
 FORKED = str(Path(__file__).with_name("forked.py"))

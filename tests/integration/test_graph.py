@@ -67,8 +67,9 @@ def test_nothing_persists_or_always_changes(stage):
 
 def expanded(stage, entries):
     """Paths of a stage's entries, once for each item of a `foreach`."""
-    items = GRAPH["stages"][stage].get("foreach", [""])
-    return {name.replace("${item}", item) for name in paths(entries) for item in items}
+    items, teacher = GRAPH["stages"][stage].get("foreach", [""]), PARAMS["distilled"]["teacher"]
+    named = [name.replace("${distilled.teacher}", teacher) for name in paths(entries)]
+    return {name.replace("${item}", item) for name in named for item in items}
 
 
 def test_dependencies_are_exact_outputs():

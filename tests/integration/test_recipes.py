@@ -102,10 +102,10 @@ def params_at(repo, revision):
 
 def count_parameters(params, method):
     """How many parameters a method trains, and all of its model, without any value."""
-    from graft.methods.scratch import build_network
     from graft.models.backbones import from_pixels, outline
     from graft.models.freezing import choose_layers
     from graft.models.heads import build_head
+    from graft.models.networks import build_network
 
     block, n_classes = getattr(params, method), len(params.split.classes or ()) or N_CLASSES[params.dataset]
     if method == "scratch":

@@ -88,13 +88,15 @@ def _read_source(root: Path, method: str) -> "Source":
 
 def _describe(record: dict[str, Any], folder: Path) -> None:
     """Print what the check of a file found."""
+    from graft.export.records import show_megabytes
+
     faster = {n: record["images_per_second"][n] / record["keras_images_per_second"][n] for n in ("1", "16")}
     speeds = ", ".join(
         f"{record['images_per_second'][n]:,.0f} images/s at batch {n} ({faster[n]:.1f} x Keras)"
         for n in faster
     )
     typer.echo(
-        f"{folder / record['file']}: {record['bytes'] / 1e6:.1f} MB, {speeds}\n"
+        f"{folder / record['file']}: {show_megabytes(record['bytes'])} MB, {speeds}\n"
         f"  {record['n_images']} test images: accuracy {record['accuracy']:.1%}, "
         f"Keras {record['accuracy_keras']:.1%} (McNemar's p = {record['p_value']:.2g}); "
         f"{record['differing_answers']} answers differ, scores by up to {_show(record['max_difference'])}"

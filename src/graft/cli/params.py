@@ -27,14 +27,19 @@ def check_params(params: Mapping[str, Any], root: Path) -> None:
         ValueError: naming what is wrong, there or with Keras's backend.
     """
     from graft.methods.params import parse_params
+    from graft.methods.registry import METHODS
+    from graft.training.sampling import check_smote
 
     check_backend()
     blocks = parse_params(params)
     check_installed(blocks.features.engine)
+    for name in METHODS:
+        check_smote(getattr(getattr(blocks, name), "sampling", None))
     check_source(root / blocks.source)
     row = blocks.backbones[blocks.backbone]
     check_file(row, root)
-    named = [each.model_dump(mode="json") for each in (row, blocks.inline.fine_tune, blocks.scratch)]
+    own = (blocks.inline.fine_tune, blocks.scratch, blocks.distilled)
+    named = [each.model_dump(mode="json") for each in (row, *own)]
     found = sha256(json.dumps([version("keras"), blocks.weights, *named]).encode()).hexdigest()
     stamp = root / CHECKED
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == found:
@@ -60,9 +65,10 @@ def check_source(source: Path) -> None:
 
 
 def _check_layers(row: Any, blocks: Any) -> None:
-    from graft.methods.scratch import check_network
+    from graft.methods.small_network import check_network
     from graft.models.freezing import check_backbone
 
     tuned = blocks.inline.fine_tune
     check_backbone(row, blocks.weights, tuned.blocks, tuned.layers)
-    check_network(blocks.scratch)
+    for name in ("scratch", "distilled"):
+        check_network(name, getattr(blocks, name))

@@ -1,6 +1,6 @@
 """The methods in params.yaml: a block each, made of the same parts."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StrictBool, model_validator
@@ -11,11 +11,13 @@ from graft.config.types import (
     Block,
     ColorMode,
     Count,
+    Fraction,
     Natural,
     NotNegative,
     Positive,
     ProperFraction,
     Seeds,
+    Text,
     unique,
 )
 
@@ -24,6 +26,7 @@ Mix = Literal["none", "mixup", "cutmix"]
 Pooling = Literal["flatten", "avg", "max"]
 Normalise = Literal["none", "standardise", "l2"]
 MEMBERS = ("linear", "two_stage", "two_stage_views")  # of an ensemble: dvc.yaml lists their files
+Sampling = Literal["shuffle", "balanced", "undersample", "smote"]
 
 
 class Head(Block):
@@ -48,7 +51,7 @@ class Training(Block):
     global_clipnorm: Positive | None
     label_smoothing: Below1
     class_weight: Literal["balanced"] | None
-    sampling: Literal["shuffle", "balanced"]
+    sampling: Sampling
     mix: Mix
     mix_alpha: Positive
     epochs: Count
@@ -57,10 +60,19 @@ class Training(Block):
 
     @model_validator(mode="after")
     def _balanced_once(self) -> "Training":
-        if self.class_weight and self.sampling == "balanced":
+        if self.class_weight and self.sampling != "shuffle":
             raise ValueError(
-                "class_weight=balanced and sampling=balanced exclude each other, since each alone makes up "
-                "for rare classes; set class_weight to null or sampling to shuffle"
+                f"class_weight=balanced and sampling={self.sampling} exclude each other, since each alone "
+                "makes up for rare classes; set class_weight to null or sampling to shuffle"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _smote_of_features(self) -> "Training":
+        if self.sampling == "smote" and not isinstance(self, CachedMethod):
+            raise ValueError(
+                "sampling=smote makes rows between cached features, but this method trains on pixels; set "
+                "sampling to balanced or undersample"
             )
         return self
 
@@ -82,6 +94,16 @@ class Linear(Block):
     normalise: Normalise
     C: Positive | None
     class_weight: Literal["balanced"] | None
+    sampling: Literal["undersample", "smote"] | None
+
+    @model_validator(mode="after")
+    def _balanced_once(self) -> "Linear":
+        if self.class_weight and self.sampling:
+            raise ValueError(
+                f"class_weight=balanced and sampling={self.sampling} exclude each other, since each alone "
+                "makes up for rare classes; set one of them to null"
+            )
+        return self
 
 
 class HeadMethod(Training):
@@ -140,6 +162,13 @@ class Scratch(Training):
     ]
 
 
+class Distilled(Scratch):
+    teacher: Text
+    views: Count
+    temperature: Positive
+    alpha: Fraction
+
+
 def _with_a_head(name: str) -> str:
     if name not in MEMBERS:
         raise ValueError(
@@ -175,3 +204,14 @@ def check_moves(name: str, method: CachedMethod, pooling: str) -> None:
             f"{name}.{wrong[0]} moves parts of feature maps, but the backbone's pooling={pooling} makes "
             "vectors; set pooling to none in its row of backbones, or remove it here"
         )
+
+
+def check_teacher(name: str, method: Distilled, methods: Collection[str]) -> None:
+    """Check that the teacher of a method is another one of all `methods`.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    legal = [each for each in methods if each != name]
+    if method.teacher not in legal:
+        raise ValueError(f"{name}.teacher must be one of {', '.join(legal)}, not {method.teacher!r}")

@@ -5,6 +5,7 @@ nor the shard they came from can change one byte.
 """
 
 from collections.abc import Mapping, Sequence
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_
 
 from graft.data.manifest import class_names
 from graft.evaluation.confusion import FEW, PAIRS, count_confusions, worst_classes
+from graft.evaluation.imbalance import is_imbalanced
 from graft.evaluation.predictions import labels_of, score_matrix
 from graft.evaluation.seeds import summarise_seeds
 from graft.training.decision import decide
@@ -33,7 +35,8 @@ def evaluate(
 
     Returns:
         ``test`` and ``validation`` (see `measure_split`; ``per_class`` of the `worst_classes`), which are of
-        the first seed; ``n_seen`` for each split; ``seeds`` (see `graft.evaluation.seeds.summarise_seeds`);
+        the first seed, and where the manifest `is_imbalanced` have ``balanced_accuracy``, the mean recall of
+        all classes; ``n_seen`` for each split; ``seeds`` (see `graft.evaluation.seeds.summarise_seeds`);
         ``confidence``, ``classes`` in class order and ``facts``.
 
     Raises:
@@ -47,6 +50,9 @@ def evaluate(
         parts = {split: rows[rows["split"] == split] for split in ("test", "validation")}
         measured[seed] = {split: measure_split(part, confidence, bins) for split, part in parts.items()}
     first = measured[facts["seeds"][0]]
+    if is_imbalanced(manifest):
+        for one in first.values():
+            one["balanced_accuracy"] = mean(row["recall"] for row in one["per_class"])
     return {
         **{split: one | {"per_class": worst_classes(one["per_class"])} for split, one in first.items()},
         "n_seen": n_seen,

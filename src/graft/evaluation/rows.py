@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+RECALL = "recall."
 FACTS = (
     "trainable_params",
     "total_params",
@@ -18,9 +19,13 @@ FACTS = (
 
 
 def describe_method(method: str, facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The row of a method: its accuracies and some of the facts of its training run."""
+    """The row of a method: its accuracies and some of the facts of its training run.
+
+    Where classes are imbalanced, also its ``test_balanced_accuracy`` and, the rarest first, the
+    ``recall.<label>`` of each class; of more classes than stand in `metrics`, none.
+    """
     test = metrics["test"]
-    return {
+    row = {
         "method": method,
         "validation_accuracy": metrics["validation"]["accuracy"],
         "test_accuracy": test["accuracy"],
@@ -31,6 +36,12 @@ def describe_method(method: str, facts: Mapping[str, Any], metrics: Mapping[str,
         "test_accuracy_std": metrics["seeds"]["test_accuracy_std"],
         "n_seen_test": metrics["n_seen"]["test"],
     } | {name: facts[name] for name in FACTS}
+    if "balanced_accuracy" in test:
+        row["test_balanced_accuracy"] = test["balanced_accuracy"]
+        if len(test["per_class"]) == len(metrics["classes"]):
+            rarest = sorted(test["per_class"], key=lambda one: one["support"])
+            row |= {RECALL + one["label"]: one["recall"] for one in rarest}
+    return row
 
 
 def count_members(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:

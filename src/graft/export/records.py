@@ -38,6 +38,15 @@ def read_exports(folder: Path) -> list[dict[str, Any]]:
         raise ValueError(f"{file} is not what graft writes ({error!r}): delete it") from None
 
 
+def show_megabytes(n_bytes: float) -> str:
+    """Bytes as a number of megabytes.
+
+    >>> show_megabytes(4_140_000), show_megabytes(35_123)
+    ('4.1', '0.035')
+    """
+    return f"{n_bytes / 1e6:.1f}" if n_bytes >= 1e6 else f"{n_bytes / 1e6:.2g}"
+
+
 def model_sha256(folder: Path) -> str:
     """Compute the digest of the model in a folder."""
     return digest(folder / MODEL)

@@ -16,6 +16,7 @@ from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run
 from graft.models.serialization import deployable, load_frozen, weights_sha256
 from graft.training.fit import TrainingData
+from graft.training.sampling import check_smote, oversample
 from graft.training.splits import SCORED, arrays_by_split, class_numbers, rows_by_split
 from graft.training.tracking import Curve
 
@@ -32,6 +33,7 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
         views: the number of views of each training image; 0: train on the plain images.
     """
     started = perf_counter()
+    check_smote(block.sampling)
     backbone: keras.Model = load_frozen(run.backbone)
     rows = rows_by_split(run.manifest)
     scored = [(key, 0) for split in SCORED for key in rows[split]["key"]]
@@ -40,14 +42,18 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
     folders = [run.features, run.views] if views else [run.features]
     array = load_features(folders, scored + train, params.memory_limit, run.temporary / "features.npy")
 
+    labels, numbers = class_numbers(run.manifest), range(1, views + 1) if views else [0]
+    cached = [array[len(scored) + view * len(keys) :][: len(keys)] for view in numbers]
+    if block.sampling == "smote":
+        made = [oversample(each, labels["train"], params.memory_limit / len(cached), 0) for each in cached]
+        cached, labels["train"] = [rows for rows, _ in made], made[0][1]
+        keys += [f"smote {i}" for i in range(len(keys), len(labels["train"]))]
+
     def inputs(epoch: int, chosen: np.ndarray) -> np.ndarray:
-        view = 1 + epoch % views if views else 0
-        cached = array[len(scored) + view * len(keys) + chosen]
-        draws = [epoch + 1] * len(chosen)
-        return augment_features(cached, [keys[i] for i in chosen], draws, block.feature_augmentation)
+        of_view, draws = cached[epoch % len(cached)][chosen], [epoch + 1] * len(chosen)
+        return augment_features(of_view, [keys[i] for i in chosen], draws, block.feature_augmentation)
 
     plain = arrays_by_split(array, rows)
-    labels = class_numbers(run.manifest)
     data = TrainingData(inputs, labels["train"], (plain["validation"], labels["validation"]))
     train_head = head_trainer(plain, data, len(class_names(run.manifest)), block)
 

@@ -10,6 +10,7 @@ from graft.config.training import HeadMethod
 from graft.models.heads import build_head, fit_scaler
 from graft.models.isolation import build_isolated
 from graft.training.fit import TrainingData, compile_model, fit
+from graft.training.sampling import count_rows
 from graft.training.steps import count_at_once
 from graft.training.tracking import Curve
 
@@ -42,7 +43,7 @@ def head_trainer(
         if kept:
             kept[0].begin_again(drawn)
         else:
-            kept.append(_Compiled(drawn, params, len(data.labels)))
+            kept.append(_Compiled(drawn, params, count_rows(data.labels, params.sampling)))
         head = kept[0].head
         return head, fit(head, data, params, seed, curve=curve)
 
@@ -52,9 +53,9 @@ def head_trainer(
 class _Compiled:
     """A head with an optimizer, and what that begins with."""
 
-    def __init__(self, head: keras.Model, params: HeadMethod, n_train: int) -> None:
-        at_once = count_at_once(head.input_shape[1:], params.batch_size, n_train)
-        compile_model(head, params, -(-n_train // params.batch_size), at_once)
+    def __init__(self, head: keras.Model, params: HeadMethod, n_rows: int) -> None:
+        at_once = count_at_once(head.input_shape[1:], params.batch_size, n_rows)
+        compile_model(head, params, -(-n_rows // params.batch_size), at_once)
         self.head, self.optimizer = head, head.optimizer
         self.optimizer.build(head.trainable_variables)
         self.initial = [variable.numpy() for variable in self.optimizer.variables]

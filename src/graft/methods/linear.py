@@ -22,6 +22,7 @@ from graft.methods.run import Run
 from graft.models.heads import fit_scaler, normalise, output_layer, pool, vector_layers
 from graft.models.isolation import build_isolated
 from graft.models.serialization import deployable, load_frozen, weights_sha256
+from graft.training.sampling import check_smote, draw_rows, oversample
 from graft.training.splits import arrays_by_split, class_numbers, rows_by_split
 from graft.training.tracking import Curve
 from graft.utils.memory import allocate
@@ -35,10 +36,11 @@ MAX_ITER, PATIENCE, BATCH_SIZE = 1000, 2, 256
 def train(params: SimpleNamespace, run: Run) -> Outcome:
     """Fit a logistic regression on the plain images' features; C, where it is not given, by validation.
 
-    Of the Cs in `GRID` the one with the lowest validation log loss is kept. Nothing is random, so there
-    is one seed. The history has a row for each C that was tried.
+    Of the Cs in `GRID` the one with the lowest validation log loss is kept. Nothing is random but the rows
+    that sampling chooses or makes, so there is one seed. The history has a row for each C that was tried.
     """
     started, block = perf_counter(), params.linear
+    check_smote(block.sampling)
     backbone: keras.Model = load_frozen(run.backbone)
     rows, labels = rows_by_split(run.manifest), class_numbers(run.manifest)
     keys = [(key, 0) for part in rows.values() for key in part["key"]]
@@ -51,7 +53,13 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
             split: _rows(features[split], block, scaler, params.memory_limit, run.temporary / f"{split}.npy")
             for split in ("train", "validation")
         }
-        fitted, history = fit_regression(x, labels, GRID if block.C is None else (block.C,), block)
+        numbers = dict(labels)
+        if block.sampling == "smote":
+            x["train"], numbers["train"] = oversample(x["train"], labels["train"], params.memory_limit, seed)
+        elif block.sampling:
+            kept = draw_rows(labels["train"], block.sampling, np.random.default_rng(seed))
+            x["train"], numbers["train"] = x["train"][kept], labels["train"][kept]
+        fitted, history = fit_regression(x, numbers, GRID if block.C is None else (block.C,), block)
         head = build_isolated(lambda: to_head(fitted, array.shape[1:], block, scaler))
         return Trained(deployable(backbone, head), history, predict(head, features, BATCH_SIZE), len(array))
 

@@ -197,7 +197,11 @@ def _describe_model(outcome: Outcome) -> dict[str, Any]:
         "image_size": size,
         "channels": channels,
         **{name: facts[name] for name in ("backbone", "weights", "pretrained", "weights_sha256")},
-        **{name: facts[name] for name in ("features", "members") if name in facts},
+        **{
+            name: facts[name]
+            for name in ("features", "teacher", "teacher_sha256", "members")
+            if name in facts
+        },
         **({"requires": required} if required else {}),
         "seed": facts["seeds"][0],
         "n_images": {"train": facts["n_seen_train"], **{split: len(each) for split, each in hits.items()}},

@@ -10,7 +10,7 @@ from graft.config.evaluation import Metrics
 from graft.config.features import Augmentation, BackboneRow, Features, check_weights
 from graft.config.load import ParamsError, explain_errors
 from graft.config.report import Explain
-from graft.config.training import CachedMethod, check_moves
+from graft.config.training import CachedMethod, Distilled, check_moves, check_teacher
 from graft.config.types import Block, Seed, Seeds, Text
 from graft.data.datasets import list_datasets
 from graft.methods.registry import METHODS
@@ -45,11 +45,13 @@ class _Areas(Block):
         return self
 
     @model_validator(mode="after")
-    def _vectors_have_no_geometry(self) -> "_Areas":
+    def _methods_that_fit(self) -> "_Areas":
         for name in METHODS:
             method = getattr(self, name)
             if isinstance(method, CachedMethod):
                 check_moves(name, method, self.backbones[self.backbone].pooling)
+            if isinstance(method, Distilled):
+                check_teacher(name, method, METHODS)
         return self
 
 

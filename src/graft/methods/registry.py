@@ -11,7 +11,7 @@ from typing import Any
 
 # The colours of Okabe and Ito (2008) that have a contrast of 3:1 with both a white and a dark page.
 BLUE, GREEN, VERMILLION, PURPLE, GRAY = "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#808080"
-BROWN = "#a6761d"  # of ColorBrewer's Dark2
+BROWN, PINK = "#a6761d", "#e7298a"  # of ColorBrewer's Dark2, with the same contrast
 Dash = str | tuple[float, tuple[float, ...]]
 
 
@@ -57,6 +57,7 @@ METHODS = {
         ),
         Method("inline", "inline", "Inline", (), True, VERMILLION, "^", (0, (1.5, 1.2))),
         Method("scratch", "scratch", "Scratch", (), False, PURPLE, "D", (0, (6, 1.5, 1.5, 1.5))),
+        Method("distilled", "distilled", "Distilled", (), False, PINK, "v", (0, (2, 1, 0.5, 1))),
         Method("ensemble", "ensemble", "Ensemble", ("plain", "views"), True, BROWN, "*", (0, (8, 1, 2, 1))),
     )
 }  # fmt: skip

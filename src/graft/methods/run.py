@@ -19,7 +19,7 @@ class Run:
         temporary: folder for arrays that are larger than `features.memory_limit`.
         live: folder for the curve while it trains; None: nowhere.
         checkpoints: folder for the state after each epoch; None: nowhere.
-        trained: folder of the ``models/`` and ``predictions/`` of other methods, for an ensemble of them.
+        trained: folder of the ``models/`` and ``predictions/`` of methods trained before.
     """
 
     manifest: pd.DataFrame

@@ -18,8 +18,10 @@ def read_card(path: Path) -> dict[str, Any]:
         with ``value``, ``low``, ``high`` and ``n``), ``confidence`` of these intervals, and ``versions``;
         ``features`` (precision and engine of those it was trained and scored with) only where they are not
         Keras's in float32; ``requires`` (packages that have layers of the model, and without which Keras
-        cannot load it) only where there are any; ``members`` (``method``, ``seed`` and ``weight`` of each)
-        only of an ensemble; ``bit_depth`` (of the values in 16-bit images) only where it is less than 16.
+        cannot load it) only where there are any; ``teacher`` (the method from whose answers it learned) and
+        ``teacher_sha256`` (of that model's file) only where it had one; ``members`` (``method``, ``seed`` and
+        ``weight`` of each) only of an ensemble; ``bit_depth`` (of the values in 16-bit images) only where it
+        is less than 16.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -22,7 +22,7 @@ from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
 from graft.report.charts.svg import Chart
 from graft.report.classes import Classes, describe_classes, write_rest
-from graft.report.files import list_files
+from graft.report.files import compare_to_teachers, list_files
 from graft.report.inputs import Inputs, read_inputs
 from graft.report.provenance import Provenance, describe_commit, describe_machine, name_dataset
 from graft.report.thumbnails import LONGEST, Thumbnail, draw_thumbnail, make_thumbnail
@@ -125,6 +125,7 @@ def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict
         "trained": {m: settings.describe_training(facts[m], inputs.histories[m]) for m in facts},
         "spent": {m: cost for m, cost in costs.measure_costs(inputs.timing).items() if m in compared},
         "files": list_files(rows, inputs.exports),
+        "beside_teachers": compare_to_teachers(facts, inputs.exports),
         "confused_pairs": tables.count_pairs(classes.confused, PAIRS),
     }
 

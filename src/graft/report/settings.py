@@ -12,7 +12,8 @@ from graft.report.tables import Cell, Column, Table
 
 # What a reader looks for first; the other keys of a method's block are folded away.
 FIRST = (
-    *("head", "pooling", "normalise", "C", "image_size", "color_mode", "members", "weights"),
+    *("teacher", "temperature", "alpha", "head", "pooling", "normalise", "C", "image_size", "color_mode"),
+    *("members", "weights"),
     *("optimizer", "learning_rate", "batch_size", "epochs", "patience"),
 )
 NETWORK = "layers"  # a whole network, which is no cell of a table

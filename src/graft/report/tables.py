@@ -70,6 +70,9 @@ def compare_methods(comparison: Mapping[str, Any], timing: Timing) -> Table:
         Column("seconds to prepare", mark(prepare, show_seconds, min), "sec.\nprep."),
         Column("seconds to train", mark([cost.training for cost in costs], show_seconds, min), "sec.\ntrain"),
     ]
+    if "test_balanced_accuracy" in frame:
+        balanced = mark(frame["test_balanced_accuracy"], percent, max)
+        columns.insert(3, Column("balanced accuracy, %", balanced))
     if max(frame["n_seeds"]) == 1:
         del columns[2]
     return Table("method", list(frame["method"]), columns)

@@ -13,7 +13,9 @@ from graft.report.costs import Timing, add_members, notes_on_cache
 from graft.report.current import Current
 from graft.report.tables import Cell, Table, compare_methods
 from graft.report.words import (
+    BALANCE,
     TESTS,
+    describe_balance,
     describe_means,
     describe_seeds,
     describe_tests,
@@ -35,6 +37,8 @@ def print_table(current: Current, timing: Timing, console: Console) -> None:
     _print(f"{rows[0]['n_seen_test']:,} test images; * best of its column{blank}.", console)
     for note in [*warn_untrained(rows), *notes_on_cache(timing)]:
         _print(note, console)
+    if balance := describe_balance(rows):
+        _print_list(BALANCE, balance, console)
 
 
 def print_tests(current: Current, console: Console) -> None:

@@ -5,8 +5,15 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from graft.evaluation.imbalance import IMBALANCED
+from graft.evaluation.rows import RECALL
+
 Row = Mapping[str, Any]
 LISTED = 10  # names in a sentence
+BALANCE = (
+    f"Some class has more than {IMBALANCED} times as many images as another. Balanced accuracy is the mean "
+    "recall of all classes; recall is the share of a class's test images that is found, rarest class first."
+)
 TESTS = "McNemar's exact test over the test images on which exactly one of two methods is right."
 
 
@@ -177,6 +184,26 @@ def _describe_noise(pair: Row) -> str:
     points = [f"{100 * pair[name]:+.1f}" for name in ("difference", "difference_low", "difference_high")]
     verdict = "exceeds the seeds' noise" if pair["exceeds_noise"] else "within the seeds' noise"
     return f"{pair['first']} vs {pair['second']}: {points[0]} ({points[1]} to {points[2]}): {verdict}"
+
+
+def describe_balance(rows: Sequence[Row]) -> list[str]:
+    """A sentence on each row of a comparison's ``methods`` that has a balanced accuracy.
+
+    >>> describe_balance([{"method": "linear", "test_balanced_accuracy": 0.6, "recall.cat": 0.2}])
+    ['linear: balanced accuracy 60.0 %; recall cat 20.0.']
+    """
+    return [
+        f"{row['method']}: balanced accuracy {percent(row['test_balanced_accuracy'])} %{_list_recalls(row)}."
+        for row in rows
+        if "test_balanced_accuracy" in row
+    ]
+
+
+def _list_recalls(row: Row) -> str:
+    found = {name.removeprefix(RECALL): value for name, value in row.items() if name.startswith(RECALL)}
+    shown = [f"{label} {percent(value)}" for label, value in [*found.items()][:LISTED]]
+    more = f" and {len(found) - LISTED} classes more" if len(found) > LISTED else ""
+    return f"; recall {', '.join(shown)}{more}" if shown else ""
 
 
 class Confusion(NamedTuple):

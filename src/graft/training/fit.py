@@ -11,7 +11,8 @@ import pandas as pd
 from graft.config.training import Training
 from graft.models.backend import COMPILES_TRAINING, make_deterministic
 from graft.training.mixing import blend, mix
-from graft.training.objective import accuracy, loss_for, targets_for
+from graft.training.objective import Teaching, accuracy, loss_for, targets_for
+from graft.training.sampling import count_rows, draw_rows
 from graft.training.steps import Batch, train_on_batches
 from graft.training.tracking import Curve
 
@@ -35,12 +36,14 @@ class TrainingData:
         validation: (n, ...) inputs, which may be memory-mapped, and (n,) class numbers.
         embed: from `inputs`, which are what is mixed, to what the model takes, such as a frozen backbone;
             None: the model takes the inputs.
+        teaching: the answers of a teacher, from which the model learns too; None: it learns from labels.
     """
 
     inputs: Inputs
     labels: np.ndarray
     validation: tuple[np.ndarray, np.ndarray]
     embed: Embed | None = None
+    teaching: Teaching | None = None
 
 
 def batched(inputs: np.ndarray, size: int) -> Iterator[np.ndarray]:
@@ -73,8 +76,8 @@ def fit(
     Returns:
         The history: epoch (from 1), accuracy, learning_rate, loss, val_accuracy, val_loss. Loss and
         accuracy are means over the epoch's images while the weights change; both losses include label
-        smoothing and penalties, only the training loss the class weights. The learning rate is that of
-        the epoch's first step.
+        smoothing and penalties, only the training loss the class weights and the teacher's answers. The
+        learning rate is that of the epoch's first step.
 
     Raises:
         ValueError: if no epoch has a finite validation loss, the model has weights that are not finite, or
@@ -82,9 +85,9 @@ def fit(
     """
     # Not `model.fit`, for the reasons that `graft.training.steps` has, and for checkpoints.
     make_deterministic()
-    steps = -(-len(data.labels) // params.batch_size)
+    steps = -(-count_rows(data.labels, params.sampling) // params.batch_size)
     if not model.compiled:
-        compile_model(model, params, steps)
+        compile_model(model, params, steps, teaching=data.teaching)
     stopper = keras.callbacks.EarlyStopping(
         "val_loss", patience=params.patience or params.epochs, restore_best_weights=True
     )
@@ -131,16 +134,17 @@ def draw_batches(
     data: TrainingData, n_outputs: int, params: Training, seed: int, epoch: int
 ) -> Iterator[Batch]:
     """Draw the batches of an epoch: inputs, targets and, where classes have them, weights."""
-    rng, n = np.random.default_rng((seed, epoch)), len(data.labels)
-    balanced = np.ones(n)
-    if params.sampling == "balanced" or params.class_weight:
+    rng, balanced = np.random.default_rng((seed, epoch)), np.ones(len(data.labels))
+    if params.class_weight:
         from sklearn.utils.class_weight import compute_sample_weight  # takes a second to import
 
-        balanced = compute_sample_weight("balanced", data.labels)  # whose sum is n
-    order = rng.choice(n, n, p=balanced / n) if params.sampling == "balanced" else rng.permutation(n)
-    for rows in np.split(order, range(params.batch_size, n, params.batch_size)):
+        balanced = compute_sample_weight("balanced", data.labels)
+    order = draw_rows(data.labels, params.sampling, rng)
+    for rows in np.split(order, range(params.batch_size, len(order), params.batch_size)):
         batch, weights = data.inputs(epoch, rows), balanced[rows]
         targets = targets_for(data.labels[rows], n_outputs)
+        if data.teaching:
+            targets = np.hstack([targets, data.teaching.answers(epoch, rows)])
         if params.mix != "none":
             batch, partners, shares = mix(batch, params.mix, params.mix_alpha, rng)
             targets, weights = (blend(values, partners, shares) for values in (targets, weights))
@@ -178,7 +182,9 @@ def _average(logs: Sequence[Mapping[str, float]], sizes: Sequence[int]) -> dict[
     return {name: float(np.average([log[name] for log in logs], weights=sizes)) for name in logs[0]}
 
 
-def compile_model(model: keras.Model, params: Training, steps: int, at_once: int = 1) -> None:
+def compile_model(
+    model: keras.Model, params: Training, steps: int, at_once: int = 1, teaching: Teaching | None = None
+) -> None:
     """Give a model its loss, accuracy and optimizer, for epochs of so many steps.
 
     Args:
@@ -187,6 +193,7 @@ def compile_model(model: keras.Model, params: Training, steps: int, at_once: int
         steps: of an epoch.
         at_once: how many of them are one call, see `graft.training.steps`; 1 suits convolutions, which XLA
             makes slow on a CPU.
+        teaching: whose answers stand beside the targets.
     """
     rate = params.learning_rate
     if params.schedule.name == "cosine":
@@ -197,7 +204,7 @@ def compile_model(model: keras.Model, params: Training, steps: int, at_once: int
         )
     model.compile(
         OPTIMIZERS[params.optimizer](rate, global_clipnorm=params.global_clipnorm),
-        loss_for(model.output_shape[-1], params.label_smoothing),
+        loss_for(model.output_shape[-1], params.label_smoothing, teaching),
         metrics=[accuracy],
         jit_compile=COMPILES_TRAINING,
         steps_per_execution=at_once,

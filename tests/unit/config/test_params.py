@@ -135,6 +135,10 @@ def test_no_key_may_be_missing(path: tuple[Any, ...]) -> None:
         ("scratch.color_mode", "gray", "scratch.color_mode: .*'rgb' or 'grayscale', received 'gray'"),
         ("scratch.layers", [], "scratch.layers: .* at least 1 item.*, received \\[\\]"),
         ("scratch.layers", [{"A": {}, "B": {}}], "scratch.layers.0: .* at most 1 item"),
+        ("distilled.teacher", "best", "distilled.teacher must be one of linear, .*, scratch.*, not 'best'"),
+        ("distilled.teacher", "distilled", "distilled.teacher must be one of linear, .*, not 'distilled'"),
+        ("distilled.alpha", 1.1, "distilled.alpha: .* less than or equal to 1, received 1.1"),
+        ("distilled.temperature", 0, "distilled.temperature: .* greater than 0, received 0"),
         ("split.classes", ["daisy"], "split.classes: .* at least 2 items.*, received \\['daisy'\\]"),
         ("split.classes", ["a", "a"], "split.classes: expected each value once, received \\['a', 'a'\\]"),
         ("seeds", [], "seeds: list should have at least 1 item.*, received \\[\\]"),
@@ -149,7 +153,7 @@ def test_no_key_may_be_missing(path: tuple[Any, ...]) -> None:
         ("two_stage.global_clipnorm", 0, "two_stage.global_clipnorm: .* greater than 0, received 0"),
         ("two_stage.label_smoothing", 1, "two_stage.label_smoothing: .* less than 1, received 1"),
         ("two_stage.class_weight", "balance", "two_stage.class_weight: .*'balanced', received 'balance'"),
-        ("two_stage.sampling", "random", "two_stage.sampling: .*'shuffle' or 'balanced', received 'random'"),
+        ("two_stage.sampling", "random", "two_stage.sampling: .*'shuffle', 'balanced', .*received 'random'"),
         ("two_stage.mix", "cut", "two_stage.mix: .*'none', 'mixup' or 'cutmix', received 'cut'"),
         ("two_stage.mix_alpha", 0, "two_stage.mix_alpha: .* greater than 0, received 0"),
         ("two_stage.head.l2", -1, "two_stage.head.l2: .* greater than or equal to 0, received -1"),
@@ -408,6 +412,21 @@ def test_every_hyper_parameter_is_explained() -> None:
         (
             {"inline.class_weight": "balanced", "inline.sampling": "balanced"},
             "inline: class_weight=balanced and sampling=balanced exclude each other.* set class_weight",
+        ),
+        (
+            {"two_stage.class_weight": "balanced", "two_stage.sampling": "undersample"},
+            "two_stage: class_weight=balanced and sampling=undersample exclude each other.* set class_weight",
+        ),
+        (
+            {"linear.class_weight": "balanced", "linear.sampling": "smote"},
+            "linear: class_weight=balanced and sampling=smote exclude each other.* set one of them to null",
+        ),
+        *(
+            (
+                {f"{method}.sampling": "smote"},
+                f"{method}: sampling=smote .* trains on pixels; set sampling to",
+            )
+            for method in ("inline", "scratch", "distilled")
         ),
         (
             {"scratch.patience": 3, "scratch.schedule.name": "reduce_on_plateau"},

@@ -20,7 +20,16 @@ ROWS = arrays(np.float64, SHAPES, elements=st.floats(-9, 9, width=16))
 
 
 def make_block(**changes: Any) -> Linear:
-    return Linear(**{"pooling": "flatten", "normalise": "l2", "C": None, "class_weight": None, **changes})
+    return Linear(
+        **{
+            "pooling": "flatten",
+            "normalise": "l2",
+            "C": None,
+            "class_weight": None,
+            "sampling": None,
+            **changes,
+        }
+    )
 
 
 def make_data(n: int, shape: tuple[int, ...], n_classes: int, seed: int = 0) -> tuple[Any, Any]:

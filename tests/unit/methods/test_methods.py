@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +22,32 @@ from graft.features.format import plain_rows, view_rows
 from graft.features.views import ViewEmbedding
 from graft.methods.outcome import Outcome, describe
 from graft.methods.registry import METHODS
-from graft.methods.scratch import build_network
 from graft.models.backbones import Backbone, make_embedder
 from graft.models.card import read_card
+from graft.models.networks import build_network
 from graft.models.serialization import save_model
 from graft.training.fit import best_epoch, draw_batches
 from graft.training.steps import Batch
+from graft.utils.files import digest
 from helpers.outcomes import write_outcome
 from helpers.tiers import long_but_for
 from helpers.training import KERAS_METHODS, TUNED
 
-N_TRAIN, N_IMAGES, EPOCHS = 20, 40, 3
+N_TRAIN, N_IMAGES, EPOCHS, ANSWERED = 20, 40, 3, 2
 STEPS = {"two_stage_views": 2, "inline": 3}
 
 
 def embedded(method: str) -> int:
     """How many images run through the backbone for a method."""
-    viewed = method in ("two_stage_views", "inline")
-    return METHODS[method].has_backbone * N_IMAGES + viewed * EPOCHS * N_TRAIN
+    viewed = {"two_stage_views": EPOCHS, "inline": EPOCHS, "distilled": ANSWERED}
+    return METHODS[method].has_backbone * N_IMAGES + viewed.get(method, 0) * N_TRAIN
 
 
 def mapped(method: str) -> set[str]:
     """The files of a method's arrays where they are larger than memory."""
     pixels = set() if METHODS[method].features else {"pixels.npy"}
-    return pixels | ({"features.npy"} if METHODS[method].has_backbone else set())
+    teacher = {"teacher.npy"} if method == "distilled" else set()
+    return pixels | teacher | ({"features.npy"} if METHODS[method].has_backbone else set())
 
 
 def losses(outcome: Outcome) -> np.ndarray:
@@ -486,6 +489,66 @@ class TestScratch:
         outcome = trained["scratch"].outcome
         pixels = load_pixels(images, list(outcome.rows["key"]), 16).astype(np.float32)
         np.testing.assert_allclose(outcome.model(pixels), outcome.scores, atol=1e-4)
+
+
+class TestDistilled:
+    def test_its_teacher_answers_the_views_that_it_sees(
+        self, train: Any, trained: Any, params: Any, images: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The answers beside the targets are those of the teacher's model to these views, at its own size."""
+        seen: list[tuple[int, list[str]]] = []
+        steps: list[np.ndarray] = []
+        draw = draw_batches
+
+        def record(*arguments: Any) -> Iterator[Batch]:
+            for batch in draw(*arguments):
+                steps.append(batch[1])
+                yield batch
+
+        def watch(pixels: np.ndarray, keys: Any, numbers: list[int], spec: Any) -> np.ndarray:
+            seen.append((numbers[0], list(keys)))
+            return augment(pixels, keys, numbers, spec)
+
+        monkeypatch.setattr("graft.training.fit.draw_batches", record)
+        monkeypatch.setattr("graft.methods.small_network.augment", watch)
+        train("distilled", epochs=3)
+        assert [view for view, _ in seen] == [view for view in (1, 2, 1) for _ in range(2)]
+        teacher = trained["linear"].outcome.model
+        for (view, keys), targets in zip(seen, steps, strict=True):
+            plain = load_pixels(images, keys, 32)
+            views = augment(plain, keys, [view] * len(keys), params.augmentation)
+            np.testing.assert_allclose(targets[:, 5:], teacher(views), atol=1e-4)
+
+    def test_its_teacher_stands_in_its_card(self, trained: Any) -> None:
+        card = read_card(trained["distilled"].model)
+        assert card["teacher"] == "linear"
+        assert card["teacher_sha256"] == digest(trained["linear"].model)
+        assert card["backbone"] == "none"
+        assert "teacher" not in read_card(trained["scratch"].model)
+
+    def test_another_teacher_temperature_or_share_gives_another_student(
+        self, train: Any, trained: Any
+    ) -> None:
+        scores = trained["distilled"].outcome.scores
+        for changes in ({"temperature": 1.0}, {"alpha": 0.1}):
+            assert np.abs(train("distilled", **changes).scores - scores).max() > 1e-4
+
+    def test_without_its_teacher_it_says_which_file_is_missing(self, train: Any, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match=r"linear.model\.keras"):
+            train("distilled", trained=tmp_path)
+
+    def test_its_network_is_looked_at_before_its_teacher(self, train: Any, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"distilled\.layers\[0\]: .* received 'Flaten'"):
+            train("distilled", layers=[{"Flaten": {}}], trained=tmp_path)
+
+
+@pytest.mark.skipif(not find_spec("imblearn"), reason="needs graft[smote]")
+@pytest.mark.parametrize(
+    "method", ["linear", *long_but_for(["two_stage_views"], ["two_stage", "two_stage_views"])]
+)
+def test_smote_where_no_class_is_rare_changes_nothing(train: Any, trained: Any, method: str) -> None:
+    again = train(method, sampling="smote")
+    assert again.scores.tobytes() == trained[method].outcome.scores.tobytes()
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -114,7 +114,8 @@ def same(first: Outcome, second: Outcome) -> bool:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("method", "changes"), [("scratch", {}), ("inline", {}), ("inline", {"fine_tune": TUNED, "epochs": 2})]
+    ("method", "changes"),
+    [("scratch", {}), ("distilled", {}), ("inline", {}), ("inline", {"fine_tune": TUNED, "epochs": 2})],
 )
 def test_a_method_with_two_seeds_goes_on(
     train: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, changes: dict[str, Any]
