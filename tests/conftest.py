@@ -197,6 +197,7 @@ def train(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Any:
     """A function that trains: (method, seeds, **other inputs and changes of its block) -> Outcome."""
+    from graft.evaluation.predictions import read_predictions
     from graft.methods.run import Run
     from graft.models.serialization import save_model
 
@@ -212,13 +213,16 @@ def train(
     ) -> Any:
         places = {
             key: changes.pop(key)
-            for key in ("features", "views", "temporary", "live", "checkpoints", "trained")
+            for key in ("features", "views", "temporary", "live", "checkpoints")
             if key in changes
         }
+        others = changes.pop("trained", folder)  # the files of an ensemble's members
         run = Run(
             manifest,
             **{"images": images, "features": features, "views": views, "temporary": folder, **places},
             backbone=folder / "backbone.keras",
+            models=others / "models",
+            read_predictions=lambda name: read_predictions(others / "predictions" / f"{name}.parquet"),
         )
         block = getattr(params, method)
         has_seeds = isinstance(block, Training) and "seeds" in type(block).model_fields
