@@ -40,16 +40,12 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
 
     Nothing is trained or random, so there is one seed. The history has a row for each choice of weights.
     """
-    started, block, models, read_predictions = (
-        perf_counter(),
-        params.ensemble,
-        run.models,
-        run.read_predictions,
-    )
+    started, block = perf_counter(), params.ensemble
+    models, read_member = run.models, run.read_predictions
     assert models is not None
-    assert read_predictions is not None
+    assert read_member is not None
     rows, labels = rows_by_split(run.manifest), class_numbers(run.manifest)
-    read = {name: read_predictions(name) for name in block.members}
+    read = {name: read_member(name) for name in block.members}
     keys = [key for split in SCORED for key in rows[split]["key"]]
     check_members(read, keys)
     n_seeds = 1 if block.seeds == "first" else None
