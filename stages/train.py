@@ -11,7 +11,7 @@ from graft.config.data import BitDepth
 from graft.config.load import load_params
 from graft.config.types import Text
 from graft.data.manifest import read_manifest
-from graft.evaluation.predictions import write_predictions
+from graft.evaluation.predictions import read_predictions, write_predictions
 from graft.methods.outcome import describe, write_model
 from graft.methods.run import Run
 from graft.utils.timing import write_timing
@@ -28,6 +28,8 @@ if __name__ == "__main__":
         temporary=paths.TEMPORARY,
         live=paths.MODELS / name / "live",
         checkpoints=paths.CHECKPOINTS / name,
+        models=paths.MODELS,
+        read_predictions=lambda method: read_predictions(paths.PREDICTIONS / f"{method}.parquet"),
     )
     params = load_params({"dataset": Text, "prepare.bit_depth": BitDepth, **method.PARAMS})
     outcome = method.train(params, run)

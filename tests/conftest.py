@@ -199,6 +199,7 @@ def train(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Any:
     """A function that trains: (method, seeds, **other inputs and changes of its block) -> Outcome."""
+    from graft.evaluation.predictions import read_predictions
     from graft.methods.run import Run
     from graft.models.serialization import save_model
 
@@ -214,17 +215,18 @@ def train(
     ) -> Any:
         places = {
             key: changes.pop(key)
-            for key in ("features", "views", "temporary", "live", "checkpoints", "trained")
+            for key in ("features", "views", "temporary", "live", "checkpoints")
             if key in changes
         }
-        if method == "distilled" and "trained" not in places:
-            places["trained"] = folder
-            if not (folder / "models").exists():
-                write_outcome(train("linear"), "linear", folder)
+        others = changes.pop("trained", folder)  # the files of an ensemble's members, or of a teacher
+        if method == "distilled" and not (others / "models").exists():
+            write_outcome(train("linear"), "linear", others)
         run = Run(
             manifest,
             **{"images": images, "features": features, "views": views, "temporary": folder, **places},
             backbone=folder / "backbone.keras",
+            models=others / "models",
+            read_predictions=lambda name: read_predictions(others / "predictions" / f"{name}.parquet"),
         )
         block = getattr(params, method)
         has_seeds = isinstance(block, Training) and "seeds" in type(block).model_fields

@@ -39,7 +39,8 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
 
 def _ask_teacher(params: SimpleNamespace, run: Run) -> Lessons:
     block, keys = params.distilled, list(rows_by_split(run.manifest)["train"]["key"])
-    file = run.trained / "models" / block.teacher / "model.keras"
+    assert run.models is not None
+    file = run.models / block.teacher / "model.keras"
     answers = answer_views(file, params, run, keys)
     has_backbone = read_card(file)["backbone"] != "none"
     return Lessons(

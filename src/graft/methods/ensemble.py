@@ -10,11 +10,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from graft.config.paths import MODELS, PREDICTIONS
 from graft.config.training import Ensemble
-from graft.evaluation.predictions import read_predictions, score_matrix
 from graft.methods.outcome import Outcome, Trained, read_other_heads, train_with_seeds
-from graft.methods.run import Run
+from graft.methods.run import Predictions, Run
 from graft.methods.weighing import average, weigh
 from graft.models.isolation import build_isolated
 from graft.models.parts import Models
@@ -23,7 +21,6 @@ from graft.training.splits import SCORED, class_numbers, rows_by_split
 
 PARAMS = {"ensemble": Ensemble}
 OF_ALL = ("backbone", "weights", "pretrained", "weights_sha256", "features")  # facts in which members agree
-Predictions = tuple[pd.DataFrame, Mapping[str, Any]]
 
 
 class Member(NamedTuple):
@@ -44,8 +41,11 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     Nothing is trained or random, so there is one seed. The history has a row for each choice of weights.
     """
     started, block = perf_counter(), params.ensemble
+    models, read_member = run.models, run.read_predictions
+    assert models is not None
+    assert read_member is not None
     rows, labels = rows_by_split(run.manifest), class_numbers(run.manifest)
-    read = {name: read_predictions(run.trained / PREDICTIONS / f"{name}.parquet") for name in block.members}
+    read = {name: read_member(name) for name in block.members}
     keys = [key for split in SCORED for key in rows[split]["key"]]
     check_members(read, keys)
     n_seeds = 1 if block.seeds == "first" else None
@@ -58,7 +58,7 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     embedded = max(each["images_embedded"] for each in facts)  # what one embeds the others look up
 
     def join(*_: Any) -> Trained:
-        backbone, heads = load_heads(run.trained / MODELS, list(weighted))
+        backbone, heads = load_heads(models, list(weighted))
         head = build_isolated(lambda: mean_of(heads, list(weighted.values())))
         return Trained(deployable(backbone, head), history, average(scores, weights), embedded)
 
@@ -89,8 +89,9 @@ def check_members(read: Mapping[str, Predictions], keys: Sequence[str]) -> None:
 
 
 def _scores(frame: pd.DataFrame, seed: int, keys: Sequence[str]) -> np.ndarray:
-    rows: pd.DataFrame = frame[frame["seed"] == seed].set_index("key").loc[[*keys]]
-    return score_matrix(rows)[0]
+    """(n, n_classes) float64, in the order of keys: all columns but those of the rows."""
+    rows = frame[frame["seed"] == seed].set_index("key").loc[[*keys]]
+    return rows.drop(columns=["split", "y_true", "seed"]).to_numpy(np.float64)
 
 
 def load_heads(models: Path, members: Sequence[Member]) -> tuple[keras.Model, list[keras.Model]]:

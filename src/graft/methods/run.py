@@ -1,9 +1,13 @@
 """The data of a training run."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+
+Predictions = tuple[pd.DataFrame, Mapping[str, Any]]  # of `graft.evaluation.predictions.read_predictions`
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,8 @@ class Run:
         temporary: folder for arrays that are larger than `features.memory_limit`.
         live: folder for the curve while it trains; None: nowhere.
         checkpoints: folder for the state after each epoch; None: nowhere.
-        trained: folder of the ``models/`` and ``predictions/`` of methods trained before.
+        models: `models`, with a folder for each method that is trained already; None: there is none.
+        read_predictions: from the name of such a method to frame and facts of its predictions.
     """
 
     manifest: pd.DataFrame
@@ -30,4 +35,5 @@ class Run:
     temporary: Path
     live: Path | None = None
     checkpoints: Path | None = None
-    trained: Path = Path()
+    models: Path | None = None
+    read_predictions: Callable[[str], Predictions] | None = None
