@@ -9,6 +9,7 @@ from rich.console import Console
 
 from graft.cli.card import card
 from graft.cli.experiments import experiments
+from graft.cli.explain import explain
 from graft.cli.export import export
 from graft.cli.features import app as features_app
 from graft.cli.monitor import monitor
@@ -30,6 +31,7 @@ app.command()(monitor)
 app.command()(card)
 app.command()(serve)
 app.command()(predict)
+app.command()(explain)
 app.command()(export)
 
 

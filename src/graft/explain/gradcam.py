@@ -54,12 +54,12 @@ def gradcam(
         ValueError: if the model has no convolution, or does not end in a dense layer.
     """
     make_deterministic()
-    layers = list(_leaves(model))
+    layers = list(leaves(model))
     deepest, last = feature_layer(layers), _output_layer(layers)
     chosen = np.asarray(decide(_to_scores(model(images, training=False))) if numbers is None else numbers)
 
     def score(added: Any) -> tuple[Any, Any]:
-        with _followed(deepest, added) as maps_calls, _followed(last) as last_calls:
+        with followed(deepest, added) as maps_calls, followed(last) as last_calls:
             outputs = model(images, training=False)
         (inputs, _), (_, maps) = last_calls[-1], maps_calls[-1]
         before = inputs @ last.kernel  # without the bias, which has no part in the derivative
@@ -109,11 +109,11 @@ def feature_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
     return chosen
 
 
-def _leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
+def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """The layers of a model and of those in it, in the order in which they compute."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
+            yield from leaves(layer)
         elif not isinstance(layer, keras.layers.InputLayer):
             yield layer
 
@@ -129,7 +129,7 @@ def _output_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
 
 
 @contextmanager
-def _followed(layer: keras.layers.Layer, added: Any = None) -> Iterator[list[tuple[Any, Any]]]:
+def followed(layer: keras.layers.Layer, added: Any = None) -> Iterator[list[tuple[Any, Any]]]:
     """Collect inputs and output of a layer's calls, to which zeros may be added.
 
     By these the score has the derivative that it has by the output, and nothing is recorded of what comes
@@ -137,13 +137,13 @@ def _followed(layer: keras.layers.Layer, added: Any = None) -> Iterator[list[tup
     """
     call, calls = layer.call, list[tuple[Any, Any]]()
 
-    def followed(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    def record(inputs: Any, *args: Any, **kwargs: Any) -> Any:
         output = call(inputs, *args, **kwargs)
         output = output if added is None else output + added
         calls.append((inputs, output))
         return output
 
-    layer.call = followed
+    layer.call = record
     try:
         yield calls
     finally:
