@@ -12,6 +12,7 @@ from graft.cli.experiments import experiments
 from graft.cli.explain import explain
 from graft.cli.export import export
 from graft.cli.features import app as features_app
+from graft.cli.map import map_images
 from graft.cli.monitor import monitor
 from graft.cli.predict import predict
 from graft.cli.report import app as report_app
@@ -32,6 +33,7 @@ app.command()(card)
 app.command()(serve)
 app.command()(predict)
 app.command()(explain)
+app.command("map")(map_images)
 app.command()(export)
 
 
