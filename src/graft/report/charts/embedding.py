@@ -22,7 +22,7 @@ DOT, RING, THUMBNAIL = 3.2, 9, 30  # points
 def embedding(name: str, mapped: Mapped) -> Chart:
     """Draw a map; of more than ten classes the others are gray, and below the coloured ones."""
     points, colours = mapped.points, mapped.colours
-    others = points.loc[~points["label"].isin(colours)]
+    others = points[~points["label"].isin(colours)]
     entries = [
         _sign(colour, label) for colour, label in zip(colours.values(), shorten(list(colours)), strict=True)
     ]
@@ -33,9 +33,9 @@ def embedding(name: str, mapped: Mapped) -> Chart:
     axes.set(xlim=(low["x"], high["x"]), ylim=(high["y"], low["y"]), xticks=[], yticks=[])
     axes.spines[:].set_visible(True)
     axes.spines[:].set_color(GRID)
-    _dot(axes, others[["x", "y"]].to_numpy(), OTHER)
-    for label, colour in colours.items():
-        _dot(axes, points.loc[points["label"] == label, ["x", "y"]].to_numpy(), colour)
+    coloured = [(points[points["label"] == label], colour) for label, colour in colours.items()]
+    for some, colour in [(others, OTHER), *coloured]:
+        _dot(axes, some[["x", "y"]].to_numpy(), colour)
     wrong = points[points["wrong"]]
     axes.plot(
         wrong["x"], wrong["y"], "o", color="black", markersize=RING, markerfacecolor="none", markeredgewidth=1
