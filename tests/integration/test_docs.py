@@ -18,6 +18,7 @@ OWN_TEST = {
     "monitor.md": "tests/integration/test_monitor.py",
     "serve.md": "tests/integration/test_serve.py",
     "gpu.md": "tests/integration/test_backends.py",
+    "explain.md": "tests/integration/test_explain.py",
 }
 # What a command that is left out begins with, and who runs it.
 NOT_RUN = {
