@@ -46,24 +46,21 @@ def explain(
     root: Root = Path(),
 ) -> None:
     """Draw what in an image speaks for its class, and say what the picture means."""
-    from graft.data.archives import MAX_MEMBER_BYTES
-    from graft.data.folders import read_file
-    from graft.data.images import decode, measure
+    from graft.data.images import decode
     from graft.explain.ways import Subject, explain_image
     from graft.utils.files import write_bytes
     from graft.utils.progress import Bar
+    from graft.utils.terminal import printable
 
     file = out or Path(f"{image.stem}-{how}.png")
     if file.exists() and not yes:
         typer.confirm(f"{file} exists: overwrite it?", abort=True)
+    data = _read(image, max_pixels)
+    path, classifier = load_chosen(root, method, model)
     try:
-        data = read_file(image, MAX_MEMBER_BYTES)
-        measure(data, max_pixels)  # before the model is loaded
-        path, classifier = load_chosen(root, method, model)
-        shown = decode(data, max_pixels, classifier.bit_depth)
-        pixels = classifier.decode(data, max_pixels)
-    except (OSError, ValueError) as error:
-        fail(f"{image}: {getattr(error, 'strerror', None) or error}")
+        shown, pixels = decode(data, max_pixels, classifier.bit_depth), classifier.decode(data, max_pixels)
+    except ValueError as error:
+        fail(f"{image}: {error}")
     scores = classifier.score(pixels[None]).scores[0]
     number = _choose_class(classifier, scores, label)
     name = classifier.classes[number]
@@ -74,12 +71,28 @@ def explain(
             subject = Subject(path, score, pixels, shown, number, name, patch, samples, seed, layer)
             drawn, words = explain_image(subject, how)
         write_bytes(drawn, file)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        fail(f"the picture cannot be written: {error}")
+    except ValueError as error:
         fail(str(error))
     except KeyboardInterrupt:
         fail("stopped: nothing was written")
-    typer.echo(f"{image}: {name}, score {scores[number]:.1%}".encode(errors="surrogateescape"))
-    typer.echo(f"{file}: {words}".encode(errors="surrogateescape"))
+    typer.echo(printable(f"{image}: {name}, score {scores[number]:.1%}"))
+    typer.echo(printable(f"{file}: {words}"))
+
+
+def _read(image: Path, max_pixels: int) -> bytes:
+    """Read an image file that is known to decode, before a model is loaded."""
+    from graft.data.archives import MAX_MEMBER_BYTES
+    from graft.data.folders import read_file
+    from graft.data.images import measure
+
+    try:
+        data = read_file(image, MAX_MEMBER_BYTES)
+        measure(data, max_pixels)
+    except (OSError, ValueError) as error:
+        fail(f"{image}: {getattr(error, 'strerror', None) or error}")
+    return data
 
 
 def _choose_class(classifier: "Classifier", scores: "np.ndarray", label: str | None) -> int:

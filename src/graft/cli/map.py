@@ -35,10 +35,9 @@ def map_images(
         found = {"method": method, "seed": seed, **_lay_out(root, manifest, seed)}
         write_values(root, MAP / "map.json", found, [FEATURES, MANIFEST])
         write_map_page(read_map(root), root)
-    except FileNotFoundError as error:
-        fail(f"{error}: run `dvc repro` first, or name the repository with --root")
     except (OSError, ValueError) as error:
-        fail(str(error))
+        lacks = isinstance(error, FileNotFoundError) and "dvc repro" not in str(error)
+        fail(f"{error}{': run `dvc repro` first, or name the repository with --root' * lacks}")
     except KeyboardInterrupt:
         fail("stopped: the map is as it was before")
     typer.echo(f"{(root / MAP_PAGE).as_posix()}: {len(found['keys']):,} of {len(manifest):,} images")

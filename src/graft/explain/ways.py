@@ -48,7 +48,10 @@ def by_gradcam(subject: Subject) -> tuple[bytes, str]:
     from graft.explain.gradcam import gradcam
 
     model = _load_keras(subject.model, "gradcam")
-    found = gradcam(model, subject.pixels[None].astype(np.float32), [subject.number])[0]
+    try:
+        found = gradcam(model, subject.pixels[None].astype(np.float32), [subject.number])[0]
+    except ValueError as error:
+        raise ValueError(f"{error}; --how occlusion explains any model") from None
     height, width = found.heat.shape
     where = "orange: the places" if found.heat.any() else "no place is orange, for there is none"
     return draw_beside(subject.shown, found.heat), (

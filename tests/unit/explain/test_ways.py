@@ -182,6 +182,7 @@ def test_a_model_without_a_map_has_no_gradcam(folder: Path, explain: Any) -> Non
     save_model(deployable(backbone, head), folder / "flat/model.keras", CARD)
     done = explain(model="flat")
     assert (done.code, "Grad-CAM needs a convolution" in done.said) == (1, True)
+    assert "--how occlusion explains any model" in done.said
     done = explain("--how", "layers", "--layer", "vector", model="flat")
     assert done.code == 1
     assert "expected one that gives maps: none does" in done.said
