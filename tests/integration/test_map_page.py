@@ -60,6 +60,7 @@ def test_pointing_at_an_image_says_what_it_is(tab, shown):
     assert tab.evaluate("[points[chosen][0], points[chosen][1]]") == list(shown.points.loc[wrong, ["x", "y"]])
 
 
+@pytest.mark.long
 def test_the_wheel_zooms_at_the_pointer_and_dragging_moves(tab):
     tab.locator("#map").scroll_into_view_if_needed()
     x, y = place(tab, 3)
@@ -97,6 +98,7 @@ def test_keys_move_zoom_and_lead_to_each_mistake_and_outlier(tab, shown):
     assert tab.evaluate("labels[only]") == min(shown.points["label"])
 
 
+@pytest.mark.long
 def test_two_fingers_zoom(tab):
     tab.evaluate("""() => {
         canvas.setPointerCapture = () => {};

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from base64 import b64decode, b64encode
 from dataclasses import replace
 from hashlib import sha256
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from graft.cli.main import app
 from graft.config.paths import MAP, MAP_PAGE
 from graft.curation.embedding_map import MAX_BYTES, MOST
+from graft.evaluation.predictions import SCORE, write_predictions
 from graft.features.format import write_features
 from graft.report.charts.embedding import embedding
 from graft.report.inputs import read_inputs
@@ -44,8 +46,8 @@ SPLITS = ["test", "train", "validation"]
 
 
 @pytest.fixture(scope="module")
-def few():
-    return mapped(make_inputs(FLOWERS)).mapped
+def few(inputs):
+    return mapped(inputs).mapped
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +59,7 @@ def data_of(page):
     return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
 
 
-def test_wrong_are_the_test_images_that_the_method_got_wrong(few):
-    inputs = make_inputs(FLOWERS)
+def test_wrong_are_the_test_images_that_the_method_got_wrong(few, inputs):
     method = next(iter(inputs.predictions))
     frame, facts = inputs.predictions[method]
     first = frame[(frame["split"] == "test") & (frame["seed"] == facts["seeds"][0])]
@@ -132,9 +133,9 @@ def test_the_chart_has_a_dot_an_image_a_ring_a_mistake_and_thumbnails(case, requ
     assert embedding("map", shown) == chart
 
 
-def test_a_thumbnail_is_that_of_its_image(few):
+def test_a_thumbnail_is_that_of_its_image(few, inputs):
     side, n = few.side, len(few.points)
-    sheet = b64decode(lay_out(make_inputs(FLOWERS))["sheet"])
+    sheet = b64decode(lay_out(inputs)["sheet"])
     assert sheet == few.sheet
     assert [each.shape for each in few.thumbnails] == [(side, side, 3)] * len(few.outliers)
     assert n > len(few.outliers)
@@ -153,14 +154,19 @@ def test_ten_classes_all_have_colours():
     assert list(colour_classes(points)) == list(points["label"])
 
 
-@pytest.fixture
-def repo(tmp_path):
+@pytest.fixture(scope="module")
+def built_once(inputs, tmp_path_factory):
     """A repository's files, with features of its images, of which groups are alike; all images are there."""
-    inputs = make_inputs(FLOWERS)
+    root = tmp_path_factory.mktemp("mapped")
     images = {key: encode(make_image(n)) for n, key in enumerate(sorted(inputs.manifest["key"]))}
-    write_inputs(replace(inputs, images=images), tmp_path)
-    write_features_of(tmp_path, inputs.manifest, 0)
-    return tmp_path
+    write_inputs(replace(inputs, images=images), root)
+    write_features_of(root, inputs.manifest, 0)
+    return root
+
+
+@pytest.fixture
+def repo(built_once, tmp_path):
+    return shutil.copytree(built_once, tmp_path / "repo")
 
 
 def write_features_of(root, manifest, seed):
@@ -180,9 +186,9 @@ def run(*arguments):
     return done.exit_code, done.output
 
 
-def test_the_command_writes_a_map_twice_the_same(repo):
+def test_the_command_writes_a_map_twice_the_same(repo, inputs):
     code, said = run("--root", repo)
-    n = len(make_inputs(FLOWERS).manifest)
+    n = len(inputs.manifest)
     assert (code, f"{n} of {n} images" in said) == (0, True)
     written = [(repo / file).read_bytes() for file in (MAP_PAGE, MAP / "map.json")]
     assert run("--root", repo)[0] == 0
@@ -196,8 +202,6 @@ def test_a_map_belongs_to_its_features_and_shows_the_present_predictions(repo):
     assert before.method == "linear"
     inputs = make_inputs(FLOWERS, share_wrong=1.0)
     (repo / "predictions/linear.parquet").unlink()
-    from graft.evaluation.predictions import SCORE, write_predictions
-
     frame, facts = inputs.predictions["linear"]
     rows = frame[["key", "split", "seed"]].assign(label=frame["y_true"])
     scores = frame.filter(like=SCORE).to_numpy()
@@ -211,19 +215,17 @@ def test_a_map_belongs_to_its_features_and_shows_the_present_predictions(repo):
     assert read_map(repo) is None
 
 
-def test_what_has_no_map_ends_with_1_and_a_sentence(repo, tmp_path):
+def test_what_has_no_map_ends_with_1_and_a_sentence(repo, inputs, tmp_path):
     assert run("--root", repo, "--method", "none")[0] == 1
     code, said = run("--root", tmp_path / "nowhere")
     assert (code, "run `dvc repro` first" in said) == (1, True)
-    manifest = make_inputs(FLOWERS).manifest[1:]
-    write_features_of(repo, manifest, 0)
+    write_features_of(repo, inputs.manifest[1:], 0)
     code, said = run("--root", repo)
     assert (code, "1 images are not in" in said) == (1, True)
     assert not (repo / MAP_PAGE).exists()
 
 
-def test_a_sample_says_of_how_many_it_is():
-    inputs = make_inputs(FLOWERS)
+def test_a_sample_says_of_how_many_it_is(inputs):
     method = next(iter(inputs.predictions))
     found = lay_out(inputs, 7)
     shown = describe_map(found, inputs.manifest, inputs.predictions[method][0].query("seed == 0"))
