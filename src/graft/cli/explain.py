@@ -45,7 +45,7 @@ def explain(
     max_pixels: Annotated[int, typer.Option(min=1, help="Decode no larger image.")] = 100_000_000,
     root: Root = Path(),
 ) -> None:
-    """Draw what in an image speaks for its class, and say what the picture means."""
+    """Draw what in an image speaks for its class, and say what it means."""
     from graft.data.images import decode
     from graft.explain.ways import Subject, explain_image
     from graft.utils.files import write_bytes
@@ -72,7 +72,7 @@ def explain(
             drawn, words = explain_image(subject, how)
         write_bytes(drawn, file)
     except OSError as error:
-        fail(f"the picture cannot be written: {error}")
+        fail(f"the PNG cannot be written: {error}")
     except ValueError as error:
         fail(str(error))
     except KeyboardInterrupt:
