@@ -24,7 +24,7 @@ BATCH_SIZE = 32
 
 def explain(
     image: Annotated[Path, typer.Argument(help="An image file.")],
-    how: Annotated[How, typer.Option(help="lime and shap need graft[explain].")] = How["gradcam"],
+    how: Annotated[How, typer.Option(help="lime and shap need the extra `explain`.")] = How["gradcam"],
     method: Annotated[str | None, typer.Option(help="Default: the one that the report recommends.")] = None,
     model: Annotated[Path | None, typer.Option(help="A model file, also an exported one.")] = None,
     label: Annotated[
