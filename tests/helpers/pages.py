@@ -1,6 +1,7 @@
 """The values that the page is made of, for random predictions, and pages of them."""
 
 import json
+from base64 import b64encode
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -16,15 +17,17 @@ import pytest
 from PIL import Image
 
 from graft.config.load import load_params
+from graft.curation.embedding_map import draw_sheet
 from graft.data.manifest import write_manifest
 from graft.evaluation.compare import compare
 from graft.evaluation.metrics import evaluate
-from graft.evaluation.predictions import SCORE, write_predictions
+from graft.evaluation.predictions import SCORE, first_seed, write_predictions
 from graft.export.records import write_exports
 from graft.methods.registry import METHODS
 from graft.report.classes import describe_classes
 from graft.report.gallery import choose_gallery
 from graft.report.inputs import Inputs
+from graft.report.mapping import describe_map
 from graft.report.page import PARAMS, build_page
 from graft.report.provenance import NO_COMMIT, Provenance
 from graft.report.views import choose_originals
@@ -223,7 +226,7 @@ def many():
     """Forty classes with all kinds of names, 300 mistakes and more, large images."""
     large = make_inputs(MANY, n_test=10, share_wrong=0.32, draw=lambda n: make_image(n, (200, 260)))
     assert large.gallery.counts["mistakes"] >= 300
-    return large, build(monitored(large))
+    return large, build(mapped(monitored(large)))
 
 
 @pytest.fixture(scope="session")
@@ -246,6 +249,27 @@ def monitored(inputs):
     shares = {"share": 0.5, "low": 0.4, "high": 0.6, "reference": 0.3}
     drift = {"verdict": "DRIFT: the <b>images</b> differ.", "sentences": ["p < 0.0001."], "tests": tests}
     return replace(inputs, monitoring={"linear": drift | {"classes": [shares | {"label": n} for n in NAMES]}})
+
+
+def lay_out(inputs, n=None):
+    """What `graft map` writes, with places and thumbnails at random."""
+    keys, rng = sorted(inputs.manifest["key"])[:n], np.random.default_rng(0)
+    noise = (rng.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in keys)
+    return {
+        "method": next(iter(inputs.predictions)),
+        "keys": keys,
+        "places": rng.random((len(keys), 2)).round(4).tolist(),
+        "outliers": list(range(min(12, len(keys)))),
+        "side": 32,
+        "sheet": b64encode(draw_sheet(noise, len(keys))).decode(),
+    }
+
+
+def mapped(inputs):
+    """The inputs with a map of all their images."""
+    found = lay_out(inputs)
+    predictions = first_seed(*inputs.predictions[found["method"]])
+    return replace(inputs, mapped=describe_map(found, inputs.manifest, predictions))
 
 
 def write_files(exports, folder):

@@ -19,6 +19,7 @@ OWN_TEST = {
     "serve.md": "tests/integration/test_serve.py",
     "gpu.md": "tests/integration/test_backends.py",
     "project.md": "tests/integration/test_wheel.py",
+    "explain.md": "tests/integration/test_explain.py",
 }
 # What a command that is left out begins with, and who runs it.
 NOT_RUN = {

@@ -9,8 +9,10 @@ from rich.console import Console
 
 from graft.cli.card import card
 from graft.cli.experiments import experiments
+from graft.cli.explain import explain
 from graft.cli.export import export
 from graft.cli.features import app as features_app
+from graft.cli.map import map_images
 from graft.cli.monitor import monitor
 from graft.cli.predict import predict
 from graft.cli.project import new, upgrade
@@ -33,6 +35,8 @@ app.command()(monitor)
 app.command()(card)
 app.command()(serve)
 app.command()(predict)
+app.command()(explain)
+app.command("map")(map_images)
 app.command()(export)
 
 

@@ -43,7 +43,7 @@ def predict(
 
     if embeddings and not (json or parquet):
         fail("--embeddings needs a place for them: add --json FILE or --parquet FILE")
-    classifier = _load(root, method, model)
+    _, classifier = load_chosen(root, method, model)
     n_images = n_unread = 0
     try:
         with ExitStack() as stack:
@@ -70,10 +70,11 @@ def predict(
         fail(f"no image in {', '.join(paths)}")
 
 
-def _load(root: Path, method: str | None, model: Path | None) -> "Classifier":
+def load_chosen(root: Path, method: str | None, model: Path | None) -> "tuple[Path, Classifier]":
+    """Load the model that was asked for, or the recommended one: its file, and what scores images."""
     from graft.methods.registry import METHODS
     from graft.report.verdict import read_best
-    from graft.serving.classifier import load
+    from graft.serving.classifier import find_file, load
 
     file = model
     try:
@@ -82,7 +83,7 @@ def _load(root: Path, method: str | None, model: Path | None) -> "Classifier":
             if name not in METHODS:
                 fail(f"--method={name!r}: expected one of {', '.join(METHODS)}")
             file = root / "models" / name / "model.keras"
-        return load(file)
+        return find_file(file), load(file)
     except FileNotFoundError as error:
         hint = ": `dvc repro` or `graft share pull` makes it; or give --model FILE, or --root"
         fail(f"{error}{'' if model else hint}")

@@ -15,6 +15,7 @@ PREDICTIONS = Path("predictions")
 METRICS = Path("metrics")
 EXPLAIN = Path("reports/explain")
 PAGE = Path("reports/index.html")
+MAP_PAGE = Path("reports/map.html")
 
 # Ignored by Git and unknown to DVC: each may be deleted at any time.
 DOWNLOADS = Path(".graft/downloads")
@@ -25,3 +26,4 @@ CHECKPOINTS = Path(".graft/checkpoints")
 CHECKED = Path(".graft/checked")
 HEAT_MAPS = Path(".graft/explain")
 MONITORING = Path("reports/monitoring")
+MAP = Path("reports/map")

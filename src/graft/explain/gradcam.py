@@ -59,13 +59,13 @@ def gradcam(
         ValueError: if the model has neither convolution nor tokens, or does not end in a dense layer.
     """
     make_deterministic()
-    layers = list(_leaves(model))
+    layers = list(leaves(model))
     blocks = [block for layer in layers for block in blocks_of(layer)]
     deepest, last = blocks[-1] if blocks else feature_layer(layers), _output_layers(layers)
     chosen = np.asarray(decide(_to_scores(model(images, training=False))) if numbers is None else numbers)
 
     def score(added: Any) -> tuple[Any, Any]:
-        with _followed(deepest, added, bool(blocks)) as maps, _straight_through(last):
+        with followed(deepest, added, bool(blocks)) as maps, _straight_through(last):
             outputs = model(images, training=False)
         both = ops.concatenate([-outputs, outputs], 1) if outputs.shape[1] == 1 else outputs
         targets = ops.take_along_axis(both, chosen[:, None], axis=1)
@@ -85,7 +85,7 @@ def gradcam(
 
 def _tokens(model: keras.Model, block: keras.layers.Layer, images: np.ndarray) -> Any:
     """The tokens (n, t, channels) that enter a block; KerasHub's own shapes of SigLIP's have one too many."""
-    with _followed(block, at_input=True) as tokens:
+    with followed(block, at_input=True) as tokens:
         model(images, training=False)
     return tokens[-1]
 
@@ -131,11 +131,11 @@ def feature_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
     return chosen
 
 
-def _leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
+def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """The layers of a model and of those in it, in the order in which they compute."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
+            yield from leaves(layer)
         elif not isinstance(layer, keras.layers.InputLayer):
             yield layer
 
@@ -153,22 +153,22 @@ def _output_layers(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.De
 
 
 @contextmanager
-def _followed(layer: keras.layers.Layer, added: Any = 0, at_input: bool = False) -> Iterator[list[Any]]:
-    """Collect the outputs of a layer's calls, or its inputs; zeros are added to these.
+def followed(layer: keras.layers.Layer, added: Any = 0, at_input: bool = False) -> Iterator[list[Any]]:
+    """Collect the outputs of a layer's calls, or its inputs; zeros may be added to these.
 
     By these the score has the derivative that it has by the output, and nothing is recorded of what comes
     before the layer. It is found however deep in other models it lies, of which none is rebuilt.
     """
     call, outputs = layer.call, list[Any]()
 
-    def followed(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+    def record(inputs: Any, *args: Any, **kwargs: Any) -> Any:
         if at_input:
             outputs.append(inputs + added)
             return call(outputs[-1], *args, **kwargs)
         outputs.append(call(inputs, *args, **kwargs) + added)
         return outputs[-1]
 
-    layer.call = followed
+    layer.call = record
     try:
         yield outputs
     finally:

@@ -16,6 +16,7 @@ from graft.methods.registry import METHODS
 from graft.report.costs import Timing, add_members
 from graft.report.files import Exports
 from graft.report.gallery import Gallery, Predictions, choose_gallery
+from graft.report.mapping import Mapped, read_map
 from graft.report.views import choose_originals
 from graft.utils.belonging import read_values
 from graft.utils.files import read_json
@@ -38,6 +39,7 @@ class Inputs:
         images: key -> encoded image of the gallery, and of those whose views are drawn.
         exports: method -> the records of the files that were made of its model.
         maps: file below `reports/explain` -> encoded image.
+        mapped: what `graft map` laid out, if that is of these features.
         monitoring: method -> what `graft monitor` found last, of those that are of these predictions.
     """
 
@@ -52,6 +54,7 @@ class Inputs:
     images: Mapping[str, bytes]
     exports: Exports
     maps: Mapping[str, bytes]
+    mapped: Mapped | None = None
     monitoring: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -78,5 +81,6 @@ def read_inputs(root: Path) -> Inputs:
         images=read_images(root / IMAGES, sorted({*gallery.keys, *choose_originals(manifest)})),
         exports={method: read_exports(root / MODELS / method) for method in METHODS},
         maps={file: (root / EXPLAIN / file).read_bytes() for file in gallery.maps},
+        mapped=read_map(root),
         monitoring=read_values(root, MONITORING),
     )

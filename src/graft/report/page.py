@@ -5,8 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from graft.config.evaluation import Metrics
 from graft.config.features import Augmentation, BackboneRow
 from graft.config.load import CHOSEN_ROW
@@ -17,14 +15,16 @@ from graft.data.images import load
 from graft.evaluation.confusion import PAIRS
 from graft.evaluation.predictions import first_seed
 from graft.methods.registry import METHODS
-from graft.report import costs, monitoring, settings, tables, words
+from graft.report import costs, mapping, monitoring, settings, tables, words
 from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
+from graft.report.charts.embedding import embedding
 from graft.report.charts.svg import Chart
 from graft.report.classes import Classes, describe_classes, write_rest
 from graft.report.files import compare_to_teachers, list_files
 from graft.report.inputs import Inputs, read_inputs
 from graft.report.provenance import Provenance, describe_commit, describe_machine, name_dataset
+from graft.report.templates import render
 from graft.report.thumbnails import LONGEST, Thumbnail, draw_thumbnail, make_thumbnail
 from graft.report.verdict import judge
 from graft.report.views import SHOWN, choose_originals, draw_views
@@ -51,6 +51,7 @@ CONTENTS = {
     "mistakes": "The mistakes",
     "looks": "Where the models look",
     "data": "The data",
+    "map": "The images mapped",
     "files": "Files you can take away",
     "seeds": "Over the seeds",
     "monitoring": "In use",
@@ -61,7 +62,7 @@ def write_page(root: Path, params: SimpleNamespace) -> Path:
     """Draw the page of a repository, write it to `PAGE` there and return the file's path.
 
     Of more than `graft.evaluation.confusion.FEW` classes, ``classes.csv`` and ``confusions.csv`` beside it
-    hold all.
+    hold all. Where there is a map, `MAP_PAGE` is drawn, too.
 
     Args:
         root: the repository's.
@@ -80,6 +81,7 @@ def write_page(root: Path, params: SimpleNamespace) -> Path:
     file = root / PAGE
     write_text(build_page(inputs, classes, params, provenance), file)
     write_rest(classes, file.parent)
+    mapping.write_map_page(inputs.mapped, root)
     return file
 
 
@@ -95,24 +97,24 @@ def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, proven
     Returns:
         The HTML, the same for the same arguments.
     """
-    environment = Environment(
-        loader=PackageLoader("graft.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
     values = vars(inputs) | _describe(inputs, classes, params) | _draw(inputs, classes, params)
     values |= {"params": params, "classes": classes, "provenance": provenance, "percent": percent_sign}
-    modules = {"costs": costs, "drifts": monitoring, "settings": settings, "tables": tables, "words": words}
-    return environment.get_template("page.html.j2").render(values | modules)
+    modules = {
+        "costs": costs,
+        "drifts": monitoring,
+        "mapping": mapping,
+        "settings": settings,
+        "tables": tables,
+        "words": words,
+    }
+    return render("page.html.j2", values | modules)
 
 
 def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict[str, Any]:
     """The names by which the template knows what is told in words and tables."""
     rows = inputs.comparison["methods"]
     compared, several = {row["method"] for row in rows}, any(row["n_seeds"] > 1 for row in rows)
-    sections = {"seeds": several, "monitoring": bool(inputs.monitoring)}
+    sections = {"seeds": several, "monitoring": bool(inputs.monitoring), "map": inputs.mapped is not None}
     log_losses = {method: one["validation"]["log_loss"] for method, one in inputs.metrics.items()}
     facts = {method: facts for method, (_, facts) in inputs.predictions.items()}
     return {
@@ -183,6 +185,7 @@ def _charts(inputs: Inputs, classes: Classes, bins: int) -> dict[str, Sequence[t
         ],
         "roc": _label(scores.roc("roc", tests)),
         "reliability": _label(scores.reliability("reliability", tests, bins)),
+        "map": [(embedding("map", inputs.mapped), "The images by their features")] if inputs.mapped else [],
         "data": [
             (
                 class_charts.images_per_class("data", classes.counts.loc[classes.smallest]),

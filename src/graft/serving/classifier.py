@@ -148,8 +148,7 @@ def load(path: str | PathLike[str], threads: int | None = None) -> Classifier:
         FileNotFoundError: if there is no such file.
         ValueError: if it is no model of graft, or not the one of its card.
     """
-    place = Path(path)
-    file = place / "model.keras" if (place / "model.keras").is_file() else place
+    file = find_file(Path(path))
     module = format_of(file).load()
     card, session = module.read_card(file), module.open_session(file, threads)
     size, n_classes = card["image_size"], len(card["classes"])
@@ -163,6 +162,11 @@ def load(path: str | PathLike[str], threads: int | None = None) -> Classifier:
             "make it again"
         )
     return Classifier(card, session)
+
+
+def find_file(path: Path) -> Path:
+    """Find the file of a model, whose folder may be named instead."""
+    return path / "model.keras" if (path / "model.keras").is_file() else path
 
 
 def _each(images: Any) -> Iterator[Any]:

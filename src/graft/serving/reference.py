@@ -11,7 +11,8 @@ from graft.config.load import read_params
 from graft.config.paths import FEATURES, MANIFEST, MODELS, PREDICTIONS
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import first_seed, read_predictions, score_matrix
-from graft.features.format import read_features, read_metadata, shard_files
+from graft.features.format import read_metadata, shard_files
+from graft.features.vectors import read_vectors
 from graft.models.card import read_card
 from graft.report.lock import look_up, params_of
 
@@ -73,16 +74,5 @@ def _is_fine_tuned(root: Path, method: str) -> bool:
 
 
 def _read_train(root: Path) -> np.ndarray:
-    """Read the features of the training images, averaged shard by shard, as maps are large."""
     manifest = read_manifest(root / MANIFEST)
-    train = set(manifest.loc[manifest["split"] == "train", "key"])
-    parts, found = [], set[str]()
-    for file in shard_files(root / FEATURES):
-        rows, features = read_features(file)
-        chosen = [i for i, (key, view) in enumerate(rows) if key in train and view == 0]
-        found.update(rows[i][0] for i in chosen)
-        places = tuple(range(1, features.ndim - 1))
-        parts.append(features[chosen].astype(np.float32).mean(axis=places))
-    if missing := train - found:
-        raise ValueError(f"{len(missing)} training images are not in data/features: run `dvc repro`")
-    return np.concatenate(parts)
+    return read_vectors(root / FEATURES, manifest.loc[manifest["split"] == "train", "key"])[1]

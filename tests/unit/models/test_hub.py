@@ -13,7 +13,6 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from graft.explain.models import Models
 
 from graft.config.features import BackboneRow
 from graft.config.load import read_params
@@ -30,6 +29,7 @@ from graft.models.card import read_card
 from graft.models.freezing import unfreeze
 from graft.models.libraries import hub
 from graft.models.libraries.common import BackboneError
+from graft.models.parts import Models
 from graft.models.serialization import load_frozen, save_model, weights_sha256
 from helpers.repository import ROOT
 from helpers.tiers import long_but_for
