@@ -34,8 +34,7 @@ class BackboneRow(Block):
         if (self.library == "file") != bool(self.sha256):
             raise ValueError(
                 f"library={self.library} with sha256={self.sha256}: expected the sha256 of the file "
-                "`application` "
-                "with library=file, in hexadecimal, and none otherwise; `sha256sum` prints it"
+                "`application` with library=file, as `sha256sum` prints it, and none otherwise"
             )
         if self.library == "keras_hub" and self.layer is not None:
             raise ValueError(

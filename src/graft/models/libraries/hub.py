@@ -158,7 +158,10 @@ def _read_architecture(row: BackboneRow, folder: Path) -> tuple[str, dict[str, A
     try:
         saved = json.loads((folder / "config.json").read_bytes())
         saved = saved["config"].get("vision_encoder", saved)
-        kind, arguments = saved["class_name"], saved["config"]
+        kind, arguments = (
+            saved["class_name"],
+            {"patch_size": saved["config"]["patch_size"], **saved["config"]},
+        )
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise BackboneError(
             f"weights={folder}: its config.json is not that of a preset of KerasHub ({one_line(error)}); "
