@@ -17,7 +17,8 @@ from graft.data.images import load
 from graft.evaluation.confusion import PAIRS
 from graft.evaluation.predictions import first_seed
 from graft.methods.registry import METHODS
-from graft.report import costs, monitoring, settings, tables, words
+from graft.report import backbones, costs, monitoring, settings, tables, words
+from graft.report.charts import backbones as backbone_charts
 from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
 from graft.report.charts.svg import Chart
@@ -53,6 +54,7 @@ CONTENTS = {
     "data": "The data",
     "files": "Files you can take away",
     "seeds": "Over the seeds",
+    "backbones": "Other backbones",
     "monitoring": "In use",
 }
 
@@ -103,8 +105,10 @@ def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, proven
         keep_trailing_newline=True,
     )
     values = vars(inputs) | _describe(inputs, classes, params) | _draw(inputs, classes, params)
+    values["charts"]["backbones"] = backbone_charts.accuracy_by_costs("backbones", values["backbones"])
     values |= {"params": params, "classes": classes, "provenance": provenance, "percent": percent_sign}
     modules = {"costs": costs, "drifts": monitoring, "settings": settings, "tables": tables, "words": words}
+    modules["choices"] = backbones
     return environment.get_template("page.html.j2").render(values | modules)
 
 
@@ -112,10 +116,12 @@ def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict
     """The names by which the template knows what is told in words and tables."""
     rows = inputs.comparison["methods"]
     compared, several = {row["method"] for row in rows}, any(row["n_seeds"] > 1 for row in rows)
-    sections = {"seeds": several, "monitoring": bool(inputs.monitoring)}
+    others = backbones.compare_backbones(inputs.backbones, params.linear, params.metrics.confidence)
+    sections = {"seeds": several, "monitoring": bool(inputs.monitoring), "backbones": bool(others)}
     log_losses = {method: one["validation"]["log_loss"] for method, one in inputs.metrics.items()}
     facts = {method: facts for method, (_, facts) in inputs.predictions.items()}
     return {
+        "backbones": others,
         "data": {"notice": None} | dict(inputs.data),
         "dataset": name_dataset(params.dataset, params.source),
         "contents": {id: heading for id, heading in CONTENTS.items() if sections.get(id, True)},

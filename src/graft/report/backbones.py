@@ -1,0 +1,96 @@
+"""What `graft backbones compare` measured of each backbone -> one comparison, as a table and in words."""
+
+from collections.abc import Mapping, Sequence
+from math import nan
+from typing import Any
+
+import numpy as np
+
+from graft.evaluation.out_of_fold import compare_answers, find_front
+from graft.report.tables import Cell, Column, Table, mark
+from graft.report.words import describe_test, percent
+
+Row = Mapping[str, Any]
+TESTS = (
+    "Each was answered by a logistic regression (linear) that was fitted on others; p is of McNemar's exact "
+    "test over the images on which exactly one of two backbones is right. A speed that is not there was not "
+    "measured, as the features came from the cache."
+)
+
+
+def compare_backbones(measured: Mapping[str, Any], linear: Mapping[str, Any], confidence: float) -> list[Row]:
+    """Compare the backbones that were measured with the present parameters of `linear`.
+
+    Args:
+        measured: name -> what `graft.tuning.backbones.measure` gave, all on the same images.
+        linear: its block of params.yaml.
+        confidence: of the intervals.
+
+    Returns:
+        The measurements, the most accurate first, each with what `compare_answers` gave and ``front``: of
+        ``speed`` and ``size`` those on whose Pareto front with the accuracy it is.
+    """
+    rows = {name: row for name, row in measured.items() if row["recipe"]["linear"] == linear}
+    right = {name: np.array([*row["right"]], int) / row["recipe"]["repeats"] for name, row in rows.items()}
+    compared = compare_answers(right, confidence)
+    accuracies = {name: one["accuracy"] for name, one in compared.items()}
+    timed = {name: -row["images_per_second"] for name, row in rows.items() if row["images_per_second"]}
+    sizes = {name: row["bytes"] for name, row in rows.items()}
+    fronts = {"speed": find_front(accuracies, timed), "size": find_front(accuracies, sizes)}
+    return [
+        {**rows[name], **one, "front": [what for what, front in fronts.items() if name in front]}
+        for name, one in compared.items()
+    ]
+
+
+def tabulate(rows: Sequence[Row], confidence: float) -> Table:
+    """One row a backbone: what `compare_backbones` gave."""
+    level = f"{100 * confidence:g} %"
+    tests = [f"{row['test']['p_value_holm']:.2g}" if row["test"] else "-" for row in rows]
+    speeds = [row["images_per_second"] or nan for row in rows]
+    sizes = [row["bytes"] / 1e6 for row in rows]
+    fronts = [", ".join(row["front"]) or "-" for row in rows]
+    shapes = [" x ".join(map(str, row["shape"])) for row in rows]
+    intervals = [f"{percent(row['low'])}-{percent(row['high'])}" for row in rows]
+    pixels = [str(row["recipe"]["row"]["image_size"]) for row in rows]
+    return Table(
+        "backbone",
+        [row["backbone"] for row in rows],
+        [
+            Column("weights", [Cell(row["recipe"]["weights"]) for row in rows]),
+            Column("input, pixels", [*map(Cell, pixels)], "input\npx"),
+            Column("accuracy, %", mark([row["accuracy"] for row in rows], percent, max), "acc.\n%"),
+            Column(f"{level} interval", [*map(Cell, intervals)], f"{level}\ninterval"),
+            Column("p against the best (Holm)", [*map(Cell, tests)], "p\n(Holm)"),
+            Column("images/s", mark(speeds, _significant, max), "images\n/s"),
+            Column("feature", [*map(Cell, shapes)], "feature"),
+            Column("parameters, M", mark([row["parameters"] / 1e6 for row in rows], "{:.2f}".format, min)),
+            Column("file, MB", mark(sizes, "{:.1f}".format, min), "file\nMB"),
+            Column("Pareto front of", [*map(Cell, fronts)], "Pareto\nfront"),
+        ],
+    )
+
+
+def describe(rows: Sequence[Row], confidence: float) -> list[str]:
+    """Say whether each backbone differs from the best, and of one that does not, what speaks for it."""
+    best, *others = rows
+    said = [f"{best['backbone']} is right most often: {percent(best['accuracy'])} %."]
+    for row in others:
+        gains = _gains(row, best) if row["test"]["p_value_holm"] >= 1 - confidence else []
+        told = [
+            describe_test(row["test"], 1 - confidence),
+            *[f"{row['backbone']} {' and '.join(gains)}"][: len(gains)],
+        ]
+        said.append(f"{'; '.join(told)}.")
+    return said
+
+
+def _gains(row: Row, best: Row) -> list[str]:
+    speed, other = row["images_per_second"], best["images_per_second"]
+    gains = [f"embeds {speed / other:.1f} x as fast"] if speed and other and speed > other else []
+    size = row["bytes"] / best["bytes"]
+    return gains + ([f"its file has {100 * size:.0f} % of the size"] if size < 1 else [])
+
+
+def _significant(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
