@@ -37,6 +37,7 @@ def compare(
             "own backbone, imagenet for another.",
         ),
     ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all numbers to this file.")] = None,
     root: Root = Path(),
 ) -> None:
     """Compare backbones by what `linear` makes of their features, on train and validation images alone.
@@ -44,9 +45,12 @@ def compare(
     Exits with 1 if one of them could not be had; the others are compared all the same.
     """
     from graft.utils.errors import explain_system_error
+    from graft.utils.files import write_json
 
     try:
-        failed = _compare([*dict.fromkeys(names)], weights or [], root)
+        rows, failed = _compare([*dict.fromkeys(names)], weights or [], root)
+        if json:
+            write_json({"backbones": rows}, json)
     except KeyboardInterrupt:
         fail(AGAIN)
     except ValueError as error:
@@ -57,8 +61,10 @@ def compare(
         fail(f"not compared: {', '.join(failed)}; --weights NAME=PATH takes weights that you have as a file")
 
 
-def _compare(names: Sequence[str], weights: Sequence[str], root: Path) -> list[str]:
-    """Measure what is not measured yet, and print all that is known; returns the names that failed."""
+def _compare(
+    names: Sequence[str], weights: Sequence[str], root: Path
+) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """Measure what is not measured yet, and print what is known; returns it, and the names that failed."""
     from graft.config.evaluation import Metrics
     from graft.config.load import load_params
     from graft.report.backbones import compare_backbones
@@ -87,7 +93,7 @@ def _compare(names: Sequence[str], weights: Sequence[str], root: Path) -> list[s
     )
     if rows:
         _print(rows, len(task.rows), params.metrics.confidence)
-    return failed
+    return rows, failed
 
 
 def _choose_weights(typed: Sequence[str], names: Sequence[str], params: Any, root: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What `graft backbones compare` measured of each backbone -> one comparison, as a table and in words."""
 
 from collections.abc import Mapping, Sequence
-from math import nan
+from math import nan, prod
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ def tabulate(rows: Sequence[Row], confidence: float) -> Table:
     speeds = [row["images_per_second"] or nan for row in rows]
     sizes = [row["bytes"] / 1e6 for row in rows]
     fronts = [", ".join(row["front"]) or "-" for row in rows]
-    shapes = [" x ".join(map(str, row["shape"])) for row in rows]
+    dimensions = [f"{prod(row['shape']):,}" for row in rows]
     intervals = [f"{percent(row['low'])}-{percent(row['high'])}" for row in rows]
     pixels = [str(row["recipe"]["row"]["image_size"]) for row in rows]
     return Table(
@@ -63,7 +63,7 @@ def tabulate(rows: Sequence[Row], confidence: float) -> Table:
             Column(f"{level} interval", [*map(Cell, intervals)], f"{level}\ninterval"),
             Column("p against the best (Holm)", [*map(Cell, tests)], "p\n(Holm)"),
             Column("images/s", mark(speeds, _significant, max), "images\n/s"),
-            Column("feature", [*map(Cell, shapes)], "feature"),
+            Column("numbers in a feature", [*map(Cell, dimensions)], "dim."),
             Column("parameters, M", mark([row["parameters"] / 1e6 for row in rows], "{:.2f}".format, min)),
             Column("file, MB", mark(sizes, "{:.1f}".format, min), "file\nMB"),
             Column("Pareto front of", [*map(Cell, fronts)], "Pareto\nfront"),
@@ -74,22 +74,20 @@ def tabulate(rows: Sequence[Row], confidence: float) -> Table:
 def describe(rows: Sequence[Row], confidence: float) -> list[str]:
     """Say whether each backbone differs from the best, and of one that does not, what speaks for it."""
     best, *others = rows
-    said = [f"{best['backbone']} is right most often: {percent(best['accuracy'])} %."]
-    for row in others:
-        gains = _gains(row, best) if row["test"]["p_value_holm"] >= 1 - confidence else []
-        told = [
-            describe_test(row["test"], 1 - confidence),
-            *[f"{row['backbone']} {' and '.join(gains)}"][: len(gains)],
-        ]
-        said.append(f"{'; '.join(told)}.")
-    return said
+    tests = [
+        describe_test(row["test"], 1 - confidence) + _advantages(row, best, confidence) for row in others
+    ]
+    return [f"{best['backbone']} is right most often: {percent(best['accuracy'])} %.", *tests]
 
 
-def _gains(row: Row, best: Row) -> list[str]:
-    speed, other = row["images_per_second"], best["images_per_second"]
-    gains = [f"embeds {speed / other:.1f} x as fast"] if speed and other and speed > other else []
-    size = row["bytes"] / best["bytes"]
-    return gains + ([f"its file has {100 * size:.0f} % of the size"] if size < 1 else [])
+def _advantages(row: Row, best: Row, confidence: float) -> str:
+    """The end of a sentence: what a backbone without a significant difference has over the best."""
+    speed, slower, size = row["images_per_second"], best["images_per_second"], row["bytes"] / best["bytes"]
+    found = [f"embeds {speed / slower:.1f} x as fast"] if speed and slower and speed > slower else []
+    found += [f"has {100 * size:.0f} % of the file's size"] if size < 1 else []
+    if not found or row["test"]["p_value_holm"] < 1 - confidence:
+        return "."
+    return f"; {row['backbone']} {' and '.join(found)}."
 
 
 def _significant(value: float) -> str:

@@ -29,7 +29,7 @@ from graft.features.engines.keras import Engine
 from graft.features.extraction import get_or_embed, look_up, open_store
 from graft.features.filling import embed_batches
 from graft.features.format import Row, plain_rows
-from graft.features.store import FeatureStore, fingerprint_id
+from graft.features.store import FeatureStore
 from graft.methods.linear import Room
 from graft.models.backbones import Backbone
 from graft.models.heads import pool
@@ -49,7 +49,7 @@ PARAMS = {
     "linear": Linear,
 }
 REPEATS = 3  # of the folds, each time shuffled otherwise
-LEAST_TIMED = 32  # images: of fewer, the seconds say nothing
+TIMED_BATCHES = 2  # at least: of fewer, the seconds say nothing
 CHUNK_ROWS = 1024
 
 
@@ -111,8 +111,8 @@ def measure(name: str, weights: str, task: Task, advance: Callable[[int], None])
     Returns:
         ``recipe``, `describe_recipe`; ``backbone`` and ``weights``; ``right``, a digit for each image, sorted
         by key: in how many of the repeats it was answered right; ``embedded``; ``images_per_second``, None
-        where fewer than `LEAST_TIMED` were embedded; ``features``, the fingerprint's id; ``shape`` of a
-        feature; ``parameters``; ``bytes`` of the backbone's file.
+        where fewer than `TIMED_BATCHES` were embedded; ``shape`` of a feature; ``parameters``; ``bytes`` of
+        the backbone's file.
 
     Raises:
         ValueError: if the backbone cannot be had, or its features do not fit the cache.
@@ -134,8 +134,7 @@ def measure(name: str, weights: str, task: Task, advance: Callable[[int], None])
         "weights": weights,
         "right": "".join(map(str, np.sum(answers, axis=0))),
         "embedded": n,
-        "images_per_second": n / seconds if n >= LEAST_TIMED else None,
-        "features": fingerprint_id(embedding.fingerprint),
+        "images_per_second": n / seconds if n >= TIMED_BATCHES * embedding.row.batch_size else None,
         "shape": list(model.output_shape[1:]),
         "parameters": model.count_params(),
         "bytes": size,

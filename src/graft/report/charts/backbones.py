@@ -34,12 +34,14 @@ def _accuracy_by_cost(
     axes = figure.subplots()
     places = sorted((x, row["accuracy"]) for x, row in zip(values, rows, strict=True) if cost in row["front"])
     axes.plot(*zip(*places, strict=True), color=BLUE, linewidth=1)
+    style.scale_cost(axes, values)
+    style.scale_accuracy(axes, [row[end] for row in rows for end in ("low", "high")])
     for x, row, short in zip(values, rows, style.shorten([row["backbone"] for row in rows]), strict=True):
         colour, y = BLUE if cost in row["front"] else GRAY, row["accuracy"]
         axes.errorbar([x], [y], [[y - row["low"]], [row["high"] - y]], fmt="o", color=colour, elinewidth=0.7)
-        axes.annotate(short, (x, y), (5, 4), textcoords="offset points", color=colour)
-    style.scale_cost(axes, values)
-    style.scale_accuracy(axes, [row[end] for row in rows for end in ("low", "high")])
+        on_the_right = (axes.transData + axes.transAxes.inverted()).transform((x, y))[0] > 0.6
+        side: Any = ((-5, 4), "right") if on_the_right else ((5, 4), "left")
+        axes.annotate(short, (x, y), side[0], textcoords="offset points", color=colour, ha=side[1])
     axes.set(xlabel=label, ylabel="accuracy, %")
     told = [
         f"{row['backbone']} {percent(row['accuracy'])} % at {x:.3g}"
