@@ -74,11 +74,8 @@ def _compare(
 
     manifest = read_prepared(root)
     params = load_params({**PARAMS, "metrics": Metrics}, root / "params.yaml")
-    chosen, task, failed = (
-        _choose_weights(weights, names, params, root),
-        _make_task(root, manifest, params),
-        [],
-    )
+    chosen, failed = _choose_weights(weights, names, params, root), []
+    task = _make_task(root, manifest, params)
     with Bar("images") as bar:
         bar.begin("compare", len(names) * len(task.rows))
         for number, name in enumerate(names, 1):

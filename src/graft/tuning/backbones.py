@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from graft import BACKEND
 from graft.config.features import (
@@ -37,6 +37,7 @@ from graft.models.serialization import save_model
 from graft.tuning.folds import answer_folds, count_folds
 from graft.utils.belonging import identify
 from graft.utils.memory import allocate
+from graft.utils.temporary import emptied
 
 PARAMS = {
     "seed": Seed,
@@ -122,8 +123,9 @@ def measure(name: str, weights: str, task: Task, advance: Callable[[int], None])
     embedding = Embedding(model, params.backbones[name], weights, params.precision, engine=task.engine)
     entries = open_store(task.root / STORE, embedding)
     n, seconds = _embed(embedding, entries, task, task.repo if name == params.backbone else None, advance)
-    with TemporaryDirectory(prefix="backbones-", dir=_make(task.root / ".graft")) as temporary:
-        room = Room(params.memory_limit, Path(temporary))
+    folder = (task.root / STORE).parent
+    with FileLock(folder / "backbones.lock"), emptied(folder, "backbones-") as temporary:
+        room = Room(params.memory_limit, temporary)
         features, block = _pooled(embedding, entries, task, room), params.linear
         answers = [answer_folds(features, task.labels, n_folds, block, room, i) for i in range(REPEATS)]
         save_model(model, room.temporary / "backbone.keras")
@@ -176,8 +178,3 @@ def _pooled(embedding: Embedding, entries: FeatureStore, task: Task, room: Room)
         features, _ = get_or_embed(task.root / IMAGES, part, embedding, entries)
         x[start : start + len(part)] = pool(features.astype(np.float64), pooling)
     return x
-
-
-def _make(folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    return folder

@@ -40,7 +40,7 @@ def laid(images, manifest, tmp_path_factory):
         table = pq.read_table(shard)
         kept = [key not in tested for key in table["key"].to_pylist()]
         (root / IMAGES).mkdir(parents=True, exist_ok=True)
-        write_table(table.filter(kept), root / IMAGES / shard.name)
+        write_table(table.filter(kept), root / IMAGES / shard.name, 64)
     return root
 
 
