@@ -35,7 +35,7 @@ def compare_backbones(measured: Mapping[str, Any], linear: Mapping[str, Any], co
     compared = compare_answers(right, confidence)
     accuracies = {name: one["accuracy"] for name, one in compared.items()}
     timed = {name: -row["images_per_second"] for name, row in rows.items() if row["images_per_second"]}
-    sizes = {name: row["bytes"] for name, row in rows.items()}
+    sizes = {name: round(row["bytes"] / 1e6, 1) for name, row in rows.items()}  # as they are shown
     fronts = {"speed": find_front(accuracies, timed), "size": find_front(accuracies, sizes)}
     return [
         {**rows[name], **one, "front": [what for what, front in fronts.items() if name in front]}
@@ -82,9 +82,10 @@ def describe(rows: Sequence[Row], confidence: float) -> list[str]:
 
 def _advantages(row: Row, best: Row, confidence: float) -> str:
     """The end of a sentence: what a backbone without a significant difference has over the best."""
-    speed, slower, size = row["images_per_second"], best["images_per_second"], row["bytes"] / best["bytes"]
+    speed, slower = row["images_per_second"], best["images_per_second"]
+    size = round(100 * row["bytes"] / best["bytes"])
     found = [f"embeds {speed / slower:.1f} x as fast"] if speed and slower and speed > slower else []
-    found += [f"has {100 * size:.0f} % of the file's size"] if size < 1 else []
+    found += [f"has {size} % of the file's size"] if size < 100 else []
     if not found or row["test"]["p_value_holm"] < 1 - confidence:
         return "."
     return f"; {row['backbone']} {' and '.join(found)}."

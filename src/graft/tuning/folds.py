@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits  # which scikit-learn requires
 
 from graft.config.training import Linear
 from graft.methods.linear import Room, choose_grid, fit_features, to_rows
@@ -48,11 +49,13 @@ def answer_folds(
     shuffled = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     folds = [scored for _, scored in shuffled.split(numbers, numbers)]
     right = np.empty(len(numbers), dtype=bool)
-    for i, scored in enumerate(folds):
-        validation, *train = folds[i + 1 :] + folds[:i]
-        places = {"train": np.concatenate(train), "validation": validation}
-        chosen, truth = ({split: array[at] for split, at in places.items()} for array in (features, numbers))
-        fitted, scaler, _ = fit_features(chosen, truth, choose_grid(block), block, room)
-        rows = to_rows(features[scored], block, scaler, room, "scored")
-        right[scored] = decide(fitted.score(rows)) == numbers[scored]
+    with threadpool_limits(1, "blas"):  # threads on matrices of this size mostly wait for each other
+        for i, scored in enumerate(folds):
+            validation, *train = folds[i + 1 :] + folds[:i]
+            places = {"train": np.concatenate(train), "validation": validation}
+            chosen = {split: features[at] for split, at in places.items()}
+            truth = {split: numbers[at] for split, at in places.items()}
+            fitted, scaler, _ = fit_features(chosen, truth, choose_grid(block), block, room)
+            rows = to_rows(features[scored], block, scaler, room, "scored")
+            right[scored] = decide(fitted.score(rows)) == numbers[scored]
     return right
