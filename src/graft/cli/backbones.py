@@ -58,7 +58,7 @@ def compare(
     except OSError as error:
         fail(explain_system_error(error) if error.filename else error.strerror or str(error))
     if failed:
-        fail(f"not compared: {', '.join(failed)}; --weights NAME=PATH takes weights that you have as a file")
+        fail(f"not compared: {', '.join(failed)}")
 
 
 def _compare(
@@ -84,7 +84,8 @@ def _compare(
                 _measure(name, chosen[name], task, bar)
             except ValueError as error:
                 failed.append(name)
-                typer.echo(f"{name}: {error}", err=True)
+                said = str(error).replace("-S weights=", f"--weights {name}=")
+                typer.echo(f"{name}: {said}", err=True)
     rows = compare_backbones(
         read_values(root, BACKBONES), params.linear.model_dump(mode="json"), params.metrics.confidence
     )

@@ -77,7 +77,8 @@ def describe(rows: Sequence[Row], confidence: float) -> list[str]:
     tests = [
         describe_test(row["test"], 1 - confidence) + _advantages(row, best, confidence) for row in others
     ]
-    return [f"{best['backbone']} is right most often: {percent(best['accuracy'])} %.", *tests]
+    first = f"{best['backbone']} is right most often: {percent(best['accuracy'])} %."
+    return [first, *tests] if others else []
 
 
 def _advantages(row: Row, best: Row, confidence: float) -> str:

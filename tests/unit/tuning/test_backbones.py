@@ -76,7 +76,7 @@ def test_each_image_of_train_and_validation_is_embedded_once_and_no_other(compar
 def test_what_cannot_be_had_is_a_sentence_and_the_others_are_compared(compared):
     assert compared.result.exit_code == 1
     assert "vgg61: no such row of `backbones` in params.yaml; there is vgg" in compared.result.stderr
-    assert "not compared: vgg61;" in compared.result.stderr
+    assert "not compared: vgg61\n" in compared.result.stderr
     assert compared.measured.keys() == {"vgg16", OTHER}
     assert "take it: graft run -S backbone=" in compared.result.stdout
 
