@@ -67,7 +67,6 @@ def test_few_pairs_of_equally_good_features_differ_significantly_but_many_in_a_t
         compared = compare_answers({str(i): np.mean(each, axis=0) for i, each in enumerate(right)}, 0.95)
         significant["McNemar"] += [one["test"] for one in compared.values()][1]["p_value"] < 0.05
         significant["t"] += ttest_rel(*(by_fold(each, labels) for each in right)).pvalue < 0.05
-    print(significant)
     assert significant["McNemar"] <= 4
     assert significant["t"] >= 8
 
