@@ -272,6 +272,15 @@ def mapped(inputs):
     return replace(inputs, mapped=describe_map(found, inputs.manifest, predictions))
 
 
+def with_backbones(inputs, linear):
+    """The inputs with what `graft backbones compare` measured of two: the second one's speed is not known."""
+    recipe = {"linear": linear, "repeats": 3, "weights": "imagenet", "row": {"image_size": 224}}
+    sizes = {"parameters": 1e7, "shape": [7, 7, 512], "recipe": recipe}
+    rows = {"vgg<19>": {"right": "3" * 90 + "1" * 10, "images_per_second": 20.5, "bytes": 8e7}}
+    rows["small"] = {"right": "3" * 88 + "0" * 12, "images_per_second": None, "bytes": 9e6}
+    return replace(inputs, backbones={name: row | sizes | {"backbone": name} for name, row in rows.items()})
+
+
 def write_files(exports, folder):
     """Write a model, its exports and their records, none of which can be loaded."""
     (folder / "model.keras").write_bytes(b"a model")

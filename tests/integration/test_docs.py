@@ -55,6 +55,7 @@ SUBSTITUTES = {
     "features gc  ": "features gc --yes  ",
     "--precision int8": "--precision int8 --force",  # of a backbone with random weights
     "weights=imagenet": "weights=random",
+    "vgg16=imagenet": "vgg16=random",
     "backbone=vgg19": "backbone=vgg19 -S backbones.vgg19.image_size=32 -S backbones.vgg19.layer=block1_pool",
     "image_size=224": "image_size=32",
     "blocks=[block_16]": "blocks=[block2]",

@@ -50,14 +50,12 @@ def extract(
 
 
 def _extract(root: Path, workers: int | None, scheduler: str | None, part: str | None, views: bool) -> None:
-    from graft.data.manifest import read_manifest
     from graft.features.extraction import describe_origin, look_up, open_store
     from graft.features.format import plain_rows, view_rows
     from graft.features.views import build_embeddings
     from graft.features.workers.parts import take_part
 
-    repo = root if os.environ.get("GRAFT_FEATURES_OF_HEAD", "yes") else None
-    manifest = _read(read_manifest, root)
+    repo, manifest = find_repo(root), read_prepared(root)
     recipe = read_recipe(root, manifest)
     wanted = {FEATURES: plain_rows(manifest), VIEWS: view_rows(manifest, recipe[0].views if views else 0)}
     wanted = {folder: take_part(rows, part) if part else rows for folder, rows in wanted.items() if rows}
@@ -87,7 +85,15 @@ def read_recipe(root: Path, manifest: Any) -> Any:
     return params, *choose_engine(params.engine, params.precision, (root / IMAGES).resolve(), manifest)
 
 
-def _read(read_manifest: Callable[[Path], Any], root: Path) -> Any:
+def find_repo(root: Path) -> Path | None:
+    """The repository whose HEAD may have features; None where that was switched off."""
+    return root if os.environ.get("GRAFT_FEATURES_OF_HEAD", "yes") else None
+
+
+def read_prepared(root: Path) -> Any:
+    """Read the manifest; ends the command where it or the images are not there."""
+    from graft.data.manifest import read_manifest
+
     try:
         if not (root / IMAGES).is_dir():
             raise FileNotFoundError(None, None, str(IMAGES))

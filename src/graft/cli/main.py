@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from graft.cli.backbones import app as backbones_app
 from graft.cli.card import card
 from graft.cli.experiments import experiments
 from graft.cli.explain import explain
@@ -24,6 +25,7 @@ from graft.cli.share import app as share_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Reproducible transfer learning, compared")
 app.add_typer(features_app, name="features")
+app.add_typer(backbones_app, name="backbones")
 app.add_typer(report_app, name="report")
 app.add_typer(share_app, name="share")
 app.command()(new)

@@ -112,7 +112,7 @@ def _assemble(
         with room_for(output.parent):
             for name, group in groupby(rows, lambda row: shard_name(row[0], n_shards)):
                 shard = list(group)
-                features, n = _get(images, shard, embedding, entries)
+                features, n = get_or_embed(images, shard, embedding, entries)
                 write_features(partial / f"{name}.parquet", shard, features, entries.fingerprint)
                 again += n
         shutil.rmtree(output, ignore_errors=True)
@@ -122,10 +122,13 @@ def _assemble(
     return again
 
 
-def _get(
+def get_or_embed(
     images: Path, rows: Sequence[Row], embedding: Embedding, entries: FeatureStore
 ) -> tuple[np.ndarray, int]:
-    """Read rows of the store, having embedded again, and counted, those of entries that are damaged."""
+    """Read rows of the store, having embedded again, and counted, those of entries that are damaged.
+
+    The arguments are those of `extract`, with the store opened.
+    """
     again = 0
     for _ in range(ATTEMPTS):
         if missing := entries.missing(rows):  # a damaged entry may have had rows of several shards

@@ -20,6 +20,12 @@ WRITERS = 2  # threads, each with a batch: one would not keep up with a GPU
 
 
 def fill(images: Path, rows: Sequence[Row], embedding: Embedding, store: Sink, name: str) -> None:
+    """Embed rows as `embed_batches` does, with a progress bar of this name."""
+    for _ in track(embed_batches(images, rows, embedding, store), name, len(rows), count=int):
+        pass
+
+
+def embed_batches(images: Path, rows: Sequence[Row], embedding: Embedding, store: Sink) -> Iterator[int]:
     """Embed rows, batch by batch, into the store.
 
     Args:
@@ -27,7 +33,9 @@ def fill(images: Path, rows: Sequence[Row], embedding: Embedding, store: Sink, n
         rows: the (key, view) wanted, sorted.
         embedding: from the images to their features.
         store: of the embedding's fingerprint.
-        name: of the work, for the progress bar.
+
+    Yields:
+        The number of rows of each batch that is in the store.
 
     Raises:
         ValueError: if a feature exceeds float16, or is not a number.
@@ -44,9 +52,7 @@ def fill(images: Path, rows: Sequence[Row], embedding: Embedding, store: Sink, n
         store.put(batch[0], to_float16(batch[1]))
         return len(batch[0])
 
-    written = map_ahead(put, embedded, WRITERS, lambda batch: batch[1].nbytes, WRITERS)
-    for _ in track(written, name, len(rows), count=int):
-        pass
+    yield from map_ahead(put, embedded, WRITERS, lambda batch: batch[1].nbytes, WRITERS)
 
 
 def _one_ahead(batches: Iterator[T]) -> Iterator[T]:

@@ -7,7 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from graft.config.paths import EXPLAIN, IMAGES, MANIFEST, METRICS, MODELS, MONITORING, PREDICTIONS
+from graft.config.paths import (
+    BACKBONES,
+    EXPLAIN,
+    IMAGES,
+    MANIFEST,
+    METRICS,
+    MODELS,
+    MONITORING,
+    PREDICTIONS,
+)
 from graft.data.decoding import read_images
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import read_predictions
@@ -41,6 +50,7 @@ class Inputs:
         maps: file below `reports/explain` -> encoded image.
         mapped: what `graft map` laid out, if that is of these features.
         monitoring: method -> what `graft monitor` found last, of those that are of these predictions.
+        backbones: name -> what `graft backbones compare` measured, of those that are of this manifest.
     """
 
     comparison: Mapping[str, Any]
@@ -56,6 +66,7 @@ class Inputs:
     maps: Mapping[str, bytes]
     mapped: Mapped | None = None
     monitoring: Mapping[str, Any] = field(default_factory=dict)
+    backbones: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_inputs(root: Path) -> Inputs:
@@ -83,4 +94,5 @@ def read_inputs(root: Path) -> Inputs:
         maps={file: (root / EXPLAIN / file).read_bytes() for file in gallery.maps},
         mapped=read_map(root),
         monitoring=read_values(root, MONITORING),
+        backbones=read_values(root, BACKBONES),
     )

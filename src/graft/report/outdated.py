@@ -10,6 +10,7 @@ SHOWN = (
     "models/*/history.csv",
     "models/*/exports.json",
     "predictions/*.parquet",
+    "reports/backbones/*.json",
     "reports/explain/index.json",
     "reports/monitoring/*.json",
     "reports/map/*.json",

@@ -15,7 +15,8 @@ from graft.data.images import load
 from graft.evaluation.confusion import PAIRS
 from graft.evaluation.predictions import first_seed
 from graft.methods.registry import METHODS
-from graft.report import costs, mapping, monitoring, settings, tables, words
+from graft.report import backbones, costs, mapping, monitoring, settings, tables, words
+from graft.report.charts import backbones as backbone_charts
 from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
 from graft.report.charts.embedding import embedding
@@ -54,6 +55,7 @@ CONTENTS = {
     "map": "The images mapped",
     "files": "Files you can take away",
     "seeds": "Over the seeds",
+    "backbones": "Other backbones",
     "monitoring": "In use",
 }
 
@@ -98,8 +100,10 @@ def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, proven
         The HTML, the same for the same arguments.
     """
     values = vars(inputs) | _describe(inputs, classes, params) | _draw(inputs, classes, params)
+    values["charts"]["backbones"] = backbone_charts.accuracy_by_costs("backbones", values["backbones"])
     values |= {"params": params, "classes": classes, "provenance": provenance, "percent": percent_sign}
     modules = {
+        "choices": backbones,
         "costs": costs,
         "drifts": monitoring,
         "mapping": mapping,
@@ -114,10 +118,17 @@ def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict
     """The names by which the template knows what is told in words and tables."""
     rows = inputs.comparison["methods"]
     compared, several = {row["method"] for row in rows}, any(row["n_seeds"] > 1 for row in rows)
-    sections = {"seeds": several, "monitoring": bool(inputs.monitoring), "map": inputs.mapped is not None}
+    others = backbones.compare_backbones(inputs.backbones, params.linear, params.metrics.confidence)
+    sections = {
+        "seeds": several,
+        "monitoring": bool(inputs.monitoring),
+        "map": inputs.mapped is not None,
+        "backbones": bool(others),
+    }
     log_losses = {method: one["validation"]["log_loss"] for method, one in inputs.metrics.items()}
     facts = {method: facts for method, (_, facts) in inputs.predictions.items()}
     return {
+        "backbones": others,
         "data": {"notice": None} | dict(inputs.data),
         "dataset": name_dataset(params.dataset, params.source),
         "contents": {id: heading for id, heading in CONTENTS.items() if sections.get(id, True)},

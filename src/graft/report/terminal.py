@@ -32,7 +32,9 @@ def print_table(current: Current, timing: Timing, console: Console) -> None:
         return
     timing = add_members(timing, current.comparison["members"])
     _print(_title(current), console)
-    console.print(build_table(compare_methods(current.comparison, timing), current.others))
+    known = {*current.others, *(row["method"] for row in rows)}
+    shown = [name for name in METHODS if name in known]
+    console.print(build_table(compare_methods(current.comparison, timing), shown))
     blank = f"; {', '.join(current.others)}: not run with these parameters" if current.others else ""
     _print(f"{rows[0]['n_seen_test']:,} test images; * best of its column{blank}.", console)
     for note in [*warn_untrained(rows), *notes_on_cache(timing)]:
@@ -60,15 +62,18 @@ def _title(current: Current) -> str:
     return text[:1].upper() + text[1:]
 
 
-def build_table(table: Table, others: Sequence[str] = ()) -> RichTable:
-    """The columns that have a short header; ``*`` marks the best of a column; `others` have empty rows."""
+def build_table(table: Table, names: Sequence[str]) -> RichTable:
+    """The columns that have a short header; ``*`` marks the best of a column.
+
+    `names` are those of the rows in order; one that the table lacks has an empty row.
+    """
     shown = [column for column in table.columns if column.short]
     built = RichTable(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
     built.add_column(table.header, overflow="fold")
     for column in shown:
         built.add_column(column.short, justify="right", overflow="fold")
     cells = {name: [*map(_show, row)] for name, row in table._replace(columns=shown).rows}
-    for name in (name for name in METHODS if name in cells or name in others):
+    for name in names:
         built.add_row(name, *cells.get(name, ["-"] * len(shown)))
     return built
 

@@ -44,6 +44,7 @@ from helpers.pages import (
     monitored,
     predict,
     read_defaults,
+    with_backbones,
     write_inputs,
 )
 from helpers.repository import ROOT
@@ -439,3 +440,14 @@ def test_it_shows_what_monitoring_found(inputs, page):
     assert all(name in parsed.words for name in NAMES)
     assert CONTENTS["monitoring"] in parsed.words
     assert "graft monitor" not in Parsed(page).words
+
+
+def test_it_shows_the_backbones_that_were_compared_with_these_parameters(inputs, page):
+    linear = read_defaults()["linear"]
+    parsed = Parsed(build(with_backbones(inputs, linear)))
+    assert CONTENTS["backbones"] in parsed.words
+    assert "vgg<19> is right most often: 93.3 %" in parsed.words
+    assert "no significant difference" in parsed.words
+    assert "small has 11 % of the file's size." in parsed.words
+    for unchanged in (page, build(with_backbones(inputs, linear | {"C": 3.0}))):
+        assert "graft backbones compare" not in Parsed(unchanged).words
