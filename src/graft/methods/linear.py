@@ -1,6 +1,6 @@
 """Linear: a logistic regression on the cached features, the baseline that every head must beat."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
@@ -48,16 +48,24 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     def train_once(seed: int, curve: Curve | None) -> Trained:  # noqa: ARG001
         scaler = fit_scaler(features["train"], block.pooling) if block.normalise == "standardise" else None
         x = {
-            split: _rows(features[split], block, scaler, params.memory_limit, run.temporary / f"{split}.npy")
+            split: make_rows(
+                features[split], block, scaler, params.memory_limit, run.temporary / f"{split}.npy"
+            )
             for split in ("train", "validation")
         }
-        fitted, history = fit_regression(x, labels, GRID if block.C is None else (block.C,), block)
+        grid = choose_grid(block)
+        fitted, history = fit_regression(x, labels, track(grid, "fit", len(grid), "values of C"), block)
         head = build_isolated(lambda: to_head(fitted, array.shape[1:], block, scaler))
         return Trained(deployable(backbone, head), history, predict(head, features, BATCH_SIZE), len(array))
 
     facts = backbone_facts(params.backbone, params.weights) | {"weights_sha256": weights_sha256(backbone)}
     facts |= engine_facts(run.features)
     return train_with_seeds(train_once, (0,), run, facts, started)
+
+
+def choose_grid(block: Linear) -> Sequence[float]:
+    """The values of C to try, ascending."""
+    return GRID if block.C is None else (block.C,)
 
 
 class Regression(NamedTuple):
@@ -69,7 +77,7 @@ class Regression(NamedTuple):
 
 
 def fit_regression(
-    x: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], grid: Sequence[float], block: Linear
+    x: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], grid: Iterable[float], block: Linear
 ) -> tuple[Regression, pd.DataFrame]:
     """Fit a logistic regression for one C after the other and keep the one with the lowest validation loss.
 
@@ -85,11 +93,11 @@ def fit_regression(
         The regression, and a row for each C that was tried: C, accuracy, loss, val_accuracy, val_loss
         (log loss, in nats).
     """
-    basis, z = _reduce(x)
+    basis, z = reduce_rows(x)
     model = LogisticRegression(class_weight=block.class_weight, max_iter=MAX_ITER, warm_start=True)
     tried: list[dict[str, float]] = []
     kept, best = None, -1
-    for c in track(grid, "fit", len(grid), "values of C"):
+    for c in grid:
         model.set_params(C=c).fit(z["train"], labels["train"])
         tried.append({"C": c, **_measure(model, z, labels)})
         if kept is None or tried[-1]["val_loss"] < tried[best]["val_loss"]:
@@ -101,7 +109,7 @@ def fit_regression(
     return Regression(kernel, kept[1], len(model.classes_)), pd.DataFrame(tried)
 
 
-def _reduce(x: Mapping[str, np.ndarray]) -> tuple[np.ndarray | None, Mapping[str, np.ndarray]]:
+def reduce_rows(x: Mapping[str, np.ndarray]) -> tuple[np.ndarray | None, Mapping[str, np.ndarray]]:
     """Give n training rows at most n coordinates, in a basis (d, n); None where they have no more anyway.
 
     The kernel with the smallest penalty lies in the span of the training rows, so the result is the same.
@@ -124,7 +132,7 @@ def _measure(
     return measured
 
 
-def _rows(
+def make_rows(
     features: np.ndarray, block: Linear, scaler: StandardScaler | None, memory_limit: float, temporary: Path
 ) -> np.ndarray:
     """(n, d) float32: pooled and normalised, in batches, as the features may be memory-mapped."""

@@ -11,6 +11,7 @@ from graft.config.features import Augmentation, BackboneRow, Features, check_wei
 from graft.config.load import ParamsError, explain_errors
 from graft.config.report import Explain
 from graft.config.training import CachedMethod, check_moves
+from graft.config.tuning import Tune, read_space
 from graft.config.types import Block, Seed, Seeds, Text
 from graft.data.datasets import list_datasets
 from graft.methods.registry import METHODS
@@ -31,6 +32,7 @@ class _Areas(Block):
     seeds: Seeds
     metrics: Metrics
     explain: Explain
+    tune: Tune
 
     @model_validator(mode="after")
     def _known_names(self) -> "_Areas":
@@ -50,6 +52,22 @@ class _Areas(Block):
             method = getattr(self, name)
             if isinstance(method, CachedMethod):
                 check_moves(name, method, self.backbones[self.backbone].pooling)
+        return self
+
+    @model_validator(mode="after")
+    def _legal_searches(self) -> "_Areas":
+        for name, values in self.tune:
+            method = getattr(self, name)
+
+            def build(block: Mapping[str, Any], schema: Any = type(method), name: str = name) -> None:
+                candidate = schema.model_validate(block)
+                if isinstance(candidate, CachedMethod):
+                    check_moves(name, candidate, self.backbones[self.backbone].pooling)
+
+            try:
+                read_space(values, method.model_dump(), build)
+            except ValueError as error:
+                raise ValueError(f"tune.{name}: {error}") from None
         return self
 
 
