@@ -35,7 +35,9 @@ class Tune(Block):
     two_stage_views: dict[str, Any]
 
 
-def read_space(values: Mapping[str, Any], block: Mapping[str, Any], build: Build) -> dict[str, Range | Choices]:
+def read_space(
+    values: Mapping[str, Any], block: Mapping[str, Any], build: Build
+) -> dict[str, Range | Choices]:
     """Read the search space of a method, each end and choice of which must be legal in its block.
 
     Args:
@@ -79,7 +81,9 @@ def _read(
         elif isinstance(value, list) and value:
             yield key, value
         else:
-            raise ValueError(f"{key}: expected {{low: .., high: ..}} or a list of choices, received {value!r}")
+            raise ValueError(
+                f"{key}: expected {{low: .., high: ..}} or a list of choices, received {value!r}"
+            )
 
 
 def replace(block: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,10 @@ def train_on_features(block: CachedMethod, params: SimpleNamespace, run: Run, vi
     def train_once(seed: int, curve: Curve | None) -> Trained:
         head, history = train_head(seed, curve)
         return Trained(
-            deployable(backbone, head), history, predict(head, cached.plain, block.batch_size), len(cached.array)
+            deployable(backbone, head),
+            history,
+            predict(head, cached.plain, block.batch_size),
+            len(cached.array),
         )
 
     facts = backbone_facts(params.backbone, params.weights) | {"weights_sha256": weights_sha256(backbone)}
@@ -78,9 +81,7 @@ class Cached:
             view = 1 + epoch % self.views if self.views else 0
             cached = self.array[start + view * len(self.keys) + chosen]
             draws = [epoch + 1] * len(chosen)
-            return augment_features(
-                cached, [self.keys[i] for i in chosen], draws, block.feature_augmentation
-            )
+            return augment_features(cached, [self.keys[i] for i in chosen], draws, block.feature_augmentation)
 
         validation = self.plain["validation"], self.labels["validation"]
         return TrainingData(inputs, self.labels["train"], validation)
