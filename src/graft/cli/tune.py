@@ -87,7 +87,6 @@ def _check_current(root: Path, method: str) -> None:
 
 def _print(study: Mapping[str, Any]) -> None:
     from graft.report.tuning import describe_trials, tabulate_finalists
-    from graft.tuning.results import name_command
 
     table = tabulate_finalists(study)
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
@@ -99,6 +98,4 @@ def _print(study: Mapping[str, Any]) -> None:
     console = Console()
     console.print(shown)
     for sentence in describe_trials(study):
-        console.print(sentence, markup=False, highlight=False)
-    if study["overrides"]:
-        typer.echo(name_command(study["overrides"]))
+        console.print(sentence, markup=False, highlight=False, soft_wrap=sentence.startswith("dvc"))

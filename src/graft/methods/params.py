@@ -1,6 +1,7 @@
 """The whole of params.yaml: the blocks of every area, and one for each method."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError, create_model, model_validator
@@ -56,19 +57,20 @@ class _Areas(Block):
 
     @model_validator(mode="after")
     def _legal_searches(self) -> "_Areas":
+        pooling = self.backbones[self.backbone].pooling
         for name, values in self.tune:
             method = getattr(self, name)
-
-            def build(block: Mapping[str, Any], schema: Any = type(method), name: str = name) -> None:
-                candidate = schema.model_validate(block)
-                if isinstance(candidate, CachedMethod):
-                    check_moves(name, candidate, self.backbones[self.backbone].pooling)
-
             try:
-                read_space(values, method.model_dump(), build)
+                read_space(values, method.model_dump(), partial(_build, name, type(method), pooling))
             except ValueError as error:
                 raise ValueError(f"tune.{name}: {error}") from None
         return self
+
+
+def _build(name: str, schema: Any, pooling: str, values: Mapping[str, Any]) -> None:
+    method = schema.model_validate(values)
+    if isinstance(method, CachedMethod):
+        check_moves(name, method, pooling)
 
 
 _blocks: Any = {name: (method.load_schema(), ...) for name, method in METHODS.items()}

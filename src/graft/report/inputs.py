@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from graft.config.paths import EXPLAIN, IMAGES, MANIFEST, METRICS, MODELS, MONITORING, PREDICTIONS
+from graft.config.paths import EXPLAIN, IMAGES, MANIFEST, METRICS, MODELS, MONITORING, PREDICTIONS, TUNING
 from graft.data.decoding import read_images
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import read_predictions
@@ -39,6 +39,7 @@ class Inputs:
         exports: method -> the records of the files that were made of its model.
         maps: file below `reports/explain` -> encoded image.
         monitoring: method -> what `graft monitor` found last, of those that are of these predictions.
+        tuning: method -> the last study of `graft tune`, of those that are of these features.
     """
 
     comparison: Mapping[str, Any]
@@ -53,6 +54,7 @@ class Inputs:
     exports: Exports
     maps: Mapping[str, bytes]
     monitoring: Mapping[str, Any] = field(default_factory=dict)
+    tuning: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_inputs(root: Path) -> Inputs:
@@ -78,4 +80,5 @@ def read_inputs(root: Path) -> Inputs:
         exports={method: read_exports(root / MODELS / method) for method in METHODS},
         maps={file: (root / EXPLAIN / file).read_bytes() for file in gallery.maps},
         monitoring=read_values(root, MONITORING),
+        tuning=read_values(root, TUNING),
     )

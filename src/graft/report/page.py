@@ -17,9 +17,10 @@ from graft.data.images import load
 from graft.evaluation.confusion import PAIRS
 from graft.evaluation.predictions import first_seed
 from graft.methods.registry import METHODS
-from graft.report import costs, monitoring, settings, tables, words
+from graft.report import costs, monitoring, settings, tables, tuning, words
 from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
+from graft.report.charts import tuning as tuning_charts
 from graft.report.charts.svg import Chart
 from graft.report.classes import Classes, describe_classes, write_rest
 from graft.report.files import list_files
@@ -53,6 +54,7 @@ CONTENTS = {
     "data": "The data",
     "files": "Files you can take away",
     "seeds": "Over the seeds",
+    "tuning": "Hyper-parameters tried",
     "monitoring": "In use",
 }
 
@@ -105,6 +107,7 @@ def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, proven
     values = vars(inputs) | _describe(inputs, classes, params) | _draw(inputs, classes, params)
     values |= {"params": params, "classes": classes, "provenance": provenance, "percent": percent_sign}
     modules = {"costs": costs, "drifts": monitoring, "settings": settings, "tables": tables, "words": words}
+    modules |= {"studies": tuning}
     return environment.get_template("page.html.j2").render(values | modules)
 
 
@@ -113,6 +116,7 @@ def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict
     rows = inputs.comparison["methods"]
     compared, several = {row["method"] for row in rows}, any(row["n_seeds"] > 1 for row in rows)
     sections = {"seeds": several, "monitoring": bool(inputs.monitoring)}
+    sections["tuning"] = bool(inputs.tuning)
     log_losses = {method: one["validation"]["log_loss"] for method, one in inputs.metrics.items()}
     facts = {method: facts for method, (_, facts) in inputs.predictions.items()}
     return {
@@ -189,6 +193,8 @@ def _charts(inputs: Inputs, classes: Classes, bins: int) -> dict[str, Sequence[t
             )
         ],
     }
+    for n, (method, study) in enumerate(inputs.tuning.items(), 1):
+        groups[f"tuning-{method}"] = tuning_charts.draw_study(f"study-{n}", study)
     return {
         group: [(chart, caption) for chart, caption in charts if chart] for group, charts in groups.items()
     }

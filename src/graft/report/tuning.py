@@ -1,5 +1,6 @@
 """The studies of `graft tune` -> tables and sentences."""
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
@@ -11,7 +12,7 @@ from graft.report.words import percent
 
 
 def tabulate_finalists(study: Mapping[str, Any]) -> Table:
-    """One row a finalist, the best first, and params.yaml as trial 0: scores over the seeds, and the values."""
+    """One row a finalist, the best first, params.yaml among them as trial 0: scores and values."""
     finalists = study["finalists"]
     losses = [_spread(each["losses"], "{:.4f}".format) for each in finalists]
     accuracies = [_spread(each["accuracies"], percent) for each in finalists]
@@ -33,14 +34,28 @@ def describe_trials(study: Mapping[str, Any]) -> list[str]:
     """Sentences on how many trials there were, and on the winner."""
     states = Counter(trial["state"] for trial in study["trials"])
     others = ", ".join(f"{states[state]} {state}" for state in ("pruned", "diverged") if states[state])
+    trials, seeds = (_count(len(study[f"{what}s"]), what) for what in ("trial", "seed"))
     lines = [
-        f"{_count(len(study['trials']), 'trial')}{f' ({others})' * bool(others)}; the best of them, and trial 0, "
-        f"which is params.yaml, with {_count(len(study['seeds']), 'seed')}. Test images were not read."
+        f"{trials}{f' ({others})' * bool(others)}; the best of them, and trial 0, which is params.yaml, with "
+        f"{seeds}. Test images were not read."
     ]
     winner = study["finalists"][0]
     if winner["number"] == 0:
         return [*lines, "params.yaml is as good as any trial: there is nothing to change."]
-    return [*lines, f"The lowest mean validation loss has trial {winner['number']}:"]
+    return [
+        *lines,
+        f"Trial {winner['number']} has the lowest mean validation loss:",
+        name_command(study["overrides"]),
+    ]
+
+
+def name_command(overrides: Sequence[str]) -> str:
+    """Write `dvc exp run` with overrides, as one types it in a shell.
+
+    >>> name_command(["two_stage.head.dense=[256]"])
+    "dvc exp run -S 'two_stage.head.dense=[256]'"
+    """
+    return " ".join(["dvc exp run", *(f"-S {shlex.quote(override)}" for override in overrides)])
 
 
 def _count(n: int, what: str) -> str:

@@ -1,6 +1,5 @@
 """A study -> what is kept of it: values for JSON, a table of all trials, and the command of the winner."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,15 +72,6 @@ def _list_overrides(method: str, finalists: Sequence[Candidate]) -> list[str]:
     present = next(each.settings for each in finalists if each.number == 0)
     best = finalists[0].settings
     return [f"{method}.{key}={show_value(best[key])}" for key in best if best[key] != present[key]]
-
-
-def name_command(overrides: Sequence[str]) -> str:
-    """Write `dvc exp run` with overrides, as one types it in a shell.
-
-    >>> name_command(["two_stage.head.dense=[256]"])
-    "dvc exp run -S 'two_stage.head.dense=[256]'"
-    """
-    return " ".join(["dvc exp run", *(f"-S {shlex.quote(override)}" for override in overrides)])
 
 
 def write_history(study: Mapping[str, Any], file: Path) -> None:

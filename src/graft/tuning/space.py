@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graft.config.tuning import Choices, Range
+from graft.report.lock import look_up
 from graft.report.provenance import show_value
 
 DIGITS = 3
@@ -23,6 +24,18 @@ def _suggest(trial: Any, key: str, searched: Range | Choices) -> Any:
         return trial.suggest_int(key, searched.low, searched.high, log=searched.log)
     value = trial.suggest_float(key, searched.low, searched.high, log=searched.log)
     return min(max(float(f"{value:.{DIGITS}g}"), searched.low), searched.high)
+
+
+def find_present(block: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """Find the values of a block that its space holds, as Optuna names them: a search begins with these."""
+    found: dict[str, Any] = {}
+    for key, searched in space.items():
+        value = look_up(block, key)
+        if not isinstance(searched, Range):
+            found |= {key: show_value(value)} if value in searched else {}
+        elif isinstance(value, int | float) and searched.low <= value <= searched.high:
+            found[key] = value
+    return found
 
 
 def describe(searched: Range | Choices) -> dict[str, Any] | list[str]:

@@ -16,12 +16,13 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from graft.config.tuning import replace
+from graft.report.lock import look_up
 from graft.tuning.score import Score, Train
-from graft.tuning.space import Space, suggest
+from graft.tuning.space import Space, find_present, suggest
 from graft.utils.progress import Bar
 
 FINALISTS = 5
-KEPT_PERCENT, WARM_UP = 25.0, 2  # a trial goes on after that many epochs while its loss is among the best
+KEPT_PERCENT, WARM_UP = 33.0, 2  # a trial goes on after that many epochs while its loss is among the best
 DIVERGED = "diverged"
 
 
@@ -77,7 +78,7 @@ def open_journal(file: Path) -> Iterator[Any]:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(file.with_suffix(".lock"))
+    lock: Any = FileLock(file.with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -126,6 +127,8 @@ def run_trials(journal: Any, search: Search, n: int, timeout: float | None, bar:
     bar.advance(min(n, len(live.trials)))
     while len(live.get_trials(deepcopy=False)) < n and monotonic() < end:
         number = len(live.get_trials(deepcopy=False))
+        if number == 0:
+            live.enqueue_trial(find_present(search.block, search.space))
         live.sampler = optuna.samplers.TPESampler(seed=number)  # so an interruption changes no draw
         try:
             _run_trial(live, search, end)
@@ -177,7 +180,7 @@ def compare_finalists(journal: Any, live: Any, search: Search, bar: Bar) -> list
     What an earlier call trained is in the journal.
     """
     chosen: dict[str, tuple[int, Mapping[str, Any]]] = {}
-    present = {key: _look_up(search.block, key) for key in search.space}
+    present = {key: look_up(search.block, key) for key in search.space}
     best = list_complete(live)
     for number, values in [(0, present), *((each.number + 1, each.user_attrs["values"]) for each in best)]:
         if len(chosen) <= FINALISTS:
@@ -197,9 +200,3 @@ def compare_finalists(journal: Any, live: Any, search: Search, bar: Bar) -> list
             bar.advance()
         candidates.append(Candidate(number, values, scores))
     return sorted(candidates, key=lambda each: (each.loss, each.number))
-
-
-def _look_up(block: Any, key: str) -> Any:
-    for part in key.split("."):
-        block = block[part]
-    return block
