@@ -1,6 +1,6 @@
 """`graft tune`: search a method's hyper-parameters on cached features, by the validation images alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,40 +48,41 @@ def tune(
 
 def _tune(root: Path, method: str, trials: int, timeout: float | None) -> dict[str, Any]:
     from graft.config.load import read_params
+    from graft.config.paths import FEATURES, VIEWS
     from graft.methods.params import parse_params
     from graft.tuning.command import tune_method
 
     if not find_spec("optuna"):
         raise ValueError("graft tune needs optuna, which is not installed: pip install 'graft[tune]'")
-    legal = dict(parse_params(read_params(root / "params.yaml")).tune)
+    params = parse_params(read_params(root / "params.yaml"))
+    legal = dict(params.tune)
     if method not in legal:
         raise ValueError(f"{method!r} cannot be tuned: expected one of {', '.join(legal)}")
-    _check_current(root, method)
+    _check_current(
+        root, [FEATURES, *([VIEWS] if method == "two_stage_views" and params.features.views else [])]
+    )
     return tune_method(root, method, trials, timeout)
 
 
-def _check_current(root: Path, method: str) -> None:
-    """Refuse where the features are not those that `dvc repro` would leave now.
+def _check_current(root: Path, folders: Sequence[Path]) -> None:
+    """Refuse where features are missing, or not those that `dvc repro` would leave now.
 
     Raises:
         ValueError: naming what differs, and what to run.
     """
-    from graft.config.paths import FEATURES, VIEWS
     from graft.features.format import shard_files
     from graft.sharing.staleness import stale_stages
 
-    needed = {"extract_features": FEATURES}
-    if method == "two_stage_views":
-        needed["extract_views"] = VIEWS
-    for folder in needed.values():
+    for folder in folders:
         shard_files(root / folder)
+    extractions = [f"extract_{folder.name}" for folder in folders]
     with opened(root) as repo:
         stale = stale_stages(repo)
-    for stage in ("download", "prepare", "split", *needed):
+    for stage in ("download", "prepare", "split", *extractions):
         if stage in stale:
             raise ValueError(
                 f"the features are not of this code and these parameters ({stage}: "
-                f"{', '.join(stale[stage])}): run `dvc repro {' '.join(needed)}`"
+                f"{', '.join(stale[stage])}): run `dvc repro {' '.join(extractions)}`"
             )
 
 

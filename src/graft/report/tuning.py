@@ -33,7 +33,9 @@ def _spread(values: Sequence[float], show: Any) -> str:
 def describe_trials(study: Mapping[str, Any]) -> list[str]:
     """Sentences on how many trials there were, and on the winner."""
     states = Counter(trial["state"] for trial in study["trials"])
-    others = ", ".join(f"{states[state]} {state}" for state in ("pruned", "diverged") if states[state])
+    others = ", ".join(
+        f"{states[state]} {state}" for state in ("pruned", "diverged", "illegal") if states[state]
+    )
     trials, seeds = (_count(len(study[f"{what}s"]), what) for what in ("trial", "seed"))
     lines = [
         f"{trials}{f' ({others})' * bool(others)}; the best of them, and trial 0, which is params.yaml, with "

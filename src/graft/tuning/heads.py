@@ -15,9 +15,7 @@ from graft.models.isolation import build_isolated
 from graft.training.decision import class_scores
 from graft.training.fit import best_epoch, fit
 from graft.training.steps import KEPT
-from graft.training.tracking import Curve
 from graft.tuning.score import Report, Score
-from graft.utils.progress import Bar
 
 # Of no part in a program, or, of a TensorFlow program, in variables: what they are for its sake.
 BY_DATA = {"mix": "none", "mix_alpha": 1.0, "sampling": "shuffle", "patience": None}
@@ -33,7 +31,7 @@ class HeadTrainer:
 
     def __init__(self, cached: Cached) -> None:
         self._cached = cached
-        self._compiled = lru_cache(maxsize=KEPT)(self._compile)
+        self.compiled = lru_cache(maxsize=KEPT)(self._compile)
         self._scaler = lru_cache(lambda pooling: fit_scaler(cached.plain["train"], pooling))
 
     def __call__(self, block: CachedMethod, seed: int, report: Report) -> Score:
@@ -42,15 +40,14 @@ class HeadTrainer:
         Raises:
             ValueError: if it diverges.
         """
-        compiled, knobs = self._compiled(_neutral(block))
+        compiled, knobs = self.compiled(_neutral(block))
         compiled.begin_again(self._draw(block, seed))
         if block.schedule.name in ("constant", "reduce_on_plateau"):
             compiled.head.optimizer.learning_rate = block.learning_rate
         knobs.set(block)
         data = self._cached.data_for(block)
-        watch = _Watch(report, data.validation if block.label_smoothing or block.head.l2 else None)
-        with Bar("steps") as watch.bar:
-            history = fit(compiled.head, data, block, seed, curve=watch)
+        watch: Any = _Watch(report, data.validation if block.label_smoothing or block.head.l2 else None)
+        history = fit(compiled.head, data, block, seed, curve=watch)
         best = best_epoch(history) - 1
         return Score(watch.losses[best], float(history["val_accuracy"][best]), len(history))
 
@@ -112,8 +109,10 @@ class _Dropout(keras.layers.Dropout):  # type: ignore[misc]
         return keras.ops.where(drawn >= self._knobs.rate, inputs * self._knobs.scale, 0.0)
 
 
-class _Watch(Curve):
+class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
     """Reports the validation log loss after each epoch, without penalty and label smoothing.
+
+    It is what `fit` asks of a curve.
 
     Args:
         report: is told it.
@@ -121,12 +120,12 @@ class _Watch(Curve):
     """
 
     def __init__(self, report: Report, validation: tuple[np.ndarray, np.ndarray] | None) -> None:
-        super().__init__(None, "", Bar("steps"), None)
+        super().__init__()
         self.losses: list[float] = []
         self._report, self._validation = report, validation
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Show no bar: that of the search counts trials."""
+    def open_checkpoint(self) -> None:
+        """Keep none: a trial that is interrupted begins again."""
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Tell the loss."""

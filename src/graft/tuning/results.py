@@ -8,7 +8,7 @@ import pandas as pd
 
 from graft.report.provenance import show_value
 from graft.tuning.space import describe
-from graft.tuning.study import DIVERGED, Candidate, Search, list_complete
+from graft.tuning.study import Candidate, Search, list_complete
 from graft.utils.files import whole
 
 ENOUGH = 10  # complete trials, before the importance of a key is estimated
@@ -19,11 +19,11 @@ def describe_study(method: str, search: Search, live: Any, finalists: Sequence[C
 
     Returns:
         ``method``; ``space``, as params.yaml has it; ``seeds`` of the finalists; ``trials``, each with its
-        ``number`` (from 1), ``state`` (complete, pruned or diverged), ``loss``, ``accuracy`` and ``epochs``
-        (of one that is not complete, the last ``loss`` and the epochs until then) and ``values``;
-        ``finalists``, the best first, each with ``number`` (0: params.yaml), ``values``, ``losses`` and
-        ``accuracies`` of the seeds; ``importance`` of each key, in [0, 1]; and ``overrides``, for
-        `dvc exp run -S`, which is empty where params.yaml is best.
+        ``number`` (from 1), ``state`` (complete, pruned, diverged, or illegal: two values exclude each
+        other), ``loss``, ``accuracy`` and ``epochs`` (of one that is not complete, the last ``loss`` and the
+        epochs until then) and ``values``; ``finalists``, the best first, each with ``number`` (0:
+        params.yaml), ``values``, ``losses`` and ``accuracies`` of the seeds; ``importance`` of each key, in
+        [0, 1]; and ``overrides``, for `dvc exp run -S`, which is empty where params.yaml is best.
     """
     return {
         "method": method,
@@ -50,7 +50,7 @@ def _describe_trial(trial: Any) -> dict[str, Any]:
         loss = trial.intermediate_values[max(trial.intermediate_values)]
     return {
         "number": trial.number + 1,
-        "state": DIVERGED if DIVERGED in trial.user_attrs else trial.state.name.lower(),
+        "state": trial.user_attrs.get("fault", trial.state.name.lower()),
         "loss": loss if loss is not None and loss == loss else None,  # NaN is not of JSON
         "accuracy": accuracy,
         "epochs": epochs,

@@ -17,13 +17,14 @@ from pydantic import ValidationError
 
 from graft.config.tuning import replace
 from graft.report.lock import look_up
+from graft.training.fit import DivergenceError
 from graft.tuning.score import Score, Train
 from graft.tuning.space import Space, find_present, suggest
 from graft.utils.progress import Bar
 
 FINALISTS = 5
 KEPT_PERCENT, WARM_UP = 33.0, 2  # a trial goes on after that many epochs while its loss is among the best
-DIVERGED = "diverged"
+DIVERGED, ILLEGAL = "diverged", "illegal"
 
 
 @dataclass(frozen=True)
@@ -157,9 +158,9 @@ def _run_trial(live: Any, search: Search, end: float) -> None:
     trial.set_user_attr("values", values)
     try:
         score = search.train(search.build(replace(search.block, values)), search.seeds[0], report)
-    except (optuna.TrialPruned, ValidationError, ValueError) as error:
+    except (optuna.TrialPruned, ValidationError, DivergenceError) as error:
         if not isinstance(error, optuna.TrialPruned):
-            trial.set_user_attr(DIVERGED, str(error))
+            trial.set_user_attr("fault", ILLEGAL if isinstance(error, ValidationError) else DIVERGED)
         live.tell(trial, state=optuna.trial.TrialState.PRUNED)
         return
     trial.set_user_attr("score", score)

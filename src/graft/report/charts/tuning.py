@@ -13,6 +13,7 @@ from graft.report.provenance import show_value
 from graft.report.words import percent
 
 LOSS = "valid. loss"
+TRIALS = "Trials: the winner red, the other finalists blue"
 AXIS = 0.95  # inches: the distance of two axes
 
 
@@ -20,7 +21,7 @@ def draw_study(name: str, study: Mapping[str, Any]) -> list[tuple[Chart | None, 
     """The charts of a study with their captions, as far as it has enough trials."""
     complete = sum(trial["state"] == "complete" for trial in study["trials"])
     return [
-        (parallel_coordinates(f"{name}-trials", study) if complete else None, "Trials"),
+        (parallel_coordinates(f"{name}-trials", study) if complete else None, TRIALS),
         (
             importance(f"{name}-importance", study["importance"]) if study["importance"] else None,
             "Importance",
