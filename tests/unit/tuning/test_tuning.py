@@ -11,7 +11,9 @@ import pytest
 from dvc.utils.serialize import dump_yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from graft.cli.main import app
 from graft.cli.overrides import apply, read_overrides
 from graft.config import paths
 from graft.config.load import ParamsError, read_params
@@ -293,3 +295,17 @@ EDITS = [
 def test_dvc_can_edit_a_space(key: str, value: Any) -> None:
     changed = replace(DEFAULTS, {key: value})
     assert next(apply(read_overrides([f"{key}={show_value(value)}"], DEFAULTS), DEFAULTS)) == changed
+
+
+def test_what_cannot_be_tuned_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = build_root(tmp_path / "root")
+    monkeypatch.chdir(root)
+    other = CliRunner().invoke(app, ["tune", "inline"])
+    assert (other.exit_code, other.stderr) == (
+        1,
+        "'inline' cannot be tuned: expected one of linear, two_stage, two_stage_views\n",
+    )
+    (root / paths.FEATURES / "0.parquet").unlink()
+    missing = CliRunner().invoke(app, ["tune", "linear"])
+    assert missing.exit_code == 1
+    assert missing.stderr == "no features in data/features: expected *.parquet; run `dvc repro`\n"
