@@ -22,8 +22,8 @@ from graft.tuning.score import Score, Train
 from graft.tuning.space import Space, find_present, suggest
 from graft.utils.progress import Bar
 
-FINALISTS = 5
-KEPT_PERCENT, WARM_UP = 33.0, 2  # a trial goes on after that many epochs while its loss is among the best
+FINALISTS, AT_RANDOM = 5, 25
+KEPT_PERCENT, WARM_UP = 25.0, 2  # a trial goes on after that many epochs while its loss is among the best
 DIVERGED, ILLEGAL = "diverged", "illegal"
 
 
@@ -81,17 +81,17 @@ def open_journal(file: Path) -> Iterator[Any]:
     file.parent.mkdir(parents=True, exist_ok=True)
     lock: Any = FileLock(file.with_suffix(".lock"))
     try:
-        lock.acquire(timeout=0)
+        held = lock.acquire(timeout=0)
     except Timeout:
         raise ValueError(f"another process tunes this ({file}): wait for its end, or end it") from None
-    with lock:
+    with held:
         _cut_torn_line(file)
         try:
             # The lock that this process has is Optuna's, too: its own would outlive a kill for 30 seconds.
             storage = JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
             study = optuna.create_study(storage=storage, study_name="graft", load_if_exists=True)
             list(study.trials)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
             raise ValueError(f"{file} is damaged ({error}): delete it, and the study begins again") from None
         yield study
 
@@ -130,7 +130,9 @@ def run_trials(journal: Any, search: Search, n: int, timeout: float | None, bar:
         number = len(live.get_trials(deepcopy=False))
         if number == 0:
             live.enqueue_trial(find_present(search.block, search.space))
-        live.sampler = optuna.samplers.TPESampler(seed=number)  # so an interruption changes no draw
+        live.sampler = optuna.samplers.TPESampler(
+            n_startup_trials=AT_RANDOM, seed=number
+        )  # so an interruption changes no draw
         try:
             _run_trial(live, search, end)
         except OutOfTime:
