@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dvc.utils.serialize import dump_yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -32,6 +32,7 @@ from graft.report.provenance import show_value
 from graft.report.tuning import name_command, tabulate_finalists
 from graft.training import steps
 from graft.training.decision import class_scores
+from graft.tuning import study
 from graft.tuning.command import tune_method
 from graft.tuning.heads import HeadTrainer
 from graft.tuning.space import find_present, suggest
@@ -171,11 +172,14 @@ def test_test_images_are_not_read(method: str, root: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("method", ["linear", pytest.param("two_stage", marks=pytest.mark.long)])
-def test_an_interrupted_search_ends_as_one_that_was_not(method: str, root: Path, tmp_path: Path) -> None:
-    n = 30
+def test_an_interrupted_search_ends_as_one_that_was_not(
+    method: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "AT_RANDOM", 4)
+    n = 9
     through = tune_method(root, method, n, None)
     other = build_root(tmp_path / "other")
-    tune_method(other, method, 5, None)
+    tune_method(other, method, 3, None)
     tune_method(other, method, n - 2, None)
     (journal,) = (other / paths.STUDIES).glob(f"{method}-*.jsonl")
     journal.write_bytes(journal.read_bytes()[:-40])  # as a kill leaves it
@@ -208,10 +212,10 @@ def test_ctrl_c_leaves_the_trials_before_it(tmp_path: Path, root: Path, cached: 
 
 def test_no_time_leaves_the_values_of_params_yaml(tmp_path: Path) -> None:
     other = build_root(tmp_path / "other")
-    study = tune_method(other, "linear", 3, 1e-9)
-    assert [each["number"] for each in study["finalists"]] == [0]
-    assert study["trials"] == study["overrides"] == []
-    assert draw_study("s", study)[0][0] is None
+    found = tune_method(other, "linear", 3, 1e-9)
+    assert [each["number"] for each in found["finalists"]] == [0]
+    assert found["trials"] == found["overrides"] == []
+    assert draw_study("s", found)[0][0] is None
 
 
 def test_a_journal_belongs_to_one_process_and_is_readable(tmp_path: Path) -> None:
@@ -234,17 +238,18 @@ def test_another_space_or_block_begins_another_study(tmp_path: Path) -> None:
 
 def test_the_report_shows_a_study_of_these_features_only(tmp_path: Path) -> None:
     root = build_root(tmp_path / "root")
-    study = tune_method(root, "linear", 12, None)
-    assert read_values(root, paths.TUNING) == {"linear": study}
-    (trials, _), (importance, _) = draw_study("study", study)
+    found = tune_method(root, "linear", 12, None)
+    assert read_values(root, paths.TUNING) == {"linear": found}
+    (trials, _), (importance, _) = draw_study("study", found)
     assert "12 trials" in trials.alt
     assert "C" in importance.alt
-    assert "0" in tabulate_finalists(study).names
+    assert "0" in tabulate_finalists(found).names
     shard = root / paths.FEATURES / "0.parquet"
     shard.write_bytes(shard.read_bytes()[:-9] + b"x" * 9)
     assert read_values(root, paths.TUNING) == {}
 
 
+@settings(max_examples=15)  # DVC takes its time
 @given(st.data())
 def test_a_suggestion_is_legal_short_and_typed_as_the_command_has_it(data: st.DataObject) -> None:
     space = {
