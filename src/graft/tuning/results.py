@@ -8,7 +8,7 @@ import pandas as pd
 
 from graft.report.provenance import show_value
 from graft.tuning.space import describe
-from graft.tuning.study import Candidate, Search, list_complete
+from graft.tuning.study import Candidate, Search, list_complete, list_trials
 from graft.utils.files import whole
 
 ENOUGH = 10  # complete trials, before the importance of a key is estimated
@@ -29,7 +29,7 @@ def describe_study(method: str, search: Search, live: Any, finalists: Sequence[C
         "method": method,
         "space": {key: describe(searched) for key, searched in search.space.items()},
         "seeds": list(search.seeds),
-        "trials": [_describe_trial(trial) for trial in live.get_trials(deepcopy=False)],
+        "trials": [_describe_trial(trial) for trial in list_trials(live)],
         "finalists": [
             {
                 "number": each.number,

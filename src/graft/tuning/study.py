@@ -130,9 +130,8 @@ def run_trials(journal: Any, search: Search, n: int, timeout: float | None, bar:
         number = len(live.get_trials(deepcopy=False))
         if number == 0:
             live.enqueue_trial(find_present(search.block, search.space))
-        live.sampler = optuna.samplers.TPESampler(
-            n_startup_trials=AT_RANDOM, seed=number
-        )  # so an interruption changes no draw
+        # A seed of its own for each: so an interruption changes no draw.
+        live.sampler = optuna.samplers.TPESampler(n_startup_trials=AT_RANDOM, seed=number)
         try:
             _run_trial(live, search, end)
         except OutOfTime:
@@ -169,11 +168,14 @@ def _run_trial(live: Any, search: Search, end: float) -> None:
     live.tell(trial, score.loss)
 
 
+def list_trials(study: Any) -> list[Any]:
+    """The trials that are over, in their order."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+
+
 def list_complete(study: Any) -> list[Any]:
     """The trials that were not pruned, the best first."""
-    from optuna.trial import TrialState
-
-    trials = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    trials = [trial for trial in list_trials(study) if "score" in trial.user_attrs]
     return sorted(trials, key=lambda trial: (trial.value, trial.number))
 
 
@@ -192,14 +194,17 @@ def compare_finalists(journal: Any, live: Any, search: Search, bar: Bar) -> list
     done |= {f"{json.dumps(t.user_attrs['values'])} {search.seeds[0]}": t.user_attrs["score"] for t in best}
     candidates = []
     for text, (number, values) in chosen.items():
-        scores = []
-        for seed in search.seeds:
-            name = f"{text} {seed}"
-            if name not in done:
-                block = search.build(replace(search.block, values))
-                done[name] = search.train(block, seed, lambda *_: None)
-                journal.set_user_attr(name, done[name])
-            scores.append(Score(*done[name]))
-            bar.advance()
+        block = search.build(replace(search.block, values))
+        try:
+            for seed in search.seeds:
+                if (name := f"{text} {seed}") not in done:
+                    done[name] = search.train(block, seed, lambda *_: None)
+                    journal.set_user_attr(name, done[name])
+                bar.advance()
+        except DivergenceError:
+            if number == 0:
+                raise
+            continue  # with another seed: not to be advised
+        scores = [Score(*done[f"{text} {seed}"]) for seed in search.seeds]
         candidates.append(Candidate(number, values, scores))
     return sorted(candidates, key=lambda each: (each.loss, each.number))

@@ -210,6 +210,13 @@ def test_ctrl_c_leaves_the_trials_before_it(tmp_path: Path, root: Path, cached: 
         assert len(journal.trials) == 3
 
 
+@pytest.mark.long
+def test_a_trial_that_time_ends_is_none(tmp_path: Path) -> None:
+    found = tune_method(build_root(tmp_path / "root"), "two_stage", 10**6, 3.0)
+    assert {each["state"] for each in found["trials"]} <= {"complete", "pruned"}
+    assert len(found["finalists"][0]["losses"]) == len(DEFAULTS["seeds"])
+
+
 def test_no_time_leaves_the_values_of_params_yaml(tmp_path: Path) -> None:
     other = build_root(tmp_path / "other")
     found = tune_method(other, "linear", 3, 1e-9)
