@@ -12,9 +12,9 @@ from graft.report.charts.svg import Chart, drawing, to_svg
 from graft.report.provenance import show_value
 from graft.report.words import percent
 
-LOSS = "valid. loss"
+LOSS = "validation loss"
 TRIALS = "Trials: the winner red, the other finalists blue"
-AXIS = 0.95  # inches: the distance of two axes
+AXIS = 1.25  # inches: the distance of two axes
 
 
 def draw_study(name: str, study: Mapping[str, Any]) -> list[tuple[Chart | None, str]]:
@@ -72,7 +72,7 @@ def _place(value: Any, scale: Any) -> float:
 
 def _label(axes: Axes, scales: Mapping[str, Any]) -> None:
     axes.set(xlim=(-0.3, len(scales) - 0.4), ylim=(-0.06, 1.06), yticks=[])
-    axes.set_xticks(range(len(scales)), [key.replace(".", ".\n").replace("_", "_\n") for key in scales])
+    axes.set_xticks(range(len(scales)), [key.rpartition(".")[2] for key in scales])
     axes.spines["left"].set_visible(False)
     for i, scale in enumerate(scales.values()):
         texts = scale if isinstance(scale, list) else [f"{scale['low']:.4g}", f"{scale['high']:.4g}"]
@@ -95,7 +95,8 @@ def importance(name: str, shares: Mapping[str, float]) -> Chart:
         shares: of a study's ``importance``.
     """
     keys: Sequence[str] = sorted(shares, key=lambda key: shares[key])
-    figure = make_figure(0.5 + 0.22 * len(keys), wide=keys)
+    figure = make_figure(0.5 + 0.22 * len(keys))
+    figure.set_layout_engine("constrained", rect=(0.05, 0, 0.95, 1))  # room for another font
     axes = figure.subplots()
     axes.barh(keys, [100 * shares[key] for key in keys], color=BLUE, height=0.6)
     axes.xaxis.set_major_formatter(number_ticks())
