@@ -248,7 +248,34 @@ def monitored(inputs):
     ]
     shares = {"share": 0.5, "low": 0.4, "high": 0.6, "reference": 0.3}
     drift = {"verdict": "DRIFT: the <b>images</b> differ.", "sentences": ["p < 0.0001."], "tests": tests}
-    return replace(inputs, monitoring={"linear": drift | {"classes": [shares | {"label": n} for n in NAMES]}})
+    drift["classes"] = [shares | {"label": n} for n in NAMES]
+    return replace(inputs, monitoring={"linear": drift}, tuning={"two_stage": make_study()})
+
+
+def make_study(n=12):
+    """A study as `graft.tuning.results.describe_study` gives it: one trial was pruned."""
+    values: list = [
+        {"head.dense": [8] * (i % 3), "head.dropout": i / n, "learning_rate": 10.0**-i} for i in range(n)
+    ]
+    of_trial = {"state": "complete", "accuracy": 0.5, "epochs": 3}
+    trials = [of_trial | {"number": i + 1, "loss": 1 + i / n, "values": v} for i, v in enumerate(values)]
+    finalists = [
+        {"number": i, "values": values[i], "losses": [1.0 + i, 2.0], "accuracies": [0.5, 0.75]}
+        for i in (2, 0, 3)
+    ]
+    return {
+        "method": "two_stage",
+        "space": {
+            "head.dense": ["[]", "[8]", "[8, 8]"],
+            "head.dropout": {"low": 0, "high": 1, "log": False},
+            "learning_rate": {"low": 10.0**-n, "high": 1.0, "log": True},
+        },
+        "seeds": [0, 1],
+        "trials": [*trials[:-1], trials[-1] | {"state": "pruned", "accuracy": None}],
+        "finalists": finalists,
+        "importance": {"head.dense": 0.25, "learning_rate": 0.75},
+        "overrides": ["two_stage.head.dense=[8, 8]"],
+    }
 
 
 def lay_out(inputs, n=None):

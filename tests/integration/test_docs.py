@@ -42,7 +42,6 @@ NOT_RUN = {
     "python benchmarks/run.py": "tests/integration/test_benchmarks.py, small",
     "sh experiments/cats.sh cats-two-stage": "tests/integration/test_recipes.py",
     "sh experiments/small_images.sh fashion-mnist-cnn": "tests/integration/test_recipes.py",
-    "sh experiments/sweep_head.sh": "tests/integration/test_recipes.py, with fewer heads",
 }
 # What is read as something that is here, or takes less time.
 SUBSTITUTES = {
@@ -52,6 +51,8 @@ SUBSTITUTES = {
     "/path/to/my/photos": '"$GRAFT_PHOTOS"',
     "/path/to/cats_and_dogs": '"$GRAFT_PHOTOS"',
     "/path/to/flowers": '"$GRAFT_PHOTOS"',
+    "graft tune two_stage  ": "graft tune two_stage --trials 2  ",
+    "--trials 100": "--trials 2",  # of heads that train for an epoch
     "features gc  ": "features gc --yes  ",
     "--precision int8": "--precision int8 --force",  # of a backbone with random weights
     "weights=imagenet": "weights=random",

@@ -88,8 +88,8 @@ def test_dependencies_are_exact_outputs():
 
 def test_every_parameter_is_used_by_some_stage():
     declared = {name for stage in STAGES.values() for name in stage.get("params", [])}
-    templated = {"source", "backbone", "backbones"}
-    used = {name.split(".")[0] for name in declared} | templated
+    templated, of_commands = {"source", "backbone", "backbones"}, {"tune"}
+    used = {name.split(".")[0] for name in declared} | templated | of_commands
     assert used == set(PARAMS)
     for block in {name.split(".")[0] for name in declared if "." in name} - templated:
         if block not in declared:

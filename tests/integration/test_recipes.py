@@ -148,28 +148,6 @@ def test_the_table_names_every_recipe_and_its_command():
         assert f"sh experiments/{script} {name}" in page
 
 
-@pytest.mark.long
-def test_the_sweep_ends_in_a_table_of_its_trials(repo):
-    """Of two of them: one of its values less in each of its loops."""
-    script = repo / "experiments/sweep_head.sh"
-    text = fewer = script.read_text()
-    for values, left in {" '[256]' ": " ", " 0.2 ": " ", " 0.0003;": ";"}.items():
-        assert text.count(values) == 1
-        fewer = fewer.replace(values, left)
-    script.write_text(fewer)
-    values = ["split.max_per_class=12", "features.views=0", "seeds=[0, 1]", "two_stage.epochs=1"]
-    values += ["backbone=vgg16", "weights=random", "backbones.vgg16.image_size=32"]
-    output = run(repo, "sh", "experiments/sweep_head.sh", *(part for each in values for part in ("-S", each)))
-    script.write_text(text)
-    table = [[cell.strip() for cell in row.split("|")[1:-1]] for row in output.splitlines() if row[:1] == "|"]
-    figures, options = ["test_mean", "val_mean"], ["head.dense", "head.dropout", "learning_rate"]
-    assert table[0] == ["Experiment", *(f"two_stage.{name}" for name in figures + options)]
-    rows = [row for row in table if "[sweep-" in row[0]]
-    validation = [float(row[2]) for row in rows]
-    assert sorted(row[3] for row in rows) == ["[256, 128]", "[64]"]
-    assert validation == sorted(validation, reverse=True)
-
-
 def test_a_recipe_that_does_not_exist(repo):
     output = run(repo, "sh", "experiments/cats.sh", "cats-on-mars", fails=True)
     assert "NAME is one of cats-two-stage cats-inline " in output

@@ -22,6 +22,7 @@ from graft.cli.repository import Root, fail, opened
 from graft.cli.run import PASSED_ON, repro, run
 from graft.cli.serve import serve
 from graft.cli.share import app as share_app
+from graft.cli.tune import tune
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Reproducible transfer learning, compared")
 app.add_typer(features_app, name="features")
@@ -33,6 +34,7 @@ app.command()(upgrade)
 app.command(context_settings=PASSED_ON)(repro)
 app.command(context_settings=PASSED_ON)(run)
 app.command()(experiments)
+app.command()(tune)
 app.command()(monitor)
 app.command()(card)
 app.command()(serve)

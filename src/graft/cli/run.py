@@ -27,7 +27,7 @@ def repro(context: typer.Context) -> None:
     from graft.config.load import read_params
     from graft.report.outdated import is_outdated
 
-    root, before = _require_root(), _drawn()
+    root, before = require_root(), _drawn()
     with preloading(root):
         try:
             check_params(read_params(root / "params.yaml"), root)
@@ -43,23 +43,28 @@ def repro(context: typer.Context) -> None:
 
 def run(context: typer.Context, overrides: Overrides = None) -> None:
     """Check the values, then run an experiment. Other options and targets are those of `dvc exp run`."""
+    require_root()
+    run_experiment(overrides or [], context.args)
+
+
+def run_experiment(overrides: Sequence[str], arguments: Sequence[str]) -> None:
+    """Check the values of `-S`, then run `dvc exp run` with them and its own arguments."""
     from graft.cli.overrides import apply, read_overrides
     from graft.cli.params import check_params
     from graft.config.load import read_params
     from graft.methods.params import parse_params
 
-    _require_root()
     with preloading(Path()):
         try:
             params = read_params("params.yaml")
-            read = read_overrides(overrides or [], params)
+            read = read_overrides(overrides, params)
             first, *others = apply(read, params)
             for values in others:
                 parse_params(values)
             check_params(first, Path())
         except ValueError as error:
             fail(str(error).replace("params.yaml is not valid", "params.yaml would not be valid"))
-        _run_dvc(["exp", "run", *context.args, *(part for each in read for part in ("-S", each.text))])
+        _run_dvc(["exp", "run", *arguments, *(part for each in read for part in ("-S", each.text))])
 
 
 def print_results(root: Path) -> None:
@@ -76,7 +81,7 @@ def print_results(root: Path) -> None:
         typer.echo(PAGE.as_posix())
 
 
-def _require_root() -> Path:
+def require_root() -> Path:
     if not Path("params.yaml").exists():
         fail("params.yaml is not in this folder: run this in the root of the repository")
     return Path()

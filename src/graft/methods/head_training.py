@@ -36,22 +36,22 @@ def head_trainer(
     needs_scaler = params.head.normalise == "standardise"
     scaler = fit_scaler(features["train"], params.head.pooling) if needs_scaler else None
     shape = features["validation"].shape[1:]
-    kept: list[_Compiled] = []
+    kept: list[CompiledHead] = []
 
     def train(seed: int, curve: Curve | None) -> tuple[keras.Model, pd.DataFrame]:
         drawn = build_isolated(lambda: build_head(shape, n_classes, params.head, scaler, seed))
         if kept:
             kept[0].begin_again(drawn)
         else:
-            kept.append(_Compiled(drawn, params, count_rows(data.labels, params.sampling)))
+            kept.append(CompiledHead(drawn, params, count_rows(data.labels, params.sampling)))
         head = kept[0].head
         return head, fit(head, data, params, seed, curve=curve)
 
     return train
 
 
-class _Compiled:
-    """A head with an optimizer, and what that begins with."""
+class CompiledHead:
+    """A head with its compiled programs and an optimizer, which one training run after the other uses."""
 
     def __init__(self, head: keras.Model, params: HeadMethod, n_rows: int) -> None:
         at_once = count_at_once(head.input_shape[1:], params.batch_size, n_rows)

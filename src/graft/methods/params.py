@@ -1,6 +1,7 @@
 """The whole of params.yaml: the blocks of every area, and one for each method."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError, create_model, model_validator
@@ -11,6 +12,7 @@ from graft.config.features import Augmentation, BackboneRow, Features, check_wei
 from graft.config.load import ParamsError, explain_errors
 from graft.config.report import Explain
 from graft.config.training import CachedMethod, Distilled, check_moves, check_teacher
+from graft.config.tuning import Tune, read_space
 from graft.config.types import Block, Seed, Seeds, Text
 from graft.data.datasets import list_datasets
 from graft.methods.registry import METHODS
@@ -31,6 +33,7 @@ class _Areas(Block):
     seeds: Seeds
     metrics: Metrics
     explain: Explain
+    tune: Tune
 
     @model_validator(mode="after")
     def _known_names(self) -> "_Areas":
@@ -53,6 +56,23 @@ class _Areas(Block):
             if isinstance(method, Distilled):
                 check_teacher(name, method, METHODS)
         return self
+
+    @model_validator(mode="after")
+    def _legal_searches(self) -> "_Areas":
+        pooling = self.backbones[self.backbone].pooling
+        for name, values in self.tune:
+            method = getattr(self, name)
+            try:
+                read_space(values, method.model_dump(), partial(_build, name, type(method), pooling))
+            except ValueError as error:
+                raise ValueError(f"tune.{name}: {error}") from None
+        return self
+
+
+def _build(name: str, schema: Any, pooling: str, values: Mapping[str, Any]) -> None:
+    method = schema.model_validate(values)
+    if isinstance(method, CachedMethod):
+        check_moves(name, method, pooling)
 
 
 _blocks: Any = {name: (method.load_schema(), ...) for name, method in METHODS.items()}

@@ -16,6 +16,7 @@ from graft.config.paths import (
     MODELS,
     MONITORING,
     PREDICTIONS,
+    TUNING,
 )
 from graft.data.decoding import read_images
 from graft.data.manifest import read_manifest
@@ -51,6 +52,7 @@ class Inputs:
         mapped: what `graft map` laid out, if that is of these features.
         monitoring: method -> what `graft monitor` found last, of those that are of these predictions.
         backbones: name -> what `graft backbones compare` measured, of those that are of this manifest.
+        tuning: method -> the last study of `graft tune`, of those that are of these features.
     """
 
     comparison: Mapping[str, Any]
@@ -67,6 +69,7 @@ class Inputs:
     mapped: Mapped | None = None
     monitoring: Mapping[str, Any] = field(default_factory=dict)
     backbones: Mapping[str, Any] = field(default_factory=dict)
+    tuning: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_inputs(root: Path) -> Inputs:
@@ -95,4 +98,5 @@ def read_inputs(root: Path) -> Inputs:
         mapped=read_map(root),
         monitoring=read_values(root, MONITORING),
         backbones=read_values(root, BACKBONES),
+        tuning=read_values(root, TUNING),
     )

@@ -14,6 +14,7 @@ SHOWN = (
     "reports/explain/index.json",
     "reports/monitoring/*.json",
     "reports/map/*.json",
+    "reports/tuning/*.json",
 )
 
 

@@ -15,10 +15,11 @@ from graft.data.images import load
 from graft.evaluation.confusion import PAIRS
 from graft.evaluation.predictions import first_seed
 from graft.methods.registry import METHODS
-from graft.report import backbones, costs, mapping, monitoring, settings, tables, words
+from graft.report import backbones, costs, mapping, monitoring, settings, tables, tuning, words
 from graft.report.charts import backbones as backbone_charts
 from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
+from graft.report.charts import tuning as tuning_charts
 from graft.report.charts.embedding import embedding
 from graft.report.charts.svg import Chart
 from graft.report.classes import Classes, describe_classes, write_rest
@@ -56,6 +57,7 @@ CONTENTS = {
     "files": "Files you can take away",
     "seeds": "Over the seeds",
     "backbones": "Other backbones",
+    "tuning": "Hyper-parameters tried",
     "monitoring": "In use",
 }
 
@@ -108,6 +110,7 @@ def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, proven
         "drifts": monitoring,
         "mapping": mapping,
         "settings": settings,
+        "studies": tuning,
         "tables": tables,
         "words": words,
     }
@@ -124,6 +127,7 @@ def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict
         "monitoring": bool(inputs.monitoring),
         "map": inputs.mapped is not None,
         "backbones": bool(others),
+        "tuning": bool(inputs.tuning),
     }
     log_losses = {method: one["validation"]["log_loss"] for method, one in inputs.metrics.items()}
     facts = {method: facts for method, (_, facts) in inputs.predictions.items()}
@@ -204,6 +208,8 @@ def _charts(inputs: Inputs, classes: Classes, bins: int) -> dict[str, Sequence[t
             )
         ],
     }
+    for n, (method, study) in enumerate(inputs.tuning.items(), 1):
+        groups[f"tuning-{method}"] = tuning_charts.draw_study(f"study-{n}", study)
     return {
         group: [(chart, caption) for chart, caption in charts if chart] for group, charts in groups.items()
     }

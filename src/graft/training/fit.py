@@ -26,6 +26,10 @@ OPTIMIZERS = {
 }
 
 
+class DivergenceError(ValueError):
+    """A training run came to nothing finite."""
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """The rows that a model is trained and validated on.
@@ -80,8 +84,8 @@ def fit(
         learning rate is that of the epoch's first step.
 
     Raises:
-        ValueError: if no epoch has a finite validation loss, the model has weights that are not finite, or
-            the inputs cannot be mixed.
+        DivergenceError: if no epoch has a finite validation loss, or the model weights that are not finite.
+        ValueError: if the inputs cannot be mixed.
     """
     # Not `model.fit`, for the reasons that `graft.training.steps` has, and for checkpoints.
     make_deterministic()
@@ -122,7 +126,7 @@ def _check_finite(model: keras.Model, history: pd.DataFrame, params: Training) -
         fault = "the weights of its best epoch are not all finite"
     else:
         return
-    raise ValueError(f"the training run diverged: {fault}; lower learning_rate={params.learning_rate:g}")
+    raise DivergenceError(f"the training run diverged: {fault}; lower learning_rate={params.learning_rate:g}")
 
 
 def best_epoch(history: pd.DataFrame) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 Program = Callable[[np.int32, tuple[np.ndarray | None, ...]], object]
 MAX_BYTES = 2**26  # of float32 inputs that are handed over at once
+KEPT = 8  # programs: a search among heads goes back and forth between them
 LARGE = 2**21  # parameters: XLA, which takes a second or two to compile, saves as much in some 200 steps
 
 
@@ -66,7 +67,7 @@ def _stack(parts: Sequence[Any], n: int) -> np.ndarray | None:
     return stacked
 
 
-@lru_cache(maxsize=1)  # of all seeds, which share a model and an optimizer
+@lru_cache(maxsize=KEPT)  # one of all seeds, which share a model and an optimizer
 def _make_program(model: keras.Model, optimizer: keras.Optimizer) -> Program:  # noqa: ARG001
     return PROGRAMS[keras.config.backend()](model)
 

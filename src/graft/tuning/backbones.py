@@ -35,7 +35,7 @@ from graft.models.backbones import Backbone
 from graft.models.heads import pool
 from graft.models.serialization import save_model
 from graft.tuning.folds import answer_folds, count_folds
-from graft.utils.belonging import identify
+from graft.utils.belonging import identify_output
 from graft.utils.memory import allocate
 from graft.utils.temporary import emptied
 
@@ -90,7 +90,7 @@ def describe_recipe(name: str, weights: str, task: Task) -> dict[str, Any]:
     return {
         "row": params.backbones[name].model_dump(mode="json"),
         "weights": weights_name(weights),
-        "file": identify(Path(weights)),
+        "file": identify_output(Path(weights)),
         "seed": params.seed if weights == RANDOM else None,
         "engine": params.engine,
         "precision": params.precision,

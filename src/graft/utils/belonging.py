@@ -10,7 +10,7 @@ from graft.utils.files import digest, read_json, write_json
 
 def write_values(root: Path, file: Path, values: Mapping[str, Any], outputs: Iterable[Path]) -> None:
     """Write values and the identity of the outputs, files and folders below `root`, that they belong to."""
-    identities = {output.as_posix(): identify(root / output) for output in outputs}
+    identities = {output.as_posix(): identify_output(root / output) for output in outputs}
     write_json({"values": values, "outputs": identities}, root / file)
 
 
@@ -31,12 +31,14 @@ def read_values(root: Path, folder: Path) -> dict[str, Any]:
         except ValueError as error:
             raise ValueError(f"{file.as_posix()} is not JSON ({error}): delete it") from None
         outputs = content.get("outputs", {})
-        if outputs and all(identify(root / output) == identity for output, identity in outputs.items()):
+        if outputs and all(
+            identify_output(root / output) == identity for output, identity in outputs.items()
+        ):
             found[file.stem] = content["values"]
     return found
 
 
-def identify(path: Path) -> str | None:
+def identify_output(path: Path) -> str | None:
     """Hash a file, or of a folder every file's name, size and Parquet footer; None where nothing is there."""
     if path.is_file():
         return digest(path)

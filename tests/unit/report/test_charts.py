@@ -24,11 +24,13 @@ from graft.methods.registry import METHODS as REGISTRY
 from graft.report.charts import classes as class_charts
 from graft.report.charts import methods as charts
 from graft.report.charts import scores as score_charts
+from graft.report.charts import tuning as tuning_charts
 from graft.report.charts.classes import FULL
 from graft.report.charts.style import shorten
 from graft.report.charts.svg import GRID, drawing, to_svg
 from graft.report.tables import count_by_split
 from helpers.comparison import FOUR, make_timing
+from helpers.pages import make_study
 
 SVG = "{http://www.w3.org/2000/svg}"
 HARD = ["<b>x", "$x$", "_", "&amp;", "#000000", 'id="a" url(#b)', "ひまわり", "البابونج", "a\tb", "🌻"]
@@ -73,6 +75,8 @@ def make_charts(classes, methods=METHODS):
         "images": lambda name: charts.accuracy_by_images(name, make_comparison()),
         "seconds": lambda name: charts.accuracy_by_seconds(name, make_comparison(), TIMING),
         "time": lambda name: charts.cumulative_time(name, TIMING),
+        "trials": lambda name: tuning_charts.parallel_coordinates(name, make_study()),
+        "importance": lambda name: tuning_charts.importance(name, make_study()["importance"]),
         "curves": lambda name: charts.learning_curves(name, dict.fromkeys(methods, HISTORY), best)[last],
         "confusion": lambda name: class_charts.confusion(name, methods[0], counts, classes),
         "per_class": lambda name: class_charts.per_class(name, "f1", tables),
@@ -88,7 +92,8 @@ NAMES = {
     "many": (HARD + LONG, METHODS),
     "alone": (["cat", "dog"], ("inline",)),
 }
-KINDS = ["images", "seconds", "time", "curves", "confusion", "per_class", "counts", "roc", "reliability"]
+KINDS = ["images", "seconds", "time", "trials", "importance"]
+KINDS += ["curves", "confusion", "per_class", "counts", "roc", "reliability"]
 
 
 make_case = cache(lambda case: make_charts(*NAMES[case]))
@@ -100,8 +105,8 @@ def draw(case, kind, name="chart"):
 
 
 def every_chart():
-    """The first three are of the methods alone: once is enough."""
-    return [(case, kind) for case in NAMES for kind in KINDS[0 if case == "usual" else 3 :]]
+    """The first five are of the methods alone: once is enough."""
+    return [(case, kind) for case in NAMES for kind in KINDS[0 if case == "usual" else 5 :]]
 
 
 def outside_text(chart):

@@ -434,12 +434,19 @@ def test_open_shows_the_page_as_it_was_where_the_results_are_of_two_runs(drawn, 
     assert (mixed / PAGE).read_text(encoding="utf-8") == page
 
 
-def test_it_shows_what_monitoring_found(inputs, page):
-    parsed = Parsed(build(monitored(inputs)))
+def test_it_shows_what_monitoring_and_tuning_found(inputs, page):
+    shown = build(monitored(inputs))
+    parsed = Parsed(shown)
     assert "DRIFT: the <b>images</b> differ." in parsed.words
     assert all(name in parsed.words for name in NAMES)
     assert CONTENTS["monitoring"] in parsed.words
-    assert "graft monitor" not in Parsed(page).words
+    assert CONTENTS["tuning"] in parsed.words
+    assert "12 trials (1 pruned)" in parsed.words
+    assert "dvc exp run -S 'two_stage.head.dense=[8, 8]'" in parsed.words
+    assert "11 trials from value to value" in shown
+    words = Parsed(page).words
+    assert "graft monitor" not in words
+    assert "graft tune" not in words
 
 
 def test_it_shows_the_backbones_that_were_compared_with_these_parameters(inputs, page):
