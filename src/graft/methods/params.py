@@ -9,6 +9,7 @@ from graft.config.data import Folder, Prepare, SplitParams
 from graft.config.evaluation import Metrics
 from graft.config.features import Augmentation, BackboneRow, Features, check_weights
 from graft.config.load import ParamsError, explain_errors
+from graft.config.predict import Predict
 from graft.config.report import Explain
 from graft.config.training import CachedMethod, check_moves
 from graft.config.types import Block, Seed, Seeds, Text
@@ -29,6 +30,7 @@ class _Areas(Block):
     features: Features
     augmentation: Augmentation
     seeds: Seeds
+    predict: Predict
     metrics: Metrics
     explain: Explain
 

@@ -17,7 +17,9 @@ def read_card(path: Path) -> dict[str, Any]:
         a backbone), ``seed``, ``n_images`` (split -> number), ``accuracy`` (``validation`` and ``test``, each
         with ``value``, ``low``, ``high`` and ``n``), ``confidence`` of these intervals, and ``versions``;
         ``features`` (precision and engine of those it was trained and scored with) only where they are not
-        Keras's in float32; ``bit_depth`` (of the values in 16-bit images) only where it is less than 16.
+        Keras's in float32; ``bit_depth`` (of the values in 16-bit images) only where it is less than 16;
+        ``temperature`` only where the scores are calibrated by one; ``augmentation`` (of params.yaml) only in
+        an export for which ``predict.tta`` asked for views.
 
     Raises:
         FileNotFoundError: if there is no such file.

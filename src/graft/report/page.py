@@ -17,7 +17,7 @@ from graft.data.images import load
 from graft.evaluation.confusion import PAIRS
 from graft.evaluation.predictions import first_seed
 from graft.methods.registry import METHODS
-from graft.report import costs, monitoring, settings, tables, words
+from graft.report import costs, gains, monitoring, settings, tables, words
 from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
 from graft.report.charts.svg import Chart
@@ -104,7 +104,14 @@ def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, proven
     )
     values = vars(inputs) | _describe(inputs, classes, params) | _draw(inputs, classes, params)
     values |= {"params": params, "classes": classes, "provenance": provenance, "percent": percent_sign}
-    modules = {"costs": costs, "drifts": monitoring, "settings": settings, "tables": tables, "words": words}
+    modules = {
+        "costs": costs,
+        "drifts": monitoring,
+        "gains": gains,
+        "settings": settings,
+        "tables": tables,
+        "words": words,
+    }
     return environment.get_template("page.html.j2").render(values | modules)
 
 

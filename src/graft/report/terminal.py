@@ -1,6 +1,7 @@
 """The results as text for a terminal of 80 columns: `graft table`, and the end of a run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.text import Text
 from graft.methods.registry import METHODS
 from graft.report.costs import Timing, notes_on_cache
 from graft.report.current import Current
+from graft.report.gains import describe_views, tabulate_views
 from graft.report.tables import Cell, Table, compare_methods
 from graft.report.words import TESTS, describe_seeds, describe_tests, explain_seeds, warn_untrained
 
@@ -27,6 +29,16 @@ def print_table(current: Current, timing: Timing, console: Console) -> None:
     _print(f"{rows[0]['n_seen_test']:,} test images; * best of its column{blank}.", console)
     for note in [*warn_untrained(rows), *notes_on_cache(timing)]:
         _print(note, console)
+    if "tta" in current.comparison:
+        _print_views(current.comparison, timing, console)
+
+
+def _print_views(comparison: Mapping[str, Any], timing: Timing, console: Console) -> None:
+    tta = comparison["tta"]
+    _print(f"\nThe mean scores of each image and {tta['tta']} views of it (predict.tta)", console)
+    console.print(build_table(tabulate_views(tta)))
+    for line in describe_views(tta, comparison["confidence"], timing):
+        _print(line, console)
 
 
 def print_tests(current: Current, console: Console) -> None:

@@ -1,0 +1,40 @@
+"""Calibration of a trained method: a temperature in its deployable model, fitted on the validation images."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from graft.methods.outcome import Outcome
+from graft.training.temperature import fit_temperature, temper
+
+
+def calibrate(outcome: Outcome) -> Outcome:
+    """Scale the logits of each seed's model by a temperature of its own; decisions stay as they are.
+
+    The one model that is kept is changed here: the kernel and the bias of its last layer are divided.
+
+    Returns:
+        The outcome with the calibrated scores, and the fact ``temperatures``, one a seed. A model that does
+        not end in a dense layer with a sigmoid or a softmax, such as a mean of models, stays as it is.
+    """
+    layer = _last_layer(outcome.model)
+    if layer is None:
+        return outcome
+    rows, scores, temperatures = outcome.rows, outcome.scores.copy(), []
+    labels = np.searchsorted(outcome.classes, rows["label"])
+    for seed in outcome.facts["seeds"]:
+        own = (rows["seed"] == seed).to_numpy()
+        fitted = own & (rows["split"] == "validation").to_numpy()
+        temperatures.append(fit_temperature(scores[fitted], labels[fitted]))
+        scores[own] = temper(scores[own], temperatures[-1])
+    layer.set_weights([weights / temperatures[0] for weights in layer.get_weights()])
+    return replace(outcome, scores=scores, facts={**outcome.facts, "temperatures": temperatures})
+
+
+def _last_layer(model: keras.Model) -> keras.layers.Dense | None:
+    layer = model
+    while isinstance(layer, keras.Model):
+        layer = layer.layers[-1]
+    ends = keras.activations.sigmoid, keras.activations.softmax
+    return layer if isinstance(layer, keras.layers.Dense) and layer.activation in ends else None
