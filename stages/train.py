@@ -34,9 +34,7 @@ if __name__ == "__main__":
     params = load_params(
         {"dataset": Text, "prepare.bit_depth": BitDepth, "predict.calibration": Calibration, **method.PARAMS}
     )
-    outcome = method.train(params, run)
-    if params.calibration == "temperature":
-        outcome = calibrate(outcome)
+    outcome = calibrate(method.train(params, run), params.calibration)
     written = write_model(outcome, paths.MODELS / name, name, params.dataset, params.bit_depth)
     facts = {"method": name, **outcome.facts, **written}
     predictions = paths.PREDICTIONS / f"{name}.parquet"

@@ -5,21 +5,26 @@ from dataclasses import replace
 import keras
 import numpy as np
 
+from graft.config.predict import Calibration
 from graft.methods.outcome import Outcome
 from graft.training.temperature import fit_temperature, temper
 
 
-def calibrate(outcome: Outcome) -> Outcome:
+def calibrate(outcome: Outcome, how: Calibration) -> Outcome:
     """Scale the logits of each seed's model by a temperature of its own; decisions stay as they are.
 
-    The one model that is kept is changed here: the kernel and the bias of its last layer are divided.
+    The model that is kept is changed here: the kernel and the bias of its last layer are divided.
+
+    Args:
+        outcome: of a training run.
+        how: ``none``: it stays as it is.
 
     Returns:
         The outcome with the calibrated scores, and the fact ``temperatures``, one a seed. A model that does
         not end in a dense layer with a sigmoid or a softmax, such as a mean of models, stays as it is.
     """
     layer = _last_layer(outcome.model)
-    if layer is None:
+    if how == "none" or layer is None:
         return outcome
     rows, scores, temperatures = outcome.rows, outcome.scores.copy(), []
     labels = np.searchsorted(outcome.classes, rows["label"])

@@ -11,7 +11,7 @@ import numpy as np
 from graft.data.decoding import decode_keys
 from graft.data.images import COLOR_MODES
 from graft.data.tta import Views, average_with_views
-from graft.models.backend import compile_inference
+from graft.models.backend import compile_inference, make_deterministic
 from graft.models.serialization import weights_sha256
 from graft.training.decision import class_scores
 from graft.utils.progress import track
@@ -41,6 +41,7 @@ def score_with_views(
     Returns:
         Method -> (len(keys), n_classes) float32 probabilities, in the order of the sorted keys.
     """
+    make_deterministic()
     scores: dict[str, np.ndarray] = {}
     for family in _families(models):
         score = _compile(family)

@@ -37,8 +37,8 @@ def _print_views(comparison: Mapping[str, Any], timing: Timing, console: Console
     tta = comparison["tta"]
     _print(f"\nThe mean scores of each image and {tta['tta']} views of it (predict.tta)", console)
     console.print(build_table(tabulate_views(tta)))
-    for line in describe_views(tta, comparison["confidence"], timing):
-        _print(line, console)
+    cost, *tests = describe_views(tta, comparison["confidence"], timing)
+    _print_list(cost, tests, console)
 
 
 def print_tests(current: Current, console: Console) -> None:

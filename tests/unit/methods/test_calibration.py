@@ -42,7 +42,7 @@ def calibrated(
         scores=np.concatenate([one.scores, np.roll(one.scores, 1, axis=1)]),
         facts={**one.facts, "seeds": [*one.facts["seeds"], 7]},
     )
-    after = calibrate(outcome)
+    after = calibrate(outcome, "temperature")
     write_outcome(after, method, tmp_path)
     return SimpleNamespace(method=method, before=outcome, after=after, root=tmp_path, manifest=manifest)
 
@@ -88,7 +88,8 @@ def make_outcome(*layers: keras.layers.Layer, n_classes: int) -> Outcome:
     labels = np.where(rng.random(40) < 0.7, decide(scores), rng.integers(0, n_classes, 40))
     rows = pd.DataFrame({"label": np.array(classes)[labels], "split": "validation", "seed": 0})
     outcome = Outcome(model, pd.DataFrame(), rows, scores, classes, {"seeds": [0]}, {})
-    after = calibrate(outcome)
+    assert calibrate(outcome, "none") is outcome
+    after = calibrate(outcome, "temperature")
     np.testing.assert_allclose(class_scores(model.predict_on_batch(x)), after.scores, atol=1e-5)
     return after
 
