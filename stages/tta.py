@@ -1,5 +1,6 @@
 """Score views of the validation and test images by every method's model, where `predict.tta` asks for it."""
 
+import shutil
 from pathlib import Path
 from time import perf_counter
 
@@ -20,7 +21,8 @@ if __name__ == "__main__":
     params = load_params({"predict.tta": Natural, "augmentation": Augmentation})
     manifest = read_manifest(MANIFEST)
     rows = manifest[manifest["split"] != "train"].sort_values("key")
-    TTA.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(TTA, ignore_errors=True)
+    TTA.mkdir(parents=True)
     if params.tta:
         from graft.methods.tta import score_with_views
 
