@@ -58,10 +58,10 @@ def _families(models: Mapping[str, Path]) -> list[Family]:
     families: dict[tuple[object, ...], Family] = {}
     for name, path in models.items():
         model = keras.saving.load_model(path, compile=False)
-        *before, head = model.layers[1:]
-        backbone = before[0] if before else None
-        same = (model.input_shape, head.input_shape, weights_sha256(backbone)) if backbone else name
-        family = families.setdefault((same,), Family(model.input_shape[1:], backbone, {}))
+        parts = model.layers[1:]
+        backbone, head = parts if len(parts) == 2 else (None, model)
+        same = (model.input_shape, head.input_shape, weights_sha256(backbone)) if backbone else (name,)
+        family = families.setdefault(same, Family(model.input_shape[1:], backbone, {}))
         family.heads[name] = head
     return list(families.values())
 

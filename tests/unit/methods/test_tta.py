@@ -53,6 +53,16 @@ def test_methods_that_share_a_backbone_do_not_disturb_each_other(
     np.testing.assert_allclose(alone["linear"], scored["linear"], atol=1e-6)
 
 
+@pytest.mark.long
+def test_a_backbone_that_was_fine_tuned_is_not_that_of_the_others(
+    tuned: Any, trained: Any, images: Path, keys: list[str], drawn: Views
+) -> None:
+    models = {"linear": trained["linear"].model, "tuned": tuned.live.parent / "outcome/model.keras"}
+    together = score_with_views(models, images, keys[:4], drawn)["tuned"]
+    alone = score_with_views({"tuned": models["tuned"]}, images, keys[:4], drawn)["tuned"]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
 def test_what_views_change_is_tested_and_measured(
     scored: Any, trained: Any, manifest: pd.DataFrame, keys: list[str]
 ) -> None:
