@@ -115,7 +115,8 @@ class Classifier:
                 of any sizes; also one of them, or one array (n, H, W, channels).
             batch_size: how many are scored at once.
             tta: score so many augmented views of each image, too, and take the mean (test-time augmentation).
-                A view is drawn from the sha256 of the file's bytes, as in training; of an array's values.
+                A view is drawn from the sha256 of the file's bytes, as in training; of an array, its resized
+                values.
             augmentation: of these views: see `choose_views`.
 
         Returns:
@@ -159,9 +160,8 @@ class Classifier:
                 except ValueError as error:
                     raise type(error)(f"{fspath(image)}: {error}") from None
             else:
-                array = np.asarray(image)
-                key = sha256(array.tobytes()).hexdigest()
-                yield str(number), key, self._resize(number, array)
+                pixels = self._resize(number, np.asarray(image))
+                yield str(number), sha256(pixels.tobytes()).hexdigest(), pixels
 
     def _resize(self, number: int, array: np.ndarray) -> np.ndarray:
         gray = array if array.ndim == 2 else array[..., 0] if array.shape[2:] == (1,) else None
