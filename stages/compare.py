@@ -13,9 +13,8 @@ from graft.utils.files import read_json, write_csv, write_json
 if __name__ == "__main__":
     predictions = {method: read_predictions(PREDICTIONS / f"{method}.parquet") for method in METHODS}
     comparison = compare(predictions, {method: read_json(METRICS / f"{method}.json") for method in METHODS})
-    files = {method: TTA / f"{method}.parquet" for method in METHODS}
-    with_views = {method: read_predictions(file) for method, file in files.items() if file.is_file()}
-    if with_views:
+    if read_json(TTA / "index.json")["tta"]:
+        with_views = {method: read_predictions(TTA / f"{method}.parquet") for method in METHODS}
         comparison["tta"] = compare_views(predictions, with_views, comparison["confidence"])
     write_json(comparison, METRICS / "comparison.json")
     # Int64 keeps whole numbers where a method has none.

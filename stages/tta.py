@@ -14,6 +14,7 @@ from graft.data.tta import Views
 from graft.evaluation.predictions import write_predictions
 from graft.methods.registry import METHODS
 from graft.models.card import read_card
+from graft.utils.files import write_json
 from graft.utils.timing import write_timing
 
 if __name__ == "__main__":
@@ -22,7 +23,7 @@ if __name__ == "__main__":
     manifest = read_manifest(MANIFEST)
     rows = manifest[manifest["split"] != "train"].sort_values("key")
     shutil.rmtree(TTA, ignore_errors=True)
-    TTA.mkdir(parents=True)
+    write_json({"tta": params.tta}, TTA / "index.json")  # of an empty folder, DVC warns
     if params.tta:
         from graft.methods.tta import score_with_views
 
