@@ -7,6 +7,7 @@ from graft.config.evaluation import Metrics
 from graft.config.load import load_params
 from graft.config.paths import MANIFEST, METRICS, PREDICTIONS
 from graft.data.manifest import read_manifest
+from graft.evaluation.calibration import describe_calibration
 from graft.evaluation.curves import write_plots
 from graft.evaluation.metrics import evaluate
 from graft.evaluation.predictions import first_seed, read_predictions
@@ -20,6 +21,7 @@ if __name__ == "__main__":
     manifest = read_manifest(MANIFEST)
     metrics = evaluate(predictions, facts, manifest, params.confidence, params.calibration_bins)
     kept = first_seed(predictions, facts)
+    metrics |= describe_calibration(kept, facts, params.confidence, params.calibration_bins)
     shown = [row["label"] for row in metrics["test"]["per_class"]]
     write_plots(kept[kept["split"] == "test"], shown, METRICS / "plots" / method)
     write_json(metrics, METRICS / f"{method}.json")

@@ -9,9 +9,11 @@ from _stage import done  # first: this checkout's src, and the line that says wh
 from graft.config import paths
 from graft.config.data import BitDepth
 from graft.config.load import load_params
+from graft.config.predict import Calibration
 from graft.config.types import Text
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import read_predictions, write_predictions
+from graft.methods.calibration import calibrate
 from graft.methods.outcome import describe, write_model
 from graft.methods.run import Run
 from graft.utils.timing import write_timing
@@ -31,8 +33,10 @@ if __name__ == "__main__":
         models=paths.MODELS,
         read_predictions=lambda method: read_predictions(paths.PREDICTIONS / f"{method}.parquet"),
     )
-    params = load_params({"dataset": Text, "prepare.bit_depth": BitDepth, **method.PARAMS})
-    outcome = method.train(params, run)
+    params = load_params(
+        {"dataset": Text, "prepare.bit_depth": BitDepth, "predict.calibration": Calibration, **method.PARAMS}
+    )
+    outcome = calibrate(method.train(params, run), params.calibration)
     written = write_model(outcome, paths.MODELS / name, name, params.dataset, params.bit_depth)
     facts = {"method": name, **outcome.facts, **written}
     predictions = paths.PREDICTIONS / f"{name}.parquet"

@@ -36,7 +36,7 @@ STAGES = [
 ]
 EXTRACTIONS = [stage for stage in STAGES if stage.startswith("extract_")]
 METHODS = [*registry.METHODS]
-AFTER_A_HEAD = ["train_two_stage", "evaluate@two_stage", "compare", "explain", "report"]
+AFTER_A_HEAD = ["train_two_stage", "evaluate@two_stage", "tta", "compare", "explain", "report"]
 LAYERS = [{"Rescaling": {"scale": 0.004}}, {"Flatten": {}}]
 SMALL = {
     "seeds": [0, 1],

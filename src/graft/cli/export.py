@@ -75,7 +75,10 @@ def _choose(names: list[str], precisions: list[str]) -> "list[tuple[Format, str]
 
 
 def _read_source(root: Path, method: str) -> "Source":
+    from graft.config.features import Augmentation
+    from graft.config.load import load_params
     from graft.config.paths import IMAGES, MANIFEST, MODELS
+    from graft.config.types import Natural
     from graft.data.manifest import read_manifest
     from graft.export.making import Source
     from graft.sharing.recorded import commit_of
@@ -83,7 +86,9 @@ def _read_source(root: Path, method: str) -> "Source":
     folder = root / MODELS / method
     model = folder / "model.keras"
     commit = commit_of(root, model)
-    return Source(folder, root / IMAGES, read_manifest(root / MANIFEST), commit)
+    params = load_params({"predict.tta": Natural, "augmentation": Augmentation}, root / "params.yaml")
+    augmentation = params.augmentation.model_dump() if params.tta else None
+    return Source(folder, root / IMAGES, read_manifest(root / MANIFEST), commit, augmentation)
 
 
 def _describe(record: dict[str, Any], folder: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 from graft.cli.repository import Root, fail
 
 if TYPE_CHECKING:
+    from graft.data.tta import Views
     from graft.serving.classifier import Classifier
     from graft.serving.writers import Writer
 
@@ -33,6 +34,9 @@ def predict(
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="Add each image's features, to JSON or Parquet.")
     ] = False,
+    tta: Annotated[
+        int, typer.Option(min=0, help="Score so many views of each image, too, and take the mean.")
+    ] = 0,
     max_pixels: Annotated[int, typer.Option(min=1, help="Decode no larger image.")] = 100_000_000,
     root: Root = Path(),
 ) -> None:
@@ -44,11 +48,12 @@ def predict(
     if embeddings and not (json or parquet):
         fail("--embeddings needs a place for them: add --json FILE or --parquet FILE")
     _, classifier = load_chosen(root, method, model)
+    views = _choose_views(classifier, tta, root)
     n_images = n_unread = 0
     try:
         with ExitStack() as stack:
             writers = list(_open_writers(stack, classifier, csv, json, parquet, embeddings, top))
-            answers = predict_stream(classifier, find_images(paths), max_pixels)
+            answers = predict_stream(classifier, find_images(paths), max_pixels, views)
             for batch in track(answers, "predict", count_images(paths), count=lambda each: len(each.table)):
                 if embeddings and batch.features is None and batch.table["error"].isna().any():
                     fail("--embeddings: this model has no backbone, so its images have none")
@@ -89,6 +94,20 @@ def load_chosen(root: Path, method: str | None, model: Path | None) -> "tuple[Pa
         fail(f"{error}{'' if model else hint}")
     except (ValueError, OSError) as error:
         fail(str(error))
+
+
+def _choose_views(classifier: "Classifier", tta: int, root: Path) -> "Views | None":
+    """The views of the augmentation on the model's card, else of that in the repository's params.yaml."""
+    from graft.config.features import Augmentation
+    from graft.config.load import load_params
+
+    try:
+        if not tta or "augmentation" in classifier.card:
+            return classifier.choose_views(tta)
+        params = load_params({"augmentation": Augmentation}, root / "params.yaml")
+        return classifier.choose_views(tta, params.augmentation.model_dump())
+    except ValueError as error:
+        fail(f"--tta={tta} needs an augmentation, on the model's card or in a repository (--root): {error}")
 
 
 def _open_writers(

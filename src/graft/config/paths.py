@@ -12,6 +12,7 @@ CROISSANT = Path("data/croissant.json")
 MODELS = Path("models")
 BACKBONE = MODELS / "backbone.keras"
 PREDICTIONS = Path("predictions")
+TTA = PREDICTIONS / "tta"
 METRICS = Path("metrics")
 EXPLAIN = Path("reports/explain")
 PAGE = Path("reports/index.html")

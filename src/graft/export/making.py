@@ -34,12 +34,14 @@ class Source:
         images: `data/images`.
         manifest: `data/manifest.csv`.
         commit: of the model; None if it is unknown.
+        augmentation: of the views that are to be scored with it; None: none are.
     """
 
     folder: Path
     images: Path
     manifest: pd.DataFrame
     commit: str | None
+    augmentation: dict[str, Any] | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -50,6 +52,7 @@ class Source:
     def card(self) -> dict[str, Any]:
         """The card that the exports have."""
         card = read_card(self.folder / MODEL) | {"commit": self.commit}
+        card |= {"augmentation": self.augmentation} if self.augmentation else {}
         labels = sorted(self.manifest["label"].unique())
         if labels != card["classes"]:
             raise ValueError(

@@ -143,7 +143,8 @@ def describe(outcome: Outcome) -> str:
     name, value = history.columns[0], f"{best.iloc[0]:g}"
     place = f"{name} {value} of {len(history)}" if name == "epoch" else f"{name} = {value}"
     first = f", first of {len(seeds)} seeds" * (len(seeds) > 1)
-    return f"validation accuracy {right:.1f} % ({place}{first})"
+    scaled = "".join(f", temperature {each:g}" for each in outcome.facts.get("temperatures", [])[:1])
+    return f"validation accuracy {right:.1f} % ({place}{first}){scaled}"
 
 
 def write_model(
@@ -156,6 +157,8 @@ def write_model(
         ``epochs`` and ``best_epoch``, None of a method without epochs.
     """
     card = {"method": method, "dataset": dataset, **_describe_model(outcome)}
+    if "temperatures" in outcome.facts:
+        card["temperature"] = outcome.facts["temperatures"][0]
     if bit_depth < MAX_BITS:
         card["bit_depth"] = bit_depth
     save_model(outcome.model, folder / "model.keras", card)

@@ -10,6 +10,7 @@ from graft.config.data import Folder, Prepare, SplitParams
 from graft.config.evaluation import Metrics
 from graft.config.features import Augmentation, BackboneRow, Features, check_weights
 from graft.config.load import ParamsError, explain_errors
+from graft.config.predict import Predict
 from graft.config.report import Explain
 from graft.config.training import CachedMethod, Distilled, check_moves, check_teacher
 from graft.config.tuning import Tune, read_space
@@ -31,6 +32,7 @@ class _Areas(Block):
     features: Features
     augmentation: Augmentation
     seeds: Seeds
+    predict: Predict
     metrics: Metrics
     explain: Explain
     tune: Tune

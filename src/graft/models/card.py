@@ -21,7 +21,8 @@ def read_card(path: Path) -> dict[str, Any]:
         cannot load it) only where there are any; ``teacher`` (the method from whose answers it learned) and
         ``teacher_sha256`` (of that model's file) only where it had one; ``members`` (``method``, ``seed`` and
         ``weight`` of each) only of an ensemble; ``bit_depth`` (of the values in 16-bit images) only where it
-        is less than 16.
+        is less than 16; ``temperature`` only where the scores are calibrated by one; ``augmentation`` (of
+        params.yaml) only in an export for which ``predict.tta`` asked for views.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -23,7 +23,8 @@ class Current(NamedTuple):
 
     Attributes:
         comparison: as `graft.evaluation.compare.compare` gives it, of these methods alone; the ``pairs`` are
-            those that were tested with these results.
+            those that were tested with these results, and ``tta`` is there where all of the file
+            is of these parameters.
         others: the methods whose results are of a different run, or not there.
         dataset: its name; None without a params.yaml.
         experiment: DVC's name of it; None where this is none.
@@ -90,10 +91,13 @@ def _is_current(name: str, file: Path, lock: Lock) -> bool:
 
 
 def _compare(root: Path, metrics: Mapping[str, Any], lock: Lock | None) -> dict[str, Any]:
-    file, pairs = root / METRICS / "comparison.json", []
+    file, pairs, views = root / METRICS / "comparison.json", [], {}
     if file.is_file():
+        found = _read(file)
         compared = [name for name in metrics if not lock or _was_compared(name, file, lock)]
-        pairs = [pair for pair in _read(file)["pairs"] if {pair["first"], pair["second"]} <= {*compared}]
+        pairs = [pair for pair in found["pairs"] if {pair["first"], pair["second"]} <= {*compared}]
+        if not lock or (_is_recorded(file, lock) and lock.is_current("compare")):
+            views = {"tta": found["tta"]} if "tta" in found else {}
     return {
         "methods": [describe_method(name, one["facts"], one) for name, one in metrics.items()],
         "members": count_members({name: one["facts"] for name, one in metrics.items()}),
@@ -103,13 +107,17 @@ def _compare(root: Path, metrics: Mapping[str, Any], lock: Lock | None) -> dict[
         },
         "confidence": next((one["confidence"] for one in metrics.values()), None),
         "pairs": pairs,
+        **views,
     }
 
 
 def _was_compared(name: str, comparison: Path, lock: Lock) -> bool:
-    path, other = ((METRICS / file).as_posix() for file in (f"{name}.json", comparison.name))
-    read = lock.reads("compare", path) == lock.made[path][1]
-    return read and lock.made.get(other) == ("compare", digest(comparison, "md5"))
+    path = (METRICS / f"{name}.json").as_posix()
+    return lock.reads("compare", path) == lock.made[path][1] and _is_recorded(comparison, lock)
+
+
+def _is_recorded(comparison: Path, lock: Lock) -> bool:
+    return lock.made.get((METRICS / comparison.name).as_posix()) == ("compare", digest(comparison, "md5"))
 
 
 def _read(file: Path) -> Any:

@@ -15,7 +15,7 @@ from graft.data.images import load
 from graft.evaluation.confusion import PAIRS
 from graft.evaluation.predictions import first_seed
 from graft.methods.registry import METHODS
-from graft.report import backbones, costs, mapping, monitoring, settings, tables, tuning, words
+from graft.report import backbones, costs, gains, mapping, monitoring, settings, tables, tuning, words
 from graft.report.charts import backbones as backbone_charts
 from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
@@ -108,6 +108,7 @@ def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, proven
         "choices": backbones,
         "costs": costs,
         "drifts": monitoring,
+        "gains": gains,
         "mapping": mapping,
         "settings": settings,
         "studies": tuning,

@@ -1,6 +1,7 @@
 """The results as text for a terminal of 80 columns: `graft table`, and the end of a run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.text import Text
 from graft.methods.registry import METHODS
 from graft.report.costs import Timing, add_members, notes_on_cache
 from graft.report.current import Current
+from graft.report.gains import describe_views, tabulate_views
 from graft.report.tables import Cell, Table, compare_methods
 from graft.report.words import (
     BALANCE,
@@ -41,6 +43,16 @@ def print_table(current: Current, timing: Timing, console: Console) -> None:
         _print(note, console)
     if balance := describe_balance(rows):
         _print_list(BALANCE, balance, console)
+    if "tta" in current.comparison:
+        _print_views(current.comparison, timing, console)
+
+
+def _print_views(comparison: Mapping[str, Any], timing: Timing, console: Console) -> None:
+    tta = comparison["tta"]
+    _print(f"\nThe mean scores of each image and {tta['tta']} views of it (predict.tta)", console)
+    console.print(build_table(tabulate_views(tta)))
+    cost, *tests = describe_views(tta, comparison["confidence"], timing)
+    _print_list(cost, tests, console)
 
 
 def print_tests(current: Current, console: Console) -> None:

@@ -1,7 +1,8 @@
 """A model file in use: images in, a table of labels and scores out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
@@ -16,6 +17,7 @@ from graft.data.folders import read_file
 from graft.data.images import COLOR_MODES, resize_to
 from graft.data.images import load as load_image
 from graft.data.sixteen_bits import MAX_BITS
+from graft.data.tta import Views, average_with_views, make_views
 from graft.export.registry import Scored, Session, format_of
 from graft.training.decision import decide
 
@@ -55,9 +57,34 @@ class Classifier:
         color_mode = COLOR_MODES[self.card["channels"]]
         return load_image(data, self.card["image_size"], color_mode, max_pixels, self.bit_depth)
 
-    def score(self, pixels: np.ndarray) -> Scored:
-        """Score decoded images: (n, size, size, channels) in [0, 255], uint8 or float32, n > 0."""
-        return self.session(pixels)
+    def score(self, pixels: np.ndarray, keys: Sequence[str] = (), views: Views | None = None) -> Scored:
+        """Score decoded images: (n, size, size, channels) in [0, 255], uint8 or float32, n > 0.
+
+        With `views`, which are drawn from the images' `keys`, the scores are means over image and views.
+        """
+        found = self.session(pixels)
+        if views is None:
+            return found
+        scores = average_with_views(found.scores, lambda each: self.session(each).scores, pixels, keys, views)
+        return found._replace(scores=scores)
+
+    def choose_views(self, tta: int, augmentation: Mapping[str, Any] | None = None) -> Views | None:
+        """Choose the views of images that are to be scored; None where `tta` is 0.
+
+        Args:
+            tta: their number.
+            augmentation: operations by name, as in params.yaml; None: those on the card.
+
+        Raises:
+            ValueError: if there is no such number or operation, or the card names none.
+        """
+        augmentation = self.card.get("augmentation") if augmentation is None else augmentation
+        if tta and augmentation is None:
+            raise ValueError(
+                f"tta={tta}: the model's card has no augmentation; say it, such as "
+                'augmentation={"flip": "horizontal"}: the operations of params.yaml\'s block of that name'
+            )
+        return make_views(tta, augmentation or {}) if tta else None
 
     def tabulate(self, paths: Sequence[str], scores: np.ndarray) -> pd.DataFrame:
         """Put scores (n, n_classes) into the table that `predict` returns."""
@@ -74,13 +101,23 @@ class Classifier:
         """The names of the columns with the classes' scores."""
         return [f"{name} (class)" if name in TAKEN else name for name in self.classes]
 
-    def predict(self, images: Any, batch_size: int = BATCH_SIZE) -> pd.DataFrame:
+    def predict(
+        self,
+        images: Any,
+        batch_size: int = BATCH_SIZE,
+        tta: int = 0,
+        augmentation: Mapping[str, Any] | None = None,
+    ) -> pd.DataFrame:
         """Predict the class of images.
 
         Args:
             images: paths of image files, or arrays (H, W, channels) or (H, W), uint8 or floats in [0, 255],
                 of any sizes; also one of them, or one array (n, H, W, channels).
             batch_size: how many are scored at once.
+            tta: score so many augmented views of each image, too, and take the mean (test-time augmentation).
+                A view is drawn from the sha256 of the file's bytes, as in training; of an array, its resized
+                values.
+            augmentation: of these views: see `choose_views`.
 
         Returns:
             A row an image in their order: ``path`` (of an array its number), ``label``, ``score`` (the
@@ -90,7 +127,7 @@ class Classifier:
         Raises:
             FileNotFoundError: if a path does not exist.
             ImageError: if a file does not decode, with its path.
-            ValueError: if an array is no image, or a path no regular file.
+            ValueError: if an array is no image, a path no regular file, or the views cannot be drawn.
 
         Examples:
             A model that is 80 % sure of a dog, whatever it sees; `load` gives one that was trained.
@@ -102,25 +139,29 @@ class Classifier:
               path label  score  cat  dog
             0    0   dog    0.8  0.2  0.8
         """
+        views = self.choose_views(tta, augmentation)
         decoded = self._decode_all(_each(images))
         tables = []
         while batch := list(islice(decoded, batch_size)):
-            paths, pixels = zip(*batch, strict=True)
-            tables.append(self.tabulate(paths, self.score(np.stack(pixels)).scores))
+            paths, keys, pixels = zip(*batch, strict=True)
+            tables.append(self.tabulate(paths, self.score(np.stack(pixels), keys, views).scores))
         return pd.concat(tables, ignore_index=True) if tables else self.tabulate([], self._no_scores())
 
     def _no_scores(self) -> np.ndarray:
         return np.empty((0, len(self.classes)), np.float32)
 
-    def _decode_all(self, images: Iterable[Any]) -> Iterator[tuple[str, np.ndarray]]:
+    def _decode_all(self, images: Iterable[Any]) -> Iterator[tuple[str, str, np.ndarray]]:
+        """Path, key and pixels of each image."""
         for number, image in enumerate(images):
             if isinstance(image, str | PathLike):
                 try:
-                    yield fspath(image), self.decode(read_file(Path(image), MAX_MEMBER_BYTES))
+                    data = read_file(Path(image), MAX_MEMBER_BYTES)
+                    yield fspath(image), sha256(data).hexdigest(), self.decode(data)
                 except ValueError as error:
                     raise type(error)(f"{fspath(image)}: {error}") from None
             else:
-                yield str(number), self._resize(number, np.asarray(image))
+                pixels = self._resize(number, np.asarray(image))
+                yield str(number), sha256(pixels.tobytes()).hexdigest(), pixels
 
     def _resize(self, number: int, array: np.ndarray) -> np.ndarray:
         gray = array if array.ndim == 2 else array[..., 0] if array.shape[2:] == (1,) else None

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from graft.data.images import ImageError
+from graft.data.tta import Views
 from graft.export.registry import Scored
 from graft.serving.classifier import BATCH_SIZE, MAX_PIXELS, Classifier
 from graft.serving.sources import Source
@@ -17,11 +19,12 @@ AHEAD = 3 * BATCH_SIZE  # images that are decoded, or being so, while a batch is
 
 
 class Answer(NamedTuple):
-    """The answer to an image: its pixels, or why there are none."""
+    """The answer to an image: its pixels and its key, or why there are none."""
 
     path: str
     pixels: np.ndarray | None
     error: str | None
+    key: str = ""
 
 
 class Answers(NamedTuple):
@@ -38,7 +41,7 @@ class Answers(NamedTuple):
 
 
 def predict_stream(
-    model: Classifier, sources: Iterable[Source], max_pixels: int = MAX_PIXELS
+    model: Classifier, sources: Iterable[Source], max_pixels: int = MAX_PIXELS, views: Views | None = None
 ) -> Iterator[Answers]:
     """Predict the class of each image, in their order.
 
@@ -46,15 +49,16 @@ def predict_stream(
         model: see `graft.serving.classifier.load`.
         sources: see `graft.serving.sources.find_images`.
         max_pixels: height x width; an image of more is not decoded.
+        views: of each image that are scored as well: see `Classifier.score`.
     """
     batch: list[Answer] = []
     for answer in _decode(model, sources, max_pixels):
         batch.append(answer)
         if len(batch) == BATCH_SIZE:
-            yield _answer(model, batch)
+            yield _answer(model, batch, views)
             batch = []
     if batch:
-        yield _answer(model, batch)
+        yield _answer(model, batch, views)
 
 
 def _decode(model: Classifier, sources: Iterable[Source], max_pixels: int) -> Iterator[Answer]:
@@ -63,7 +67,7 @@ def _decode(model: Classifier, sources: Iterable[Source], max_pixels: int) -> It
         if isinstance(data, str):
             return Answer(path, None, data)
         try:
-            return Answer(path, model.decode(data, max_pixels), None)
+            return Answer(path, model.decode(data, max_pixels), None, sha256(data).hexdigest())
         except ImageError as error:
             return Answer(path, None, str(error))
         except MemoryError:
@@ -80,10 +84,11 @@ def _read(source: Source) -> tuple[str, bytes | str]:
         return source.path, (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _answer(model: Classifier, batch: list[Answer]) -> Answers:
+def _answer(model: Classifier, batch: list[Answer], views: Views | None) -> Answers:
     read = [i for i, answer in enumerate(batch) if answer.pixels is not None]
     if read:
-        found = model.score(np.stack([batch[i].pixels for i in read]))  # type: ignore[misc]
+        pixels = np.stack([batch[i].pixels for i in read])  # type: ignore[misc]
+        found = model.score(pixels, [batch[i].key for i in read], views)
     else:
         found = Scored(np.empty((0, len(model.classes)), np.float32), None)
     table = model.tabulate([""] * len(read), found.scores).set_axis(read).reindex(range(len(batch)))

@@ -67,6 +67,7 @@ BLOCKS = [
     "inline.schedule.",
     "inline.",
     "scratch.",
+    "predict.",
     "metrics.",
     "explain.",
 ]
@@ -176,6 +177,8 @@ def test_no_key_may_be_missing(path: tuple[Any, ...]) -> None:
         ("ensemble.members", ["linear", "linear"], "ensemble.members: expected each value once"),
         ("ensemble.weights", "log_loss", "ensemble.weights: .*'validation', received 'log_loss'"),
         ("metrics.confidence", 1, "metrics.confidence: .* less than 1, received 1"),
+        ("predict.tta", -1, "predict.tta: .* greater than or equal to 0, received -1"),
+        ("predict.calibration", "platt", "predict.calibration: .*'none' or 'temperature', received 'platt'"),
         ("explain.mistakes", -1, "explain.mistakes: .* greater than or equal to 0, received -1"),
         ("explain.hesitant", 1.5, "explain.hesitant: .* valid integer.*, received 1.5"),
     ],

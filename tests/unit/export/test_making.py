@@ -175,4 +175,7 @@ def test_records_of_another_model_or_of_missing_or_cut_files_are_dropped(source:
 
 
 def test_the_card_is_that_of_the_model_and_its_commit(source: Source) -> None:
-    assert source.card == read_card(source.folder / "model.keras") | {"commit": "0" * 40}
+    card = read_card(source.folder / "model.keras") | {"commit": "0" * 40}
+    assert source.card == card
+    views = {"augmentation": {"flip": "horizontal"}}
+    assert Source(source.folder, source.images, source.manifest, "0" * 40, **views).card == card | views

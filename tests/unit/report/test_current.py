@@ -1,8 +1,12 @@
 """The results that are of the parameters at hand, by what dvc.lock records."""
 
+import json
+
 import pytest
 
-from graft.report.current import Lock
+from graft.report.current import Lock, read_current
+from graft.utils.files import digest
+from helpers.comparison import make_facts, make_metrics
 
 PARAMS = {"seed": 1, "split": {"validation": 0.1}, "linear": {"C": None}, "rates": [0.1, 1e-05]}
 
@@ -66,3 +70,34 @@ def test_a_lock_knows_what_a_stage_read(stages):
         None,
         None,
     )
+
+
+def test_views_are_shown_only_with_the_parameters_that_they_are_of(tmp_path):
+    files = {
+        "linear": make_metrics(0.5) | {"facts": make_facts("linear")},
+        "comparison": {"pairs": [], "tta": {"tta": 4, "methods": []}},
+    }
+    (tmp_path / "metrics").mkdir()
+    made = {}
+    for name, values in files.items():
+        file = tmp_path / f"metrics/{name}.json"
+        file.write_text(json.dumps(values))
+        made[name] = [(f"metrics/{name}.json", digest(file, "md5"))]
+    stages = {
+        "evaluate@linear": stage([], made["linear"]),
+        "tta": stage([], [("predictions/tta", "t.dir")], **{"predict.tta": 4}),
+        "compare": stage([*made["linear"], ("predictions/tta", "t.dir")], made["comparison"]),
+    }
+    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": stages}))
+
+    def shown(tta):
+        values = {"dataset": "demo", "source": "photos", "predict": {"tta": tta}}
+        (tmp_path / "params.yaml").write_text(json.dumps(values))
+        current = read_current(tmp_path)
+        assert [row["method"] for row in current.comparison["methods"]] == ["linear"]
+        return current.comparison.get("tta")
+
+    assert shown(4) == {"tta": 4, "methods": []}
+    assert shown(0) is None
+    (tmp_path / "metrics/comparison.json").write_text(json.dumps(files["comparison"]) + "\n")
+    assert shown(4) is None

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import graft
 from graft.cli.main import app
 from graft.data.decoding import read_images
+from graft.data.tta import NEUTRAL
 from graft.serving.sources import Source
 from graft.serving.stream import AHEAD, predict_stream
 from graft.serving.writers import printable
@@ -70,6 +71,29 @@ def test_each_form_says_the_same_in_the_order_of_the_images(
     assert sum(one is None for one in tables[2]["embedding"]) == 2
     np.testing.assert_allclose(tables[1]["embedding"][0], tables[2]["embedding"][0], atol=1e-5)
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_views_are_of_the_card_else_of_the_repository(
+    photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = sorted(photos.glob("[0-9]*.jpg"))[:5]
+    arguments = ("--model", model, "--csv", "-", "--tta", 2)
+    refused = predict(*paths, *arguments, code=1).stderr
+    assert "--tta=2 needs an augmentation, on the model's card or in a repository (--root)" in refused
+    augmentation = {**NEUTRAL, "rotation": 0.5}
+    (tmp_path / "params.yaml").write_text(json.dumps({"augmentation": augmentation}))
+    found = pd.read_csv(BytesIO(predict(*paths, *arguments).stdout.encode()))
+    classifier = graft.load(model)
+    expected = classifier.predict(paths, tta=2, augmentation={"rotation": 0.5})
+    np.testing.assert_allclose(found[classifier.classes], expected[classifier.classes], atol=2e-6)
+    plain = classifier.predict(paths)
+    assert not np.allclose(plain[classifier.classes], expected[classifier.classes], atol=1e-4)
+    pd.testing.assert_frame_equal(classifier.predict(paths, tta=0), plain)
+    with pytest.raises(ValueError, match="tta=2: the model's card has no augmentation; say it, such as"):
+        classifier.predict(paths, tta=2)
+    classifier.card["augmentation"] = augmentation
+    pd.testing.assert_frame_equal(classifier.predict(paths, tta=2), expected)
 
 
 def test_lines_for_people(photos: Path, model: Path) -> None:
