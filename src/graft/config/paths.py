@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+EDITS = Path("edits.csv")
 RAW = Path("data/raw")
 IMAGES = Path("data/images")
 MANIFEST = Path("data/manifest.csv")
@@ -23,3 +24,5 @@ CHECKPOINTS = Path(".graft/checkpoints")
 CHECKED = Path(".graft/checked")
 HEAT_MAPS = Path(".graft/explain")
 MONITORING = Path("reports/monitoring")
+CURATION = Path("reports/curation")
+CURATION_PAGE = Path("reports/curate.html")
