@@ -47,9 +47,7 @@ def write(tmp_path: Path) -> Write:
     return write_lines
 
 
-def prepare(
-    path: Path, images: list[RawImage] = IMAGES, **changes: Any
-) -> tuple[dict[str, Any], dict[str, str]]:
+def prepare(path: Path, images: list[RawImage] = IMAGES) -> tuple[dict[str, Any], dict[str, str]]:
     """The report of `prepare`, and the label of each path that is left."""
     limits = prepare_params(max_rejected=0.0)
     folder = path.parent / "images"
