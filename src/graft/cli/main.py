@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from graft.cli.card import card
+from graft.cli.curate import curate
 from graft.cli.experiments import experiments
 from graft.cli.export import export
 from graft.cli.features import app as features_app
@@ -27,6 +28,7 @@ app.command(context_settings=PASSED_ON)(repro)
 app.command(context_settings=PASSED_ON)(run)
 app.command()(experiments)
 app.command()(monitor)
+app.command()(curate)
 app.command()(card)
 app.command()(serve)
 app.command()(predict)

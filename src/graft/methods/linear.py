@@ -1,6 +1,6 @@
 """Linear: a logistic regression on the cached features, the baseline that every head must beat."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 import pandas as pd
+from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
@@ -22,6 +23,7 @@ from graft.methods.run import Run
 from graft.models.heads import fit_scaler, normalise, output_layer, pool, vector_layers
 from graft.models.isolation import build_isolated
 from graft.models.serialization import deployable, load_frozen, weights_sha256
+from graft.training.decision import class_scores
 from graft.training.splits import arrays_by_split, class_numbers, rows_by_split
 from graft.training.tracking import Curve
 from graft.utils.memory import allocate
@@ -46,18 +48,22 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     features = arrays_by_split(array, rows)
 
     def train_once(seed: int, curve: Curve | None) -> Trained:  # noqa: ARG001
-        scaler = fit_scaler(features["train"], block.pooling) if block.normalise == "standardise" else None
-        x = {
-            split: _rows(features[split], block, scaler, params.memory_limit, run.temporary / f"{split}.npy")
-            for split in ("train", "validation")
-        }
-        fitted, history = fit_regression(x, labels, GRID if block.C is None else (block.C,), block)
+        grid, room = choose_grid(block), Room(params.memory_limit, run.temporary)
+        tried = track(grid, "fit", len(grid), "values of C")
+        fitted, scaler, history = fit_features(features, labels, tried, block, room)
         head = build_isolated(lambda: to_head(fitted, array.shape[1:], block, scaler))
         return Trained(deployable(backbone, head), history, predict(head, features, BATCH_SIZE), len(array))
 
     facts = backbone_facts(params.backbone, params.weights) | {"weights_sha256": weights_sha256(backbone)}
     facts |= engine_facts(run.features)
     return train_with_seeds(train_once, (0,), run, facts, started)
+
+
+class Room(NamedTuple):
+    """The memory that an array may take, in GB, and the folder for the file of a larger one."""
+
+    memory_limit: float
+    temporary: Path
 
 
 class Regression(NamedTuple):
@@ -67,9 +73,44 @@ class Regression(NamedTuple):
     bias: np.ndarray
     n_classes: int
 
+    def score(self, x: np.ndarray) -> np.ndarray:
+        """Give the (n, n_classes) probabilities of normalised rows (n, d)."""
+        outputs = x @ self.kernel + self.bias
+        return class_scores(expit(outputs)) if self.n_classes == 2 else softmax(outputs, axis=1)
+
+
+def choose_grid(block: Linear) -> tuple[float, ...]:
+    """The values of C to try: the one that is given, else `GRID`."""
+    return GRID if block.C is None else (block.C,)
+
+
+def fit_features(
+    features: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+    grid: Iterable[float],
+    block: Linear,
+    room: Room,
+) -> tuple[Regression, StandardScaler | None, pd.DataFrame]:
+    """Pool and normalise features of ``train`` and ``validation``, and fit a regression, as the block says.
+
+    Args:
+        features: (n, h, w, c) or (n, c), which may be memory-mapped.
+        labels: (n,) class numbers.
+        grid: values of C, ascending.
+        block: pooling, normalisation and class weight.
+        room: for the rows.
+
+    Returns:
+        The regression, the scaler of ``standardise`` (else None), and the history of `fit_regression`.
+    """
+    scaler = fit_scaler(features["train"], block.pooling) if block.normalise == "standardise" else None
+    x = {split: to_rows(features[split], block, scaler, room, split) for split in ("train", "validation")}
+    fitted, history = fit_regression(x, labels, grid, block)
+    return fitted, scaler, history
+
 
 def fit_regression(
-    x: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], grid: Sequence[float], block: Linear
+    x: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], grid: Iterable[float], block: Linear
 ) -> tuple[Regression, pd.DataFrame]:
     """Fit a logistic regression for one C after the other and keep the one with the lowest validation loss.
 
@@ -89,7 +130,7 @@ def fit_regression(
     model = LogisticRegression(class_weight=block.class_weight, max_iter=MAX_ITER, warm_start=True)
     tried: list[dict[str, float]] = []
     kept, best = None, -1
-    for c in track(grid, "fit", len(grid), "values of C"):
+    for c in grid:
         model.set_params(C=c).fit(z["train"], labels["train"])
         tried.append({"C": c, **_measure(model, z, labels)})
         if kept is None or tried[-1]["val_loss"] < tried[best]["val_loss"]:
@@ -124,12 +165,15 @@ def _measure(
     return measured
 
 
-def _rows(
-    features: np.ndarray, block: Linear, scaler: StandardScaler | None, memory_limit: float, temporary: Path
+def to_rows(
+    features: np.ndarray, block: Linear, scaler: StandardScaler | None, room: Room, name: str
 ) -> np.ndarray:
-    """(n, d) float32: pooled and normalised, in batches, as the features may be memory-mapped."""
+    """Pool and normalise features to (n, d) float32, in batches, as they may be memory-mapped.
+
+    `name` is that of the file which takes them where they are too large for memory.
+    """
     width = pool(features[:1], block.pooling).shape[1]
-    x = allocate((len(features), width), np.float32, memory_limit, temporary)
+    x = allocate((len(features), width), np.float32, room.memory_limit, room.temporary / f"{name}.npy")
     for start in range(0, len(features), BATCH_SIZE):
         batch = pool(features[start : start + BATCH_SIZE].astype(np.float64), block.pooling)
         x[start : start + len(batch)] = normalise(batch, block.normalise, scaler)

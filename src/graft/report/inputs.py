@@ -7,7 +7,17 @@ from typing import Any
 
 import pandas as pd
 
-from graft.config.paths import EXPLAIN, IMAGES, MANIFEST, METRICS, MODELS, MONITORING, PREDICTIONS
+from graft.config.paths import (
+    CURATION,
+    CURATION_PAGE,
+    EXPLAIN,
+    IMAGES,
+    MANIFEST,
+    METRICS,
+    MODELS,
+    MONITORING,
+    PREDICTIONS,
+)
 from graft.data.decoding import read_images
 from graft.data.manifest import read_manifest
 from graft.evaluation.predictions import read_predictions
@@ -39,6 +49,7 @@ class Inputs:
         exports: method -> the records of the files that were made of its model.
         maps: file below `reports/explain` -> encoded image.
         monitoring: method -> what `graft monitor` found last, of those that are of these predictions.
+        curation: what `graft curate` counted, if that is of these features and predictions.
     """
 
     comparison: Mapping[str, Any]
@@ -53,6 +64,7 @@ class Inputs:
     exports: Exports
     maps: Mapping[str, bytes]
     monitoring: Mapping[str, Any] = field(default_factory=dict)
+    curation: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_inputs(root: Path) -> Inputs:
@@ -78,4 +90,5 @@ def read_inputs(root: Path) -> Inputs:
         exports={method: read_exports(root / MODELS / method) for method in METHODS},
         maps={file: (root / EXPLAIN / file).read_bytes() for file in gallery.maps},
         monitoring=read_values(root, MONITORING),
+        curation=read_values(root, CURATION).get("findings", {}) if (root / CURATION_PAGE).exists() else {},
     )

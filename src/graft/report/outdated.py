@@ -12,6 +12,7 @@ SHOWN = (
     "predictions/*.parquet",
     "reports/explain/index.json",
     "reports/monitoring/*.json",
+    "reports/curation/*.json",
 )
 
 

@@ -5,8 +5,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from graft.config.evaluation import Metrics
 from graft.config.features import Augmentation, BackboneRow
 from graft.config.load import CHOSEN_ROW
@@ -17,7 +15,7 @@ from graft.data.images import load
 from graft.evaluation.confusion import PAIRS
 from graft.evaluation.predictions import first_seed
 from graft.methods.registry import METHODS
-from graft.report import costs, monitoring, settings, tables, words
+from graft.report import costs, curation, monitoring, settings, tables, words
 from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
 from graft.report.charts.svg import Chart
@@ -25,6 +23,7 @@ from graft.report.classes import Classes, describe_classes, write_rest
 from graft.report.files import list_files
 from graft.report.inputs import Inputs, read_inputs
 from graft.report.provenance import Provenance, describe_commit, describe_machine, name_dataset
+from graft.report.rendering import render
 from graft.report.thumbnails import LONGEST, Thumbnail, draw_thumbnail, make_thumbnail
 from graft.report.verdict import judge
 from graft.report.views import SHOWN, choose_originals, draw_views
@@ -51,6 +50,7 @@ CONTENTS = {
     "mistakes": "The mistakes",
     "looks": "Where the models look",
     "data": "The data",
+    "curation": "Doubtful labels and near-duplicates",
     "files": "Files you can take away",
     "seeds": "Over the seeds",
     "monitoring": "In use",
@@ -95,24 +95,24 @@ def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, proven
     Returns:
         The HTML, the same for the same arguments.
     """
-    environment = Environment(
-        loader=PackageLoader("graft.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
     values = vars(inputs) | _describe(inputs, classes, params) | _draw(inputs, classes, params)
     values |= {"params": params, "classes": classes, "provenance": provenance, "percent": percent_sign}
-    modules = {"costs": costs, "drifts": monitoring, "settings": settings, "tables": tables, "words": words}
-    return environment.get_template("page.html.j2").render(values | modules)
+    modules = {
+        "costs": costs,
+        "curating": curation,
+        "drifts": monitoring,
+        "settings": settings,
+        "tables": tables,
+        "words": words,
+    }
+    return render("page.html.j2", values | modules)
 
 
 def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict[str, Any]:
     """The names by which the template knows what is told in words and tables."""
     rows = inputs.comparison["methods"]
     compared, several = {row["method"] for row in rows}, any(row["n_seeds"] > 1 for row in rows)
-    sections = {"seeds": several, "monitoring": bool(inputs.monitoring)}
+    sections = {"seeds": several, "monitoring": bool(inputs.monitoring), "curation": bool(inputs.curation)}
     log_losses = {method: one["validation"]["log_loss"] for method, one in inputs.metrics.items()}
     facts = {method: facts for method, (_, facts) in inputs.predictions.items()}
     return {

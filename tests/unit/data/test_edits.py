@@ -150,7 +150,7 @@ def test_what_cannot_be_meant_is_refused_by_its_line(write: Write, lines: list[s
     [
         (
             b"key;action;label;path;note\n",
-            "line 1: expected key,action,label,path,note, received 'key;action",
+            "line 1: expected key,action,label,path,note, received ..key;action",
         ),
         (b"", "line 1: expected key.* received ..$"),
         (HEADER.encode("utf-16"), "not CSV in UTF-8"),
