@@ -25,18 +25,20 @@ def curate(
     ] = 0.95,
     root: Root = Path(),
 ) -> None:
-    """Find labels that may be wrong, near-duplicates, outliers and classes that overlap, on cached features."""
+    """Find doubtful labels, near-duplicates, outliers and classes that overlap, by cached features."""
     from graft.config.paths import CURATION_PAGE, EDITS
     from graft.curation.suggestions import append_rows, suggest
     from graft.data.edits import read_edits
-    from graft.report.curation import describe
+    from graft.report.curation import describe, tabulate_leakage
 
     try:
         decided = read_edits(root / EDITS) if (root / EDITS).exists() else {}
         findings = _find(root, similar).without(decided)
-        _write(root, findings, top)
+        leakage = _write(root, findings, top)
         for line in (line for lines in describe(findings.summarise()).values() for line in lines):
             typer.echo(line)
+        for method, (on_all, without) in tabulate_leakage(leakage).rows:
+            typer.echo(f"  {method}, % of test: {on_all.text}; without these images {without.text}")
         for one in findings.suspects.head(PRINTED).to_dict("records"):
             typer.echo(f"  {one['path']} ({one['split']}): {one['label']}, or {one['suggested']}?")
         typer.echo(f"{(root / CURATION_PAGE).as_posix()} shows them")
@@ -74,17 +76,18 @@ def _find(root: Path, similar: float) -> "Findings":
         return find(manifest, features, params.linear, room, params.seed, similar)
 
 
-def _write(root: Path, findings: "Findings", top: int) -> None:
+def _write(root: Path, findings: "Findings", top: int) -> list[dict[str, Any]]:
     from graft.config.load import load_params
     from graft.config.paths import CURATION, CURATION_PAGE, FEATURES, IMAGES, MANIFEST, PREDICTIONS
     from graft.config.types import Text
-    from graft.data.decoding import read_images
-    from graft.report.curation import build_page, list_keys, list_shown
+    from graft.data.decoding import list_shards, read_images
+    from graft.report.curation_page import build_page, list_keys, list_shown
     from graft.report.provenance import name_dataset
     from graft.utils.belonging import write_values
     from graft.utils.files import write_csv, write_text
 
     params = load_params({"dataset": Text, "source": Text}, root / "params.yaml")
+    list_shards(root / IMAGES)  # or say that there is none
     leakage = _measure_leakage(root, findings)
     shown = list_shown(findings, top)
     images = read_images(root / IMAGES, list_keys(shown))
@@ -95,6 +98,7 @@ def _write(root: Path, findings: "Findings", top: int) -> None:
     measured = [PREDICTIONS / f"{row['method']}.parquet" for row in leakage]
     summary = findings.summarise() | {"leakage": leakage}
     write_values(root, CURATION / "findings.json", summary, [MANIFEST, FEATURES, *measured])
+    return leakage
 
 
 def _measure_leakage(root: Path, findings: "Findings") -> list[dict[str, Any]]:

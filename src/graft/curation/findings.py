@@ -9,10 +9,9 @@ import pandas as pd
 
 from graft.config.training import Linear
 from graft.config.types import SPLITS
-from graft.curation.neighbours import Neighbours, find_duplicates, find_outliers
+from graft.curation.neighbours import find_duplicates, find_neighbours, find_outliers, to_vectors
 from graft.curation.scores import Embedded, score_out_of_fold
 from graft.curation.suspects import find_overlaps, find_suspects
-from graft.curation.vectors import Vectors
 from graft.data.manifest import class_names
 from graft.methods.linear import Room
 
@@ -86,7 +85,7 @@ def find(
     classes = class_names(manifest)
     labels, splits = np.searchsorted(classes, manifest["label"]), manifest["split"].to_numpy()
     scores = score_out_of_fold(Embedded(features, labels, splits), classes, block, room, seed)
-    neighbours = Neighbours(Vectors(features))
+    neighbours = find_neighbours(to_vectors(features))
     return Findings(
         suspects=find_suspects(manifest, scores, labels, classes),
         duplicates=find_duplicates(manifest, features, neighbours, similar),

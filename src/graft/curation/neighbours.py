@@ -1,36 +1,53 @@
-"""Images and their nearest neighbours -> near-duplicates, and images unlike any other."""
+"""Images by their features -> nearest neighbours, near-duplicates, and images unlike any other."""
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.neighbors import LocalOutlierFactor
+from sklearn.neighbors import NearestNeighbors
 
-from graft.curation.vectors import BATCH_SIZE, Vectors, to_unit
+from graft.models.heads import SHORTEST, pool
 
-NEIGHBOURS = 20  # as Breunig et al. and scikit-learn have it; of an image, no more near-duplicates are found
+BATCH_SIZE = 256
+NEIGHBOURS = 20  # of an image; no more near-duplicates of it are found
 SIMILAR = 0.95
-OUTLYING = 1.5  # local outlier factor, as of scikit-learn's "auto"
 # A near-duplicate's first image is that of test, so that its second may be dropped.
 RANKS = {"test": 0, "validation": 1, "train": 2}
 
 
-class Neighbours:
-    """The nearest neighbours of each image of a dataset, and its local outlier factor.
+class Neighbours(NamedTuple):
+    """The nearest neighbours of each image: (n, k) similarities, the highest first, and (n, k) places."""
 
-    Breunig et al. 2000, LOF: about 1 where an image has as many neighbours nearby as these have, more where
-    it is further from all. https://doi.org/10.1145/335191.335388
+    similarities: np.ndarray
+    places: np.ndarray
 
-    Attributes:
-        similarities: (n, k), the nearest first.
-        places: (n, k), of these neighbours.
-        factors: (n,) local outlier factors.
+
+def to_vectors(features: np.ndarray) -> np.ndarray:
+    """Pool features (n, h, w, c) or (n, c), which may be memory-mapped, to (n, d) float32 of length 1.
+
+    The product of two is their cosine, which is what `similarity` means everywhere.
     """
+    starts = range(0, len(features), BATCH_SIZE)
+    batches = (features[start : start + BATCH_SIZE].astype(np.float32) for start in starts)
+    return to_unit(np.concatenate([pool(batch, "avg") for batch in batches]))
 
-    def __init__(self, vectors: Vectors) -> None:
-        """Find them: k is `NEIGHBOURS`, or all others of a smaller dataset."""
-        lof = LocalOutlierFactor(min(NEIGHBOURS, len(vectors.unit) - 1)).fit(vectors.unit)
-        distances, self.places = lof.kneighbors()
-        self.similarities = 1 - distances**2 / 2  # of unit vectors
-        self.factors = -lof.negative_outlier_factor_
+
+def to_unit(vectors: np.ndarray) -> np.ndarray:
+    """Scale each row (n, d) to length 1; a row of zeros stays.
+
+    >>> to_unit(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, SHORTEST))
+
+
+def find_neighbours(vectors: np.ndarray) -> Neighbours:
+    """Find the `NEIGHBOURS` nearest of each image, or all others of a smaller dataset, by their vectors."""
+    nearest = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(vectors) - 1)).fit(vectors)
+    distances, places = nearest.kneighbors()
+    return Neighbours(1 - distances**2 / 2, places)
 
 
 def find_duplicates(
@@ -67,22 +84,24 @@ def find_duplicates(
 
 
 def _compare_whole(features: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Compare features that were not pooled: the (m,) cosines about their mean of pairs (m, 2) of places."""
-    mean = features.mean(0, dtype=np.float32).ravel()
+    """Compare features that were not pooled: the (m,) similarities of pairs (m, 2) of places."""
     similarities = np.empty(len(pairs))
     for start in range(0, len(pairs), BATCH_SIZE):
         places = pairs[start : start + BATCH_SIZE]
-        one, other = (to_unit(features[at].reshape(len(at), -1).astype(np.float32) - mean) for at in places.T)
+        one, other = (to_unit(features[at].reshape(len(at), -1).astype(np.float32)) for at in places.T)
         similarities[start : start + len(places)] = (one * other).sum(1)
     return similarities
 
 
 def find_outliers(manifest: pd.DataFrame, neighbours: Neighbours) -> pd.DataFrame:
-    """List the images whose local outlier factor exceeds `OUTLYING`, the highest first.
+    """List the images that are further from their nearest neighbours than others are from theirs.
+
+    That is below the lower fence of Tukey 1977: the first quartile less 1.5 times the range to the third.
 
     Returns:
-        The manifest's columns, and ``outlier_factor``.
+        The manifest's columns, and ``similarity``, the mean to the neighbours; the lowest first.
     """
-    rows = manifest.assign(outlier_factor=neighbours.factors)
-    outlying = rows[rows["outlier_factor"] > OUTLYING]
-    return outlying.sort_values("outlier_factor", ascending=False, ignore_index=True)
+    rows = manifest.assign(similarity=neighbours.similarities.mean(1))
+    first, third = rows["similarity"].quantile([0.25, 0.75])
+    outliers = rows[rows["similarity"] < first - 1.5 * (third - first)]
+    return outliers.sort_values("similarity", ignore_index=True)
