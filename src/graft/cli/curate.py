@@ -54,25 +54,14 @@ def curate(
 
 
 def _find(root: Path, similar: float) -> "Findings":
-    from tempfile import TemporaryDirectory
-
+    from graft.cli.cached import opened_features
     from graft.config.load import load_params
-    from graft.config.paths import FEATURES, MANIFEST, TEMPORARY
     from graft.config.training import Linear
-    from graft.config.types import Positive, Seed
+    from graft.config.types import Seed
     from graft.curation.findings import find
-    from graft.data.manifest import read_manifest
-    from graft.features.format import load_features
-    from graft.methods.linear import Room
 
-    schemas = {"seed": Seed, "linear": Linear, "features.memory_limit": Positive}
-    params = load_params(schemas, root / "params.yaml")
-    manifest = read_manifest(root / MANIFEST)
-    (root / TEMPORARY).mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=root / TEMPORARY) as temporary:
-        room = Room(params.memory_limit, Path(temporary))
-        rows = [(key, 0) for key in manifest["key"]]
-        features = load_features([root / FEATURES], rows, room.memory_limit, room.temporary / "features.npy")
+    params = load_params({"seed": Seed, "linear": Linear}, root / "params.yaml")
+    with opened_features(root) as (manifest, features, room):
         return find(manifest, features, params.linear, room, params.seed, similar)
 
 

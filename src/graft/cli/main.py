@@ -17,6 +17,7 @@ from graft.cli.predict import predict
 from graft.cli.report import app as report_app
 from graft.cli.repository import Root, fail, opened
 from graft.cli.run import PASSED_ON, repro, run
+from graft.cli.search import search
 from graft.cli.serve import serve
 from graft.cli.share import app as share_app
 
@@ -29,6 +30,7 @@ app.command(context_settings=PASSED_ON)(run)
 app.command()(experiments)
 app.command()(monitor)
 app.command()(curate)
+app.command()(search)
 app.command()(card)
 app.command()(serve)
 app.command()(predict)

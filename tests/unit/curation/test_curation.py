@@ -212,7 +212,7 @@ def test_what_it_says_writes_and_shows(repo):
     }
     assert all(one["src"].startswith("data:image/webp") for one in parsed.all("img"))
     assert all(one["href"].startswith("#") for one in parsed.all("a"))
-    assert "http" not in html
+    assert "http" not in html.replace("http-equiv", "")
 
 
 def test_its_numbers_belong_to_what_it_looked_at(repo):
@@ -273,9 +273,8 @@ def test_what_is_missing_is_said_in_a_sentence(repo, damage, said):
 
 def test_predictions_of_other_images_are_left_out(repo):
     manifest = pd.read_csv(repo / "data/manifest.csv")
-    moved = manifest.assign(split=manifest["split"].replace({"validation": "test", "train": "validation"}))
-    moved.loc[moved.index[::2], "split"] = "train"
-    write_manifest(moved, repo / "data/manifest.csv")
+    manifest.loc[manifest["split"].eq("validation").idxmax(), "split"] = "test"
+    write_manifest(manifest, repo / "data/manifest.csv")
     assert "the predictions of linear are of other test images, and left out" in curate(
         repo, "--similar", "0.999"
     )
