@@ -223,7 +223,7 @@ def many():
     """Forty classes with all kinds of names, 300 mistakes and more, large images."""
     large = make_inputs(MANY, n_test=10, share_wrong=0.32, draw=lambda n: make_image(n, (200, 260)))
     assert large.gallery.counts["mistakes"] >= 300
-    return large, build(monitored(large))
+    return large, build(curated(monitored(large)))
 
 
 @pytest.fixture(scope="session")
@@ -246,6 +246,17 @@ def monitored(inputs):
     shares = {"share": 0.5, "low": 0.4, "high": 0.6, "reference": 0.3}
     drift = {"verdict": "DRIFT: the <b>images</b> differ.", "sentences": ["p < 0.0001."], "tests": tests}
     return replace(inputs, monitoring={"linear": drift | {"classes": [shares | {"label": n} for n in NAMES]}})
+
+
+def curated(inputs):
+    """The inputs with what `graft curate` counted, two of whose test images leaked."""
+    accuracy = {"accuracy": 0.75, "low": 0.5, "high": 0.9, "n": 12}
+    leakage = [
+        {"method": method, "all": accuracy, "without": accuracy | {"n": 10}} for method in inputs.metrics
+    ]
+    counts = {"n_images": {"train": 9, "validation": 3, "test": 12}, "accuracy": 0.8, "n_reviewed": 1}
+    counts |= {"n_suspects": {"train": 3, "validation": 0, "test": 1}, "n_duplicates": 2, "n_across": 2}
+    return replace(inputs, curation=counts | {"n_leaked": 2, "n_outliers": 1, "leakage": leakage})
 
 
 def write_files(exports, folder):
