@@ -37,3 +37,12 @@ def opened_features(root: Path) -> "Iterator[tuple[pd.DataFrame, np.ndarray, Roo
         room, rows = Room(memory_limit, Path(temporary)), [(key, 0) for key in manifest["key"]]
         features = load_features([root / FEATURES], rows, memory_limit, room.temporary / "features.npy")
         yield manifest, features, room
+
+
+def explain(error: Exception) -> str:
+    """Say in a sentence what reading a repository's files, or writing some, raised."""
+    from graft.utils.errors import explain_system_error
+
+    if isinstance(error, OSError) and error.errno:
+        return explain_system_error(error)
+    return str(error.args[0] if isinstance(error, KeyError) else error)

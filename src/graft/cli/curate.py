@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graft.cli.cached import explain, opened_features
 from graft.cli.repository import Root, fail
 
 if TYPE_CHECKING:
@@ -50,11 +51,10 @@ def curate(
                 "then run `dvc repro`"
             )
     except (OSError, ValueError, KeyError) as error:
-        fail(str(error.args[0] if isinstance(error, KeyError) else error))
+        fail(explain(error))
 
 
 def _find(root: Path, similar: float) -> "Findings":
-    from graft.cli.cached import opened_features
     from graft.config.load import load_params
     from graft.config.training import Linear
     from graft.config.types import Seed

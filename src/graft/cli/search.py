@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from graft.cli.cached import explain, opened_features
 from graft.cli.repository import Root, fail
 from graft.utils.terminal import printable
 
@@ -40,7 +41,7 @@ def search(
     try:
         n_found, n_unread = _search(root, images, k, sheet)
     except (OSError, ValueError, KeyError) as error:
-        fail(str(error.args[0] if isinstance(error, KeyError) else error))
+        fail(explain(error))
     if n_unread:
         fail(f"{n_unread:,} of {n_found + n_unread:,} images could not be read")
     if not n_found:
@@ -49,7 +50,6 @@ def search(
 
 def _search(root: Path, names: list[str], k: int, sheet: Path | None) -> tuple[int, int]:
     """Print what is found, draw the sheet, and count the images that were read and those that were not."""
-    from graft.cli.cached import opened_features
     from graft.config.data import Prepare
     from graft.config.load import load_params
     from graft.config.paths import BACKBONE, FEATURES

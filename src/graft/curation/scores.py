@@ -53,8 +53,8 @@ def score_out_of_fold(
         ValueError: if a class has fewer than two images in train and validation.
     """
     test, known = (np.flatnonzero(chosen) for chosen in (images.splits == "test", images.splits != "test"))
-    _check_classes(images.labels[known], classes)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    most = _count_most(images.labels[known], classes)
+    folds = StratifiedKFold(min(FOLDS, most), shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # of a class with fewer images than folds, some of which lack it
         warnings.simplefilter("ignore", UserWarning)
         parts = [(known[fit], known[held]) for fit, held in folds.split(known, images.labels[known])]
@@ -67,13 +67,15 @@ def score_out_of_fold(
     return scores
 
 
-def _check_classes(labels: np.ndarray, classes: Sequence[str]) -> None:
+def _count_most(labels: np.ndarray, classes: Sequence[str]) -> int:
+    """Count the images of the largest class, and refuse one that has fewer than two."""
     counts = np.bincount(labels, minlength=len(classes))
     if rare := [label for label, n in zip(classes, counts, strict=True) if n < 2]:
         raise ValueError(
             f"expected two images of each class in train and validation, received fewer of {rare}: add some, "
             "or leave such classes out with split.min_per_class"
         )
+    return int(counts.max())
 
 
 def _choose_c(images: Embedded, block: Linear, room: Room) -> float:

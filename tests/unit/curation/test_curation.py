@@ -145,6 +145,16 @@ def test_a_rare_class_and_two_classes_are_scored_too(block, room):
     assert found.accuracy > 0.9
 
 
+@pytest.mark.parametrize("n", [4, 6, 9])
+def test_a_handful_of_images_is_looked_at_too(block, room, n):
+    """As few as have two of each class in train and validation, and none in test."""
+    manifest = make_manifest().iloc[:n].assign(label=np.resize(["a", "b"], n))
+    manifest["split"] = np.resize(["train", "train", "validation", "validation"], n)
+    found = find(manifest, make_features(make_manifest())[:n], block, room, 0, 0.95)
+    assert found.n_images["test"] == 0
+    assert len(found.suspects) <= n
+
+
 def test_the_accuracy_without_what_leaked_is_that_of_the_other_test_images(repo):
     frame, facts = read_predictions(repo / "predictions/linear.parquet")
     test = frame[frame["split"] == "test"]
@@ -258,7 +268,10 @@ def test_no_more_than_the_first_are_shown_and_suggested(repo):
     ("damage", "said"),
     [
         (lambda repo: shutil.rmtree(repo / "data/features"), "no features in .*run `dvc repro`"),
-        (lambda repo: (repo / "data/manifest.csv").unlink(), "manifest.csv"),
+        (
+            lambda repo: (repo / "data/manifest.csv").unlink(),
+            "manifest.csv is missing: .*`dvc repro` makes it",
+        ),
         (lambda repo: (repo / "edits.csv").write_text("a\n"), "edits.csv, line 1: expected key"),
         (lambda repo: (repo / "data/images/0.parquet").unlink(), "no image shards"),
         (lambda repo: edit(repo, {"linear.C": -1}), "linear.C"),

@@ -133,7 +133,7 @@ def test_features_of_another_backbone_are_not_compared(repo, tmp_path):
     (tmp_path / "good.png").write_bytes(encode(3))
     assert "is of another backbone than" in search(repo, tmp_path / "good.png", status=1)
     (repo / "models/backbone.keras").unlink()
-    assert "backbone.keras" in search(repo, tmp_path / "good.png", status=1)
+    assert "backbone.keras is missing" in search(repo, tmp_path / "good.png", status=1)
 
 
 def test_wrong_usage_is_refused_before_anything_is_loaded(repo, tmp_path):
