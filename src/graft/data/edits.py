@@ -125,4 +125,4 @@ def _refuse(problems: list[str]) -> None:
     if problems:
         more = [f"... and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
         lines = "\n  ".join([*problems[:LISTED], *more])
-        raise ValueError(f"{NAME} has {len(problems)} rows that cannot be used; correct them:\n  {lines}")
+        raise ValueError(f"{NAME} has rows that cannot be used, {len(problems)} in all:\n  {lines}")

@@ -137,7 +137,7 @@ def test_rows_of_other_images_are_warned_of_and_change_no_byte(
         ([f"{key(0)},keep,,,", f"{key(0)},drop,,,"], f"line 3: key='{key(0)}' stands in line 2, too"),
         (["abc,drop,,,"], "line 2: key='abc', expected 64 hexadecimal digits"),
         ([f"{key(0)},drop,,a,b,c"], "line 2: expected 5 values, received 6; quote one that has a comma"),
-        (["x,drop,,,"] * 7, "7 rows that cannot be used; correct them:\n  line 2: .*\n  ... and 2 more"),
+        (["x,drop,,,"] * 7, "cannot be used, 7 in all:\n  line 2: .*\n  ... and 2 more"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_its_line(write: Write, lines: list[str], said: str) -> None:
