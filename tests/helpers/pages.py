@@ -226,7 +226,7 @@ def many():
     """Forty classes with all kinds of names, 300 mistakes and more, large images."""
     large = make_inputs(MANY, n_test=10, share_wrong=0.32, draw=lambda n: make_image(n, (200, 260)))
     assert large.gallery.counts["mistakes"] >= 300
-    return large, build(mapped(monitored(large)))
+    return large, build(curated(mapped(monitored(large))))
 
 
 @pytest.fixture(scope="session")
@@ -306,6 +306,17 @@ def with_backbones(inputs, linear):
     rows = {"vgg<19>": {"right": "3" * 90 + "1" * 10, "images_per_second": 20.5, "bytes": 8e7}}
     rows["small"] = {"right": "3" * 88 + "0" * 12, "images_per_second": None, "bytes": 9e6}
     return replace(inputs, backbones={name: row | sizes | {"backbone": name} for name, row in rows.items()})
+
+
+def curated(inputs):
+    """The inputs with what `graft curate` counted, two of whose test images leaked."""
+    accuracy = {"accuracy": 0.75, "low": 0.5, "high": 0.9, "n": 12}
+    leakage = [
+        {"method": method, "all": accuracy, "without": accuracy | {"n": 10}} for method in inputs.metrics
+    ]
+    counts = {"n_images": {"train": 9, "validation": 3, "test": 12}, "accuracy": 0.8, "n_reviewed": 1}
+    counts |= {"n_suspects": {"train": 3, "validation": 0, "test": 1}, "n_duplicates": 2, "n_across": 2}
+    return replace(inputs, curation=counts | {"n_leaked": 2, "n_outliers": 1, "leakage": leakage})
 
 
 def write_files(exports, folder):

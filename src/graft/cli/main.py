@@ -9,6 +9,7 @@ from rich.console import Console
 
 from graft.cli.backbones import app as backbones_app
 from graft.cli.card import card
+from graft.cli.curate import curate
 from graft.cli.experiments import experiments
 from graft.cli.explain import explain
 from graft.cli.export import export
@@ -20,6 +21,7 @@ from graft.cli.project import new, upgrade
 from graft.cli.report import app as report_app
 from graft.cli.repository import Root, fail, opened
 from graft.cli.run import PASSED_ON, repro, run
+from graft.cli.search import search
 from graft.cli.serve import serve
 from graft.cli.share import app as share_app
 from graft.cli.tune import tune
@@ -36,6 +38,8 @@ app.command(context_settings=PASSED_ON)(run)
 app.command()(experiments)
 app.command()(tune)
 app.command()(monitor)
+app.command()(curate)
+app.command()(search)
 app.command()(card)
 app.command()(serve)
 app.command()(predict)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+EDITS = Path("edits.csv")
 RAW = Path("data/raw")
 IMAGES = Path("data/images")
 MANIFEST = Path("data/manifest.csv")
@@ -31,3 +32,5 @@ MONITORING = Path("reports/monitoring")
 MAP = Path("reports/map")
 BACKBONES = Path("reports/backbones")
 TUNING = Path("reports/tuning")
+CURATION = Path("reports/curation")
+CURATION_PAGE = Path("reports/curate.html")

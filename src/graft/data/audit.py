@@ -46,7 +46,7 @@ def report(
     n_read = sum(map(len, groups.values())) + len(rejects)
     dropped = [(group[0], other) for group in groups.values() for other in group[1:]]
     classes = Counter(group[0].label for group in groups.values())
-    rejected = {label: f"all {n} rejected" for label, n in labels.items() if label not in classes}
+    rejected = {label: f"all {n} rejected" for label, n in labels.items() if n and label not in classes}
     deep = Counter(group[0].n_bits for group in groups.values() if group[0].n_bits is not None)
     return {
         "n_read": n_read,

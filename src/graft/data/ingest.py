@@ -17,11 +17,11 @@ from graft.config.data import Prepare
 from graft.data import audit
 from graft.data.audit import Row
 from graft.data.checking import FEW, Batch, Checked, check, gather
+from graft.data.edits import Edit, apply_edits
 from graft.data.images import ImageError
 from graft.data.raw import Ignored, RawImage
 from graft.data.sharding import count_shards, shard_name, write_groups
 from graft.data.workers import PLENTY, count_processes, open_workers
-from graft.utils.progress import track
 
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("key", "path", "label", "split")]
@@ -30,6 +30,7 @@ SCHEMA = pa.schema(
 ROW_GROUP = 64
 NO_FAULTS: Mapping[str, str] = MappingProxyType({})
 NOTHING = Ignored()
+NO_EDITS: Mapping[str, Edit] = MappingProxyType({})
 
 Read = Callable[[str], bytes]
 
@@ -40,7 +41,7 @@ def prepare(
     folder: Path,
     known_faults: Mapping[str, str] = NO_FAULTS,
     ignored: Ignored = NOTHING,
-    total: int | None = None,
+    edits: Mapping[str, Edit] = NO_EDITS,
 ) -> dict[str, Any]:
     """Decode every image and write those that do to Parquet shards in `folder`, replaced once all is well.
 
@@ -55,7 +56,7 @@ def prepare(
         folder: of the shards.
         known_faults: path of an image -> why it is rejected. These do not count towards the limit.
         ignored: the part of the source that is not in `images`.
-        total: number of images, to be shown.
+        edits: key -> what a person decided on that image. What is dropped does not count towards the limit.
 
     Returns:
         The content of `metrics/data.json`, keys sorted: counts, duplicates, rejects and the reasons.
@@ -71,18 +72,19 @@ def prepare(
     try:
         with (partial / "spool").open("w+b") as spool:
             labels = Counter[str]()
-            tracked = track(_count_labels(images, labels), "prepare", total)
-            rows, rejects, read = _sift(tracked, limits, known_faults, spool)
+            rows, rejects, read = _sift(_count_labels(images, labels), limits, known_faults, spool)
             audit.check_paths([row.path for row in rows] + [path for path, _ in rejects])
+            rows, dropped, counts = apply_edits(rows, edits, labels)
             groups = audit.group(rows)
             if limits.label_conflicts == "reject":
                 rejects += audit.reject_conflicts(groups)
-            report = audit.report(groups, rejects, labels, ignored)
             unexpected = [reject for reject in rejects if reject[0] not in known_faults]
+            report = audit.report(groups, [*rejects, *dropped], labels, ignored)
             audit.check(groups, unexpected, report, limits)
             kept = [groups[key][0] for key in sorted(groups)]
             report |= _write_shards(kept, read, partial / "images")
         audit.warn(report, len(rejects) - len(unexpected), limits.bit_depth)
+        report |= {"edits": counts} if any(counts.values()) else {}
         shutil.rmtree(folder, ignore_errors=True)
         (partial / "images").rename(folder)
     finally:

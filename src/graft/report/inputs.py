@@ -9,6 +9,8 @@ import pandas as pd
 
 from graft.config.paths import (
     BACKBONES,
+    CURATION,
+    CURATION_PAGE,
     EXPLAIN,
     IMAGES,
     MANIFEST,
@@ -53,6 +55,7 @@ class Inputs:
         monitoring: method -> what `graft monitor` found last, of those that are of these predictions.
         backbones: name -> what `graft backbones compare` measured, of those that are of this manifest.
         tuning: method -> the last study of `graft tune`, of those that are of these features.
+        curation: what `graft curate` counted, if that is of these features and predictions.
     """
 
     comparison: Mapping[str, Any]
@@ -70,6 +73,7 @@ class Inputs:
     monitoring: Mapping[str, Any] = field(default_factory=dict)
     backbones: Mapping[str, Any] = field(default_factory=dict)
     tuning: Mapping[str, Any] = field(default_factory=dict)
+    curation: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_inputs(root: Path) -> Inputs:
@@ -99,4 +103,5 @@ def read_inputs(root: Path) -> Inputs:
         monitoring=read_values(root, MONITORING),
         backbones=read_values(root, BACKBONES),
         tuning=read_values(root, TUNING),
+        curation=read_values(root, CURATION).get("findings", {}) if (root / CURATION_PAGE).exists() else {},
     )

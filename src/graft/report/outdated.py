@@ -15,6 +15,7 @@ SHOWN = (
     "reports/monitoring/*.json",
     "reports/map/*.json",
     "reports/tuning/*.json",
+    "reports/curation/*.json",
 )
 
 

@@ -15,7 +15,18 @@ from graft.data.images import load
 from graft.evaluation.confusion import PAIRS
 from graft.evaluation.predictions import first_seed
 from graft.methods.registry import METHODS
-from graft.report import backbones, costs, gains, mapping, monitoring, settings, tables, tuning, words
+from graft.report import (
+    backbones,
+    costs,
+    curation,
+    gains,
+    mapping,
+    monitoring,
+    settings,
+    tables,
+    tuning,
+    words,
+)
 from graft.report.charts import backbones as backbone_charts
 from graft.report.charts import classes as class_charts
 from graft.report.charts import methods, scores
@@ -54,6 +65,7 @@ CONTENTS = {
     "looks": "Where the models look",
     "data": "The data",
     "map": "The images mapped",
+    "curation": "Doubtful labels and near-duplicates",
     "files": "Files you can take away",
     "seeds": "Over the seeds",
     "backbones": "Other backbones",
@@ -107,6 +119,7 @@ def build_page(inputs: Inputs, classes: Classes, params: SimpleNamespace, proven
     modules = {
         "choices": backbones,
         "costs": costs,
+        "curating": curation,
         "drifts": monitoring,
         "gains": gains,
         "mapping": mapping,
@@ -129,6 +142,7 @@ def _describe(inputs: Inputs, classes: Classes, params: SimpleNamespace) -> dict
         "map": inputs.mapped is not None,
         "backbones": bool(others),
         "tuning": bool(inputs.tuning),
+        "curation": bool(inputs.curation),
     }
     log_losses = {method: one["validation"]["log_loss"] for method, one in inputs.metrics.items()}
     facts = {method: facts for method, (_, facts) in inputs.predictions.items()}

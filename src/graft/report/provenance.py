@@ -16,7 +16,7 @@ from graft.report.lock import NOTHING, Lock, look_up, read_lock, recorded_params
 from graft.utils.git import GitError, git
 
 # What decides the results besides params.yaml; dvc.lock and metrics/ are results themselves.
-CODE = ["src", "stages", "dvc.yaml", "graft.yaml", "requirements*", "*.dvc"]
+CODE = ["src", "stages", "dvc.yaml", "edits.csv", "graft.yaml", "requirements*", "*.dvc"]
 LISTED = 5  # changed files, or edited keys, that a note names
 ABSENT = "-"  # no value is written like this: text that begins with it stands in quotes
 PACKAGES = ("graft", BACKEND, "keras", "scikit-learn", "numpy", "pillow")

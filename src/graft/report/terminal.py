@@ -50,7 +50,7 @@ def print_table(current: Current, timing: Timing, console: Console) -> None:
 def _print_views(comparison: Mapping[str, Any], timing: Timing, console: Console) -> None:
     tta = comparison["tta"]
     _print(f"\nThe mean scores of each image and {tta['tta']} views of it (predict.tta)", console)
-    console.print(build_table(tabulate_views(tta)))
+    console.print(build_table(tabulate_views(tta), [row["method"] for row in tta["methods"]]))
     cost, *tests = describe_views(tta, comparison["confidence"], timing)
     _print_list(cost, tests, console)
 

@@ -143,6 +143,7 @@ def describe_left_out(data: Mapping[str, Any], classes: Collection[str]) -> list
         "Ignored files": data["ignored_files"],
         "Ignored folders": data["ignored_folders"],
         "Images of 16 bits, by the bits that their values take": bits,
+        "Images that a person decided on in edits.csv": {k: n for k, n in data.get("edits", {}).items() if n},
     }
     return [f"{kind}: {_list_counts(counts)}." for kind, counts in kinds.items() if counts]
 

@@ -19,16 +19,18 @@ from typer.testing import CliRunner
 
 from graft.cli.main import app
 from graft.config.features import GEOMETRIC
-from graft.config.paths import PAGE
+from graft.config.paths import CURATION, CURATION_PAGE, MANIFEST, PAGE
 from graft.data.manifest import read_manifest, write_manifest
 from graft.evaluation.predictions import SCORE
 from graft.methods.registry import METHODS
 from graft.report.gallery import HESITANT, MISTAKES, SAMPLES, choose_gallery
+from graft.report.inputs import read_inputs
 from graft.report.outdated import is_outdated
 from graft.report.page import CONTENTS, percent_sign
 from graft.report.provenance import NO_COMMIT, describe_commit
 from graft.report.thumbnails import LONGEST, make_thumbnail
 from graft.report.views import SHOWN
+from graft.utils.belonging import write_values
 from helpers.comparison import WITHOUT_EPOCHS
 from helpers.pages import (
     COMMIT,
@@ -36,6 +38,7 @@ from helpers.pages import (
     NAMES,
     Parsed,
     build,
+    curated,
     encode,
     explain,
     make_image,
@@ -66,7 +69,7 @@ def test_headings_follow_each_other_and_the_contents_lead_to_them(any_page):
     assert all(after <= before + 1 for before, after in pairwise(levels))
     ids = [attrs["id"] for _, attrs, _ in parsed.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
-    links = [attrs["href"] for attrs in parsed.all("a")]
+    links = [attrs["href"] for attrs in parsed.all("a") if attrs["href"] != CURATION_PAGE.name]
     assert [link.removeprefix("#") for link in links] == [section["id"] for section in parsed.all("section")]
     for section in parsed.all("section"):
         assert section["aria-labelledby"] in ids
@@ -79,7 +82,7 @@ def test_it_needs_no_other_file_and_no_script(any_page):
     for tag, attrs, _ in parsed.tags:
         assert not [name for name in attrs if name.startswith("on")]
         for name in ("src", "href", "action", "data"):
-            assert attrs.get(name, "#").startswith(("#", "data:image/")), (tag, attrs)
+            assert attrs.get(name, "#").startswith(("#", "data:image/", CURATION_PAGE.name)), (tag, attrs)
     without_namespace = any_page.replace("http://www.w3.org/2000/svg", "")
     assert "http:" not in without_namespace
     assert "https:" not in without_namespace
@@ -432,6 +435,26 @@ def test_open_shows_the_page_as_it_was_where_the_results_are_of_two_runs(drawn, 
     assert result.exit_code == 0
     assert "some predictions are of other images than data/manifest.csv; run `dvc repro`" in result.stderr
     assert (mixed / PAGE).read_text(encoding="utf-8") == page
+
+
+def test_it_shows_what_curation_counted_and_leads_to_its_page(inputs, page):
+    parsed = Parsed(build(curated(inputs)))
+    assert CONTENTS["curation"] in parsed.words
+    assert "4 labels of 24 may be wrong, 1 of them in test." in parsed.words
+    assert "75.0 (50.0-90.0) of 10" in parsed.words
+    assert [one["href"] for one in parsed.all("a") if not one["href"].startswith("#")] == [CURATION_PAGE.name]
+    assert CONTENTS["curation"] not in Parsed(page).words
+
+
+def test_curation_is_shown_where_its_page_is_and_it_is_of_these_features(inputs, tmp_path):
+    write_inputs(inputs, tmp_path)
+    values = curated(inputs).curation
+    write_values(tmp_path, CURATION / "findings.json", values, [MANIFEST])
+    assert read_inputs(tmp_path).curation == {}
+    (tmp_path / CURATION_PAGE).write_text("a page")
+    assert read_inputs(tmp_path).curation == values
+    (tmp_path / MANIFEST).write_text((tmp_path / MANIFEST).read_text() + "\n")
+    assert read_inputs(tmp_path).curation == {}
 
 
 def test_it_shows_what_monitoring_and_tuning_found(inputs, page):
