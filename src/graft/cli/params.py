@@ -11,6 +11,7 @@ from typing import Any
 from graft import check_backend
 from graft.config.features import check_file, check_installed
 from graft.config.paths import CHECKED
+from graft.config.training import check_smote
 from graft.data.folders import walk
 from graft.utils.files import write_text
 
@@ -28,7 +29,6 @@ def check_params(params: Mapping[str, Any], root: Path) -> None:
     """
     from graft.methods.params import parse_params
     from graft.methods.registry import METHODS
-    from graft.training.sampling import check_smote
 
     check_backend()
     blocks = parse_params(params)

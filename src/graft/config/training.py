@@ -1,6 +1,7 @@
 """The methods in params.yaml: a block each, made of the same parts."""
 
 from collections.abc import Collection, Mapping
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StrictBool, model_validator
@@ -215,3 +216,16 @@ def check_teacher(name: str, method: Distilled, methods: Collection[str]) -> Non
     legal = [each for each in methods if each != name]
     if method.teacher not in legal:
         raise ValueError(f"{name}.teacher must be one of {', '.join(legal)}, not {method.teacher!r}")
+
+
+def check_smote(sampling: str | None) -> None:
+    """Check that imbalanced-learn is installed where it is asked for, without importing it.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if sampling == "smote" and not find_spec("imblearn"):
+        raise ValueError(
+            "sampling=smote needs imbalanced-learn, which is not installed: pip install 'graft[smote]', or "
+            "set sampling to balanced"
+        )

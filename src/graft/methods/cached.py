@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from graft.config.features import backbone_facts
-from graft.config.training import CachedMethod
+from graft.config.training import CachedMethod, check_smote
 from graft.data.augmentation import augment_features
 from graft.data.manifest import class_names
 from graft.features.format import engine_facts, load_features
@@ -18,7 +18,7 @@ from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
 from graft.methods.run import Run
 from graft.models.serialization import deployable, load_frozen, weights_sha256
 from graft.training.fit import TrainingData
-from graft.training.sampling import check_smote, oversample
+from graft.training.sampling import oversample
 from graft.training.splits import SCORED, arrays_by_split, class_numbers, rows_by_split
 from graft.training.tracking import Curve
 

@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
 from graft.config.features import backbone_facts
-from graft.config.training import Linear
+from graft.config.training import Linear, check_smote
 from graft.config.types import Positive, Text
 from graft.features.format import engine_facts, load_features
 from graft.methods.outcome import Outcome, Trained, predict, train_with_seeds
@@ -24,7 +24,7 @@ from graft.models.heads import fit_scaler, normalise, output_layer, pool, vector
 from graft.models.isolation import build_isolated
 from graft.models.serialization import deployable, load_frozen, weights_sha256
 from graft.training.decision import class_scores
-from graft.training.sampling import check_smote, draw_rows, oversample
+from graft.training.sampling import draw_rows, oversample
 from graft.training.splits import arrays_by_split, class_numbers, rows_by_split
 from graft.training.tracking import Curve
 from graft.utils.memory import allocate

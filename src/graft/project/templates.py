@@ -36,6 +36,7 @@ def project_files(params: str) -> dict[str, str]:
         PARAMS: params,
         ".gitignore": _read(".gitignore"),
         ".dvcignore": _read(".dvcignore"),
+        "edits.csv": _read("edits.csv"),
         **dict(sorted(scripts.items())),
     }
 

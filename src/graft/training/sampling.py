@@ -1,12 +1,11 @@
 """Sampling: the rows of an epoch, and rows of rare classes that are made between cached features."""
 
-from importlib.util import find_spec
 from math import prod
 
 import numpy as np
 import pandas as pd
 
-from graft.config.training import Sampling
+from graft.config.training import Sampling, check_smote
 
 NEIGHBOURS = 5  # between which SMOTE makes a row, as its authors and imbalanced-learn have it
 
@@ -77,19 +76,6 @@ def oversample(
     made = SMOTE(k_neighbors=min(NEIGHBOURS, int(counts.min()) - 1), random_state=seed)
     rows, numbers = made.fit_resample(x.reshape(len(x), -1).astype(np.float32), labels)
     return rows.astype(x.dtype).reshape(-1, *shape), numbers
-
-
-def check_smote(sampling: str | None) -> None:
-    """Check that imbalanced-learn is installed where it is asked for, without importing it.
-
-    Raises:
-        ValueError: if it is not.
-    """
-    if sampling == "smote" and not find_spec("imblearn"):
-        raise ValueError(
-            "sampling=smote needs imbalanced-learn, which is not installed: pip install 'graft[smote]', or "
-            "set sampling to balanced"
-        )
 
 
 def _count(labels: np.ndarray) -> np.ndarray:

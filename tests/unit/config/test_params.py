@@ -503,6 +503,7 @@ NULLABLE = [
     ("split", "classes"),
     ("split", "max_per_class"),
     ("backbones", "vgg19", "layer"),
+    ("linear", "sampling"),
     *[path for path in PATHS if path[-1] in ("global_clipnorm", "class_weight", "C")],
     *[path for path in PATHS if path[-1] == "patience" and path[-2] != "schedule"],
 ]
