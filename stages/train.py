@@ -37,8 +37,7 @@ if __name__ == "__main__":
         {"dataset": Text, "prepare.bit_depth": BitDepth, "predict.calibration": Calibration, **method.PARAMS}
     )
     outcome = calibrate(method.train(params, run), params.calibration)
-    written = write_model(outcome, paths.MODELS / name, name, params.dataset, params.bit_depth)
-    facts = {"method": name, **outcome.facts, **written}
+    facts = write_model(outcome, paths.MODELS / name, name, params.dataset, params.bit_depth)
     predictions = paths.PREDICTIONS / f"{name}.parquet"
     write_predictions(predictions, outcome.rows, outcome.scores, outcome.classes, facts)
     write_timing(Path(), f"train_{name}", outcome.timing, [predictions])

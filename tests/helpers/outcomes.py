@@ -14,7 +14,6 @@ def write_outcome(outcome: Any, method: str, root: Path) -> None:
 
     facts = {
         "method": method,
-        **outcome.facts,
         **write_model(outcome, root / "models" / method, method, "demo"),
     }
     file = root / "predictions" / f"{method}.parquet"

@@ -153,8 +153,8 @@ def write_model(
     """Write ``model.keras``, its card in it, ``history.csv`` and, of a head, `OTHER_SEEDS` to a folder.
 
     Returns:
-        What the predictions file says of them: ``trainable_params``, ``total_params``, ``model_bytes``,
-        ``epochs`` and ``best_epoch``, None of a method without epochs.
+        The facts of the predictions file: ``method``, those of the outcome, ``trainable_params``,
+        ``total_params``, ``model_bytes``, and ``epochs`` and ``best_epoch``, None of a method without epochs.
     """
     card = {"method": method, "dataset": dataset, **_describe_model(outcome)}
     if "temperatures" in outcome.facts:
@@ -166,6 +166,8 @@ def write_model(
     if outcome.other_heads is not None:
         _write_other_heads(outcome.other_heads, folder / OTHER_SEEDS)
     return {
+        "method": method,
+        **outcome.facts,
         **count_parameters(outcome.model),
         "model_bytes": (folder / "model.keras").stat().st_size,
         "epochs": len(outcome.history) if "epoch" in outcome.history else None,
