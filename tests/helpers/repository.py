@@ -37,7 +37,6 @@ STAGES = [
 EXTRACTIONS = [stage for stage in STAGES if stage.startswith("extract_")]
 METHODS = [*registry.METHODS]
 AFTER_A_HEAD = ["train_two_stage", "evaluate@two_stage", "tta", "compare", "explain", "report"]
-LAYERS = [{"Rescaling": {"scale": 0.004}}, {"Flatten": {}}]
 SMALL = {
     "seeds": [0, 1],
     "split.max_per_class": 12,
@@ -50,8 +49,10 @@ SMALL = {
     **{f"{method}.epochs": 1 for method in METHODS if "epochs" in PARAMS[method]},
     **{f"{method}.head.dense": [8] for method in METHODS if "head" in PARAMS[method]},
     **{f"{method}.image_size": 16 for method in ("scratch", "distilled")},
-    "scratch.layers": LAYERS,
-    "distilled.layers": LAYERS,
+    **{
+        f"{method}.layers": [{"Rescaling": {"scale": 0.004}}, {"Flatten": {}}]
+        for method in ("scratch", "distilled")
+    },
     "distilled.teacher": "linear",
     "distilled.views": 1,
 }
