@@ -219,7 +219,7 @@ def train(
             if key in changes
         }
         others = changes.pop("trained", folder)  # the files of an ensemble's members, or of a teacher
-        if method == "distilled" and not (others / "models").exists():
+        if method == "distilled" and others is folder and not (others / "models").exists():
             write_outcome(train("linear"), "linear", others)
         run = Run(
             manifest,

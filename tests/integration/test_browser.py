@@ -102,7 +102,8 @@ def unfold(tab, is_open):
 
 def test_it_loads_without_a_word_and_shows_each_section_and_image(opened):
     headings = [heading.inner_text() for heading in opened.locator("h2:visible").all()]
-    absent = {CONTENTS[name] for name in ("seeds", "map", "monitoring")}.difference(headings)
+    optional = ("curation", "map", "seeds", "backbones", "tuning", "monitoring")
+    absent = {CONTENTS[name] for name in optional}.difference(headings)
     assert headings == [heading for heading in CONTENTS.values() if heading not in absent]
     assert opened.locator("img").count()
     assert faults_of_headings(opened) + faults_of_images(opened) + faults_of_loading(opened) == []

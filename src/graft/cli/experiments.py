@@ -15,7 +15,7 @@ from graft.cli.repository import Root, fail, opened
 if TYPE_CHECKING:
     from graft.report.experiments import Experiment
 
-WIDTH, NAME, CELL = 80, 25, 11  # of the table, of a name in it, of a method
+WIDTH, CELL = 80, 11  # of the table, of a method in it
 LONGEST = 160  # characters of a difference in the table
 INDENTED: Any = {"initial_indent": "  ", "subsequent_indent": "    ", "break_on_hyphens": False}
 FIELDS = ("test", "low", "high", "validation", "test_mean", "validation_mean")
@@ -89,24 +89,28 @@ def list_lines(rows: Sequence["Experiment"]) -> Iterator[str]:
     from graft.methods.registry import METHODS
 
     heads = [_head(method) for method in METHODS]
-    yield from (_line("experiment" * last, [head[last] for head in heads]) for last in (0, 1))
-    yield "─" * max(WIDTH, NAME + CELL * len(heads))
+    yield from _line("", [first for first, _ in heads])
+    yield from _line("experiment", [last for _, last in heads])
+    yield "─" * max(WIDTH, CELL * len(heads))
     for row in rows:
         name = f"{row.name} ({row.state})" if row.state else row.name
-        if len(name) >= NAME:
-            yield from wrap(name, WIDTH)
         results = [row.results.get(method) for method in METHODS]
-        yield _line(name * (len(name) < NAME), [_percent(one, "test") if one else "-" for one in results])
+        yield from _line(name, [_percent(one, "test") if one else "-" for one in results])
         if row.results:
             intervals = [f"{_percent(one, 'low')}-{_percent(one, 'high')}" if one else "" for one in results]
-            yield _line("", intervals)
+            yield from _line("", intervals)
         for each in row.differs:
             shown = each if len(each) <= LONGEST else f"{each[: LONGEST - 1]}…"
             yield from wrap(shown, WIDTH, **INDENTED)
 
 
-def _line(name: str, cells: Sequence[str]) -> str:
-    return f"{name:{NAME}}{''.join(f'{cell:>{CELL}}' for cell in cells)}".rstrip()
+def _line(name: str, cells: Sequence[str]) -> Iterator[str]:
+    """The cells at the right, and the name beside them, or above if it is too long for that."""
+    room = max(WIDTH - CELL * len(cells), 0)
+    if len(name) >= room:
+        yield from wrap(name, WIDTH)
+        name = ""
+    yield f"{name:{room}}{''.join(f'{cell:>{CELL}}' for cell in cells)}".rstrip()
 
 
 def _head(method: str) -> tuple[str, str]:
