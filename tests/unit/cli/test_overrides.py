@@ -45,12 +45,12 @@ def test_home_is_expanded(monkeypatch):
         ("params.yaml:seed=7", "seed", 7),
         ("++seed=7", "seed", 7),
         ("seeds=[3, 4]", "seeds", [3, 4]),
-        ("linear={pooling: avg, normalise: l2, C: null, class_weight: null}", "linear", None),
+        ("linear={pooling: avg, normalise: l2, C: null, class_weight: null, sampling: null}", "linear", None),
     ],
 )
 def test_other_values_are_what_hydra_reads(typed, key, value):
     values = applied(typed)
-    assert values[key] == (value or {"pooling": "avg", "normalise": "l2", "C": None, "class_weight": None})
+    assert values[key] == (value or PARAMS["linear"])
     assert {name for name in PARAMS if values[name] != PARAMS[name]} <= {key}
 
 
