@@ -72,12 +72,17 @@ def describe_params() -> str:
             rows.append((path, _look_up(values, path), _legal(path), comment))
         if path[:1] == ("backbones",) and path[-1] == "batch_size":
             break  # the first row describes all
+    blocks = {path[:-1] for path, *_ in rows}
     lines = [
-        f"| `{'.'.join(path)}` | {_code(value)} | {legal} | {comment.replace('|', chr(92) + '|')} |"
+        f"| `{'.'.join(path)}` | {'' if path in blocks else _code(value)} | {legal} | {_escape(comment)} |"
         for path, value, legal, comment in rows
     ]
     head = ["# params.yaml", "", "Every hyper-parameter, as the file describes it.", ""]
     return "\n".join([*head, "| key | default | legal | |", "|---|---|---|---|", *lines, ""])
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", r"\|")
 
 
 def _comments(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -108,8 +113,6 @@ def _look_up(values: Any, path: tuple[str, ...]) -> Any:
 
 
 def _code(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ""
     text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return f"`{shorten(text, 60, placeholder=' ...')}`"
 
@@ -153,10 +156,7 @@ def describe_commands() -> str:
     command = typer.main.get_command(app)
     for name, each in sorted(_commands(command, "graft")):
         lines += ["", f"## {name}", "", (each.help or "").strip(), "", "| | |", "|---|---|"]
-        lines += [
-            f"| `{_signature(p)}` | {(getattr(p, 'help', '') or '').replace('|', chr(92) + '|')} |"
-            for p in each.params
-        ]
+        lines += [f"| `{_signature(p)}` | {_escape(getattr(p, 'help', '') or '')} |" for p in each.params]
     return "\n".join(lines) + "\n"
 
 

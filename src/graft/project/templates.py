@@ -129,8 +129,8 @@ def _commented(row: str, first: str) -> str:
 def set_value(text: str, key: str, value: str) -> str:
     """Set a key at the top of the text of a params.yaml; its comment stays where it stood.
 
-    >>> set_value("seed: 0   # of the split", "seed", "7")
-    'seed: 7   # of the split'
+    >>> set_value("weights: bundled   # or imagenet", "weights", "random")
+    'weights: random    # or imagenet'
     """
     found = re.search(rf"^{key}:( *)([^#\n]*?)( *)(#.*)?$", text, re.M)
     if not found:

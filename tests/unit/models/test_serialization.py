@@ -62,7 +62,7 @@ def test_model_files_give_the_predictions_without_our_code(
     for method in METHODS:
         predictions, _ = read_predictions(trained[method].predictions)
         expected[method] = score_matrix(predictions)[0]
-        size = params.scratch.image_size if method == "scratch" else 32
+        size = getattr(getattr(params, method), "image_size", 32)
         pixels = load_pixels(images, list(predictions["key"]), size).astype(np.float32)
         shutil.copytree(trained[method].model.parent, tmp_path / method)
         np.save(tmp_path / method / "images.npy", pixels)

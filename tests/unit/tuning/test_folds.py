@@ -17,7 +17,7 @@ def answer(
     features: np.ndarray, labels: np.ndarray, folder: Path, seed: int = 0, **changes: object
 ) -> np.ndarray:
     block = Linear.model_validate(
-        {"pooling": "avg", "normalise": "l2", "C": 1.0, "class_weight": None} | changes
+        {"pooling": "avg", "normalise": "l2", "C": 1.0, "class_weight": None, "sampling": None} | changes
     )
     return answer_folds(features, labels, count_folds(labels), block, Room(1.0, folder), seed)
 

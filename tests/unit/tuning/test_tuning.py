@@ -23,10 +23,9 @@ from graft.data.manifest import read_manifest, write_manifest
 from graft.features.format import write_features
 from graft.methods.cached import Cached, load_cached
 from graft.methods.head_training import head_trainer
-from graft.methods.linear import choose_grid, fit_regression, make_rows
+from graft.methods.linear import Room, choose_grid, fit_features
 from graft.methods.params import parse_params
 from graft.methods.run import Run
-from graft.models.heads import fit_scaler
 from graft.report.charts.tuning import draw_study
 from graft.report.provenance import show_value
 from graft.report.tuning import name_command, tabulate_finalists
@@ -157,10 +156,9 @@ def test_trials_share_the_programs_of_heads_of_one_shape(cached: Cached) -> None
 @pytest.mark.parametrize("c", [None, 0.3])
 def test_linear_is_fitted_as_the_method_fits_it(root: Path, cached: Cached, normalise: str, c: float) -> None:
     block = Linear.model_validate(DEFAULTS["linear"] | {"normalise": normalise, "C": c})
-    scaler = fit_scaler(cached.plain["train"], block.pooling) if normalise == "standardise" else None
-    x = {split: make_rows(rows, block, scaler, 1.0, root / "x.npy") for split, rows in cached.plain.items()}
-    _, history = fit_regression(x, cached.labels, choose_grid(block), block)
-    score = LinearTrainer(cached, 1.0, run_of(root))(block, 0, lambda *_: None)
+    room = Room(1.0, root)
+    *_, history = fit_features(cached.plain, cached.labels, choose_grid(block), block, room)
+    score = LinearTrainer(cached, room)(block, 0, lambda *_: None)
     assert score.loss == pytest.approx(history["val_loss"].min(), rel=1e-9)
 
 
@@ -196,7 +194,7 @@ def search_of(train: Any) -> Search:
 
 
 def test_ctrl_c_leaves_the_trials_before_it(tmp_path: Path, root: Path, cached: Cached) -> None:
-    trainer, calls = LinearTrainer(cached, 1.0, run_of(root)), iter(range(9))
+    trainer, calls = LinearTrainer(cached, Room(1.0, root)), iter(range(9))
 
     def train(*arguments: Any) -> Any:
         if next(calls) == 3:
