@@ -36,7 +36,8 @@ STAGES = [
 ]
 EXTRACTIONS = [stage for stage in STAGES if stage.startswith("extract_")]
 METHODS = [*registry.METHODS]
-AFTER_A_HEAD = ["train_two_stage", "evaluate@two_stage", "tta", "compare", "explain", "report"]
+OF_A_HEAD = ["train_two_stage", "train_ensemble", "evaluate@two_stage", "evaluate@ensemble"]
+AFTER_A_HEAD = [*OF_A_HEAD, "compare", "tta", "explain", "report"]
 SMALL = {
     "seeds": [0, 1],
     "split.max_per_class": 12,

@@ -21,7 +21,7 @@ def opened_features(root: Path) -> "Iterator[tuple[pd.DataFrame, np.ndarray, Roo
         KeyError: if an image has no features.
         ValueError: if params.yaml or a feature is not valid.
     """
-    from tempfile import TemporaryDirectory
+    from filelock import FileLock
 
     from graft.config.load import load_params
     from graft.config.paths import FEATURES, MANIFEST, TEMPORARY
@@ -29,12 +29,13 @@ def opened_features(root: Path) -> "Iterator[tuple[pd.DataFrame, np.ndarray, Roo
     from graft.data.manifest import read_manifest
     from graft.features.format import load_features
     from graft.methods.linear import Room
+    from graft.utils.temporary import emptied
 
     memory_limit = load_params({"features.memory_limit": Positive}, root / "params.yaml").memory_limit
     manifest = read_manifest(root / MANIFEST)
     (root / TEMPORARY).mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=root / TEMPORARY) as temporary:
-        room, rows = Room(memory_limit, Path(temporary)), [(key, 0) for key in manifest["key"]]
+    with FileLock(root / TEMPORARY / "cached.lock"), emptied(root / TEMPORARY, "cached-") as temporary:
+        room, rows = Room(memory_limit, temporary), [(key, 0) for key in manifest["key"]]
         features = load_features([root / FEATURES], rows, memory_limit, room.temporary / "features.npy")
         yield manifest, features, room
 

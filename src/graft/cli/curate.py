@@ -7,6 +7,7 @@ import typer
 
 from graft.cli.cached import explain, opened_features
 from graft.cli.repository import Root, fail
+from graft.utils.terminal import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,8 @@ def curate(
         for method, (on_all, without) in tabulate_leakage(leakage).rows:
             typer.echo(f"  {method}, % of test: {on_all.text}; without these images {without.text}")
         for one in findings.suspects.head(PRINTED).to_dict("records"):
-            typer.echo(f"  {one['path']} ({one['split']}): {one['label']}, or {one['suggested']}?")
+            line = f"  {one['path']} ({one['split']}): {one['label']}, or {one['suggested']}?"
+            typer.echo(printable(line))
         typer.echo(f"{(root / CURATION_PAGE).as_posix()} shows them")
         if edits:
             rows = suggest(findings, decided, top)

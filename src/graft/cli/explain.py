@@ -53,8 +53,11 @@ def explain(
     from graft.utils.terminal import printable
 
     file = out or Path(f"{image.stem}-{how}.png")
-    if file.exists() and not yes:
-        typer.confirm(f"{file} exists: overwrite it?", abort=True)
+    try:
+        if file.exists() and not yes:
+            typer.confirm(f"{file} exists: overwrite it?", abort=True)
+    except OSError as error:  # a name that is too long
+        fail(f"{file}: {error.strerror}; name a file with --out")
     data = _read(image, max_pixels)
     path, classifier = load_chosen(root, method, model)
     try:

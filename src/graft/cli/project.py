@@ -1,5 +1,6 @@
 """`graft new` and `graft upgrade`: a project of one's own."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -15,19 +16,21 @@ def new(
     remote: Annotated[str | None, typer.Option(help="URL of the DVC remote that a team shares.")] = None,
 ) -> None:
     """Make a project for your images: a Git and DVC repository that `dvc repro` builds."""
+    from dvc.exceptions import DvcException
+
     from graft.project.new import Project
     from graft.utils.errors import explain_system_error
     from graft.utils.git import GitError
 
     try:
         committed = Project(folder, images, backbone, remote).create()
-    except (ValueError, GitError) as error:
+    except (ValueError, GitError, DvcException) as error:
         fail(str(error))
     except OSError as error:
         fail(explain_system_error(error))
     if not committed:
         typer.echo("not committed: Git does not know you yet (git config --global user.name, user.email)")
-    typer.echo(f"{folder} is ready: cd {folder} && graft repro")
+    typer.echo(f"{folder} is ready: cd {shlex.quote(str(folder))} && graft repro")
 
 
 def upgrade(

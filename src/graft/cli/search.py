@@ -55,6 +55,7 @@ def _search(root: Path, names: list[str], k: int, sheet: Path | None) -> tuple[i
     from graft.config.paths import BACKBONE, FEATURES
     from graft.curation.neighbours import to_vectors
     from graft.curation.search import find_nearest, load_backbone
+    from graft.curation.sheet import measure_sheet
     from graft.data.images import load
     from graft.serving.sources import find_images
 
@@ -72,6 +73,8 @@ def _search(root: Path, names: list[str], k: int, sheet: Path | None) -> tuple[i
             typer.echo(printable(f"{source.path}: {error}"), err=True)
             n_unread += 1
             continue
+        if sheet:
+            measure_sheet(len(rows) + 1, 1 + min(k, len(manifest)))  # before it takes memory
         feature = model.predict_on_batch(pixels[None].astype("float32"))[0]
         found = find_nearest(manifest, vectors, feature, k)
         _print(source.path, found)

@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from graft.config.training import Linear
-from graft.methods.linear import Room, choose_grid, fit_features, to_rows
+from graft.methods.linear import Room, choose_grid, fit_features, take_rows, to_rows
 from graft.utils.progress import track
 
 FOLDS = 5
@@ -91,6 +91,7 @@ def _fit(
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Fit on some images; the scores of those that were held out, and the history."""
     at = {"train": fit, "validation": held}
-    features, labels = ({s: array[i] for s, i in at.items()} for array in (images.features, images.labels))
+    features = {split: take_rows(images.features, rows, room, split) for split, rows in at.items()}
+    labels = {split: images.labels[rows] for split, rows in at.items()}
     fitted, scaler, history = fit_features(features, labels, choose_grid(block), block, room)
     return fitted.score(to_rows(features["validation"], block, scaler, room, "held")), history

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw, ImageFont
 
 from graft.data.images import decode
+from graft.utils.terminal import printable
 
 SIDE, GAP, LINE = 160, 8, 16  # pixels: of an image, between two, and of a line of text
 ROW = SIDE + 2 * LINE + GAP
-LONGEST = 65_000  # pixels of a side: what a JPEG takes
+LONGEST, MOST_PIXELS = 16_383, 100_000_000  # of a side, as WebP has it; of all
 
 
 class Tile(NamedTuple):
@@ -31,22 +32,32 @@ def draw_sheet(rows: Sequence[Sequence[Tile]]) -> Image.Image:
     """Draw a contact sheet, one row of tiles below the other.
 
     Raises:
-        ValueError: if a side would be longer than `LONGEST` pixels.
+        ValueError: if it would be too large.
     """
-    width, height = GAP + max(map(len, rows)) * (SIDE + GAP), GAP + len(rows) * ROW
-    if max(width, height) > LONGEST:
-        raise ValueError(
-            f"a sheet of {width:,} x {height:,} pixels, expected {LONGEST:,} at most: take fewer images"
-        )
-    sheet = Image.new("RGB", (width, height), "white")
+    sheet = Image.new("RGB", measure_sheet(len(rows), max(map(len, rows))), "white")
     pen, font = ImageDraw.Draw(sheet), _load_font()
     for y, row in enumerate(rows):
         for x, (image, caption) in enumerate(row):
             left, top = GAP + x * (SIDE + GAP), GAP + y * ROW
             sheet.paste(image, (left + (SIDE - image.width) // 2, top + (SIDE - image.height) // 2))
             for n, text in enumerate(caption):
-                pen.text((left, top + SIDE + n * LINE), _shorten(text, font), "black", font)
+                pen.text((left, top + SIDE + n * LINE), _shorten(printable(text, 100), font), "black", font)
     return sheet
+
+
+def measure_sheet(n_rows: int, n_columns: int) -> tuple[int, int]:
+    """The width and the height of a sheet in pixels.
+
+    Raises:
+        ValueError: if a side is longer than `LONGEST`, or all have more than `MOST_PIXELS`.
+    """
+    width, height = GAP + n_columns * (SIDE + GAP), GAP + n_rows * ROW
+    if max(width, height) > LONGEST or width * height > MOST_PIXELS:
+        raise ValueError(
+            f"a sheet of {width:,} x {height:,} pixels, expected sides of {LONGEST:,} at most and "
+            f"{MOST_PIXELS:,} in all: take fewer images, or a lower -k"
+        )
+    return width, height
 
 
 def _shorten(text: str, font: ImageFont.FreeTypeFont) -> str:

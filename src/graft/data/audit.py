@@ -186,11 +186,13 @@ def _check_rejects(rejects: Sequence[tuple[str, str]], n_read: int, max_rejected
 def _check_labels(groups: Mapping[str, Sequence[Row]]) -> None:
     lines = []
     for key in _conflicts(groups):
-        lines.append("  " + ", ".join(f"{row.path!r} (label={row.label!r})" for row in groups[key]))
+        paths = ", ".join(f"{row.path!r} (label={row.label!r})" for row in groups[key])
+        lines.append(f"  {paths}; key={key}")
     if lines:
         raise ValueError(
             f"expected one label per image, received several for {len(lines)} of {len(groups)}; "
-            "remove each from the wrong class, or reject all their copies with "
+            "remove each from the wrong class, relabel or drop it by its key in edits.csv, or reject all "
+            "copies with "
             f"`dvc exp run -S prepare.label_conflicts=reject`:\n{_first(lines)}"
         )
 

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from graft.explain.gradcam import feature_layer, followed, leaves
+from graft.explain.gradcam import feature_layer, followed
+from graft.models.nested import leaves
 
 MOST = 64  # channels
 
@@ -40,6 +41,8 @@ def read_feature_maps(model: keras.Model, pixels: np.ndarray, name: str | None =
     """
     layers = list(leaves(model))
     having = {layer.name: layer for layer in layers if len(layer.output.shape) == 4}
+    if not having:
+        raise ValueError("no layer of this model gives maps (n, h, w, channels): there is none to show")
     if name is not None and name not in having:
         known = ", ".join(having) or "none does"
         raise ValueError(f"layer={name!r}: expected one that gives maps: {known}")

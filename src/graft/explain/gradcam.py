@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from graft.models.backend import differentiate, make_deterministic
+from graft.models.nested import leaves
 from graft.models.transformers import blocks_of
 from graft.training.decision import class_scores, decide
 
@@ -61,7 +62,9 @@ def gradcam(
     make_deterministic()
     layers = list(leaves(model))
     blocks = [block for layer in layers for block in blocks_of(layer)]
-    deepest, last = blocks[-1] if blocks else feature_layer(layers), _output_layers(layers)
+    deepest, end = blocks[-1] if blocks else feature_layer(layers), model.layers[-1]
+    # An own file used as a backbone may end in such a layer, too: only the head's are outputs.
+    last = _output_layers(list(leaves(end)) if isinstance(end, keras.Model) else layers)
     chosen = np.asarray(decide(_to_scores(model(images, training=False))) if numbers is None else numbers)
 
     def score(added: Any) -> tuple[Any, Any]:
@@ -129,15 +132,6 @@ def feature_layer(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer:
             break
         chosen = layer
     return chosen
-
-
-def leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The layers of a model and of those in it, in the order in which they compute."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from leaves(layer)
-        elif not isinstance(layer, keras.layers.InputLayer):
-            yield layer
 
 
 def _output_layers(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Dense]:

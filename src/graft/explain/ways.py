@@ -134,6 +134,6 @@ def _load_keras(path: Path, how: str) -> "keras.Model":
             f"--how {how} looks into a model of Keras, received {path}: give a .keras file, or take "
             "--how occlusion, which needs the scores alone"
         )
-    import keras
+    from graft.models.serialization import load_model
 
-    return keras.saving.load_model(path, compile=False)
+    return load_model(path)

@@ -196,6 +196,15 @@ def to_rows(
     return x
 
 
+def take_rows(array: np.ndarray, at: np.ndarray, room: Room, name: str) -> np.ndarray:
+    """Copy rows of an array, to a file where they are too large for memory."""
+    file = room.temporary / f"taken-{name}.npy"
+    taken = allocate((len(at), *array.shape[1:]), array.dtype, room.memory_limit, file)
+    for start in range(0, len(at), BATCH_SIZE):
+        taken[start : start + BATCH_SIZE] = array[at[start : start + BATCH_SIZE]]
+    return taken
+
+
 def to_head(
     fitted: Regression, shape: tuple[int, ...], block: Linear, scaler: StandardScaler | None
 ) -> keras.Sequential:

@@ -12,7 +12,7 @@ from graft.data.decoding import decode_keys
 from graft.data.images import COLOR_MODES
 from graft.data.tta import Views, average_with_views
 from graft.models.backend import compile_inference, make_deterministic
-from graft.models.serialization import weights_sha256
+from graft.models.serialization import load_model, weights_sha256
 from graft.training.decision import class_scores
 from graft.utils.progress import track
 
@@ -57,7 +57,7 @@ def score_with_views(
 def _families(models: Mapping[str, Path]) -> list[Family]:
     families: dict[tuple[object, ...], Family] = {}
     for name, path in models.items():
-        model = keras.saving.load_model(path, compile=False)
+        model = load_model(path)
         parts = model.layers[1:]
         backbone, head = parts if len(parts) == 2 else (None, model)
         same = (model.input_shape, head.input_shape, weights_sha256(backbone)) if backbone else (name,)

@@ -7,6 +7,7 @@ import keras
 from graft.config.features import BackboneRow
 from graft.models.backbones import application_in, outline
 from graft.models.libraries.common import BackboneError
+from graft.models.nested import leaves
 from graft.models.transformers import parts_of
 
 STATISTICS = (keras.layers.BatchNormalization, keras.layers.Normalization)
@@ -38,6 +39,8 @@ def unfreeze(backbone: keras.Model, blocks: Sequence[str], layers: int) -> list[
     for layer in application.layers:
         for part in parts_of(layer):
             part.trainable = part.name in names
+            for inner in leaves(part) if isinstance(part, keras.Model) else ():
+                inner.trainable = inner.trainable and not isinstance(inner, STATISTICS)
     return names
 
 

@@ -113,11 +113,14 @@ def load_model(path: Path) -> keras.Model:
 
     Raises:
         FileNotFoundError: if there is none.
+        ValueError: if its entries are larger than the file.
         MissingPackageError: if it has layers of a package that is not installed.
         Exception: of Keras and HDF5, if it is damaged.
     """
     path.stat()  # Keras calls a missing file a wrong value
     with suppress(zipfile.BadZipFile, KeyError), zipfile.ZipFile(path) as file:
+        if sum(each.file_size for each in file.infolist()) > path.stat().st_size:  # Keras compresses nothing
+            raise ValueError(f"{path} has entries larger than itself, as no model that Keras saved: not read")
         import_required(file.read("config.json").decode())
     # KerasHub leaves layers to Keras to number, in the model that is built as in the one that is loaded.
     return build_isolated(lambda: keras.saving.load_model(path, compile=False, safe_mode=True))

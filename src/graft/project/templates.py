@@ -36,7 +36,7 @@ def project_files(params: str) -> dict[str, str]:
         PARAMS: params,
         ".gitignore": _read(".gitignore"),
         ".dvcignore": _read(".dvcignore"),
-        "edits.csv": _read("edits.csv"),
+        "edits.csv": _read("edits.csv").partition("\n")[0] + "\n",
         **dict(sorted(scripts.items())),
     }
 
@@ -97,7 +97,10 @@ def project_params(images: str, backbone: str, weights: str) -> str:
     }
     if backbone not in blocks:
         raise ValueError(f"backbone must be one of {', '.join(sorted(blocks))}, not {backbone!r}")
-    row = _commented(blocks[backbone], next(iter(blocks.values())))
+    own = blocks[backbone]
+    row = _commented(
+        own, next(each for each in blocks.values() if ("library:" in each) == ("library:" in own))
+    )
     if backbone in SIZES:
         row = re.sub(
             r"(image_size: )\d+(.*)", rf"\g<1>{SIZES[backbone]}           # pixels, height = width", row

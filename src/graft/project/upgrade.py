@@ -71,7 +71,7 @@ def plan(root: Path) -> Upgrade:
         (recorded["version"], described["version"]), described, _stale(recorded, described, graph)
     )
     params = _migrate(root, found)
-    files = project_files(params) | {"requirements.txt": requirement()}
+    files = project_files(params) | {"requirements.txt": requirement(params)}
     described[FILES] = digest_texts(kept(files))
     present = {name: (root / name).read_text(encoding="utf-8") for name in files if (root / name).is_file()}
     digests = digest_texts(present)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from graft.config.load import read_params
-from graft.config.paths import METRICS
+from graft.config.paths import METRICS, TTA
 from graft.evaluation.rows import count_members, describe_method
 from graft.methods.registry import METHODS
 from graft.report.lock import Lock, read_lock
@@ -23,8 +23,8 @@ class Current(NamedTuple):
 
     Attributes:
         comparison: as `graft.evaluation.compare.compare` gives it, of these methods alone; the ``pairs`` are
-            those that were tested with these results, and ``tta`` is there where all of the file
-            is of these parameters.
+            those that were tested with these results, and ``tta`` (see `read_views`) is there where views
+            were scored with these parameters.
         others: the methods whose results are of a different run, or not there.
         dataset: its name; None without a params.yaml.
         experiment: DVC's name of it; None where this is none.
@@ -91,13 +91,10 @@ def _is_current(name: str, file: Path, lock: Lock) -> bool:
 
 
 def _compare(root: Path, metrics: Mapping[str, Any], lock: Lock | None) -> dict[str, Any]:
-    file, pairs, views = root / METRICS / "comparison.json", [], {}
+    file, pairs = root / METRICS / "comparison.json", []
     if file.is_file():
-        found = _read(file)
         compared = [name for name in metrics if not lock or _was_compared(name, file, lock)]
-        pairs = [pair for pair in found["pairs"] if {pair["first"], pair["second"]} <= {*compared}]
-        if not lock or (_is_recorded(file, lock) and lock.is_current("compare")):
-            views = {"tta": found["tta"]} if "tta" in found else {}
+        pairs = [pair for pair in _read(file)["pairs"] if {pair["first"], pair["second"]} <= {*compared}]
     return {
         "methods": [describe_method(name, one["facts"], one) for name, one in metrics.items()],
         "members": count_members({name: one["facts"] for name, one in metrics.items()}),
@@ -107,8 +104,20 @@ def _compare(root: Path, metrics: Mapping[str, Any], lock: Lock | None) -> dict[
         },
         "confidence": next((one["confidence"] for one in metrics.values()), None),
         "pairs": pairs,
-        **views,
+        **(read_views(root, metrics) if not lock or lock.is_current("tta") else {}),
     }
+
+
+def read_views(root: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the entry ``tta`` of a comparison: what `graft.evaluation.views.compare_views` gave.
+
+    There is none where no views were scored, or not by models that have these metrics (method -> values).
+    """
+    file = root / TTA / "index.json"
+    found: Any = _read(file) if file.is_file() else {"tta": 0}
+    plain = {row["method"]: row["plain"]["test"]["accuracy"] for row in found.get("methods", [])}
+    of_these = {name: one["test"]["accuracy"] for name, one in metrics.items()}
+    return {"tta": found} if found["tta"] and plain == of_these else {}
 
 
 def _was_compared(name: str, comparison: Path, lock: Lock) -> bool:

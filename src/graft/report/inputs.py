@@ -26,6 +26,7 @@ from graft.evaluation.predictions import read_predictions
 from graft.export.records import read_exports
 from graft.methods.registry import METHODS
 from graft.report.costs import Timing, add_members
+from graft.report.current import read_views
 from graft.report.files import Exports
 from graft.report.gallery import Gallery, Predictions, choose_gallery
 from graft.report.mapping import Mapped, read_map
@@ -40,7 +41,7 @@ class Inputs:
     """The values that the page is made of.
 
     Attributes:
-        comparison: `metrics/comparison.json`.
+        comparison: `metrics/comparison.json`, with ``tta`` where views were scored.
         metrics: method -> `metrics/<method>.json`.
         data: `metrics/data.json`.
         timing: stage -> durations and counts, of those that are of these outputs; see `add_members`.
@@ -86,10 +87,11 @@ def read_inputs(root: Path) -> Inputs:
     predictions = {method: read_predictions(root / PREDICTIONS / f"{method}.parquet") for method in METHODS}
     manifest = read_manifest(root / MANIFEST)
     gallery = choose_gallery(predictions, manifest, read_json(root / EXPLAIN / "index.json"))
-    comparison = read_json(root / METRICS / "comparison.json")
+    metrics = {method: read_json(root / METRICS / f"{method}.json") for method in METHODS}
+    comparison = read_json(root / METRICS / "comparison.json") | read_views(root, metrics)
     return Inputs(
         comparison=comparison,
-        metrics={method: read_json(root / METRICS / f"{method}.json") for method in METHODS},
+        metrics=metrics,
         data=read_json(root / METRICS / "data.json"),
         timing=add_members(read_timings(root), comparison["members"]),
         histories={method: pd.read_csv(root / MODELS / method / "history.csv") for method in METHODS},

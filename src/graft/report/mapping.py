@@ -91,9 +91,11 @@ def describe_map(found: Mapping[str, Any], manifest: pd.DataFrame, predictions: 
     Args:
         found: ``keys, places, outliers, side, sheet`` (base64), ``method``.
         manifest: frame ``key, path, label, split``, of all images.
-        predictions: rows of one seed.
+        predictions: rows of one seed; those of images that are in test now, under this label, are shown.
     """
+    now = manifest[manifest["split"] == "test"].set_index("key")["label"]
     test = predict_test(predictions).set_index("key")
+    test = test[test["y_true"] == now.reindex(test.index)]
     rows = manifest.set_index("key").loc[found["keys"], ["path", "label", "split"]]
     points = rows.join(test[["predicted", "confidence"]]).reset_index(drop=True)
     points = points.rename(columns={"confidence": "score"}).fillna({"score": 0.0})

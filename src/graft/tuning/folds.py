@@ -5,7 +5,7 @@ from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits  # which scikit-learn requires
 
 from graft.config.training import Linear
-from graft.methods.linear import Room, choose_grid, fit_features, to_rows
+from graft.methods.linear import Room, choose_grid, fit_features, take_rows, to_rows
 from graft.training.decision import decide
 
 MAX_FOLDS, LEAST = 5, 3  # a fold each to fit, to choose C and to score
@@ -53,9 +53,9 @@ def answer_folds(
         for i, scored in enumerate(folds):
             validation, *train = folds[i + 1 :] + folds[:i]
             places = {"train": np.concatenate(train), "validation": validation}
-            chosen = {split: features[at] for split, at in places.items()}
+            chosen = {split: take_rows(features, at, room, split) for split, at in places.items()}
             truth = {split: numbers[at] for split, at in places.items()}
             fitted, scaler, _ = fit_features(chosen, truth, choose_grid(block), block, room)
-            rows = to_rows(features[scored], block, scaler, room, "scored")
+            rows = to_rows(take_rows(features, scored, room, "scored"), block, scaler, room, "scored")
             right[scored] = decide(fitted.score(rows)) == numbers[scored]
     return right

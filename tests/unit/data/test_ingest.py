@@ -347,7 +347,7 @@ BAD = {
     "two labels": (
         [*GOOD, RawImage("dog/x y.png", "dog", None, GOOD[0].data)],
         r"expected one label per image, received several for 1 of 10; .* prepare.label_conflicts=reject`:\n"
-        r"  'cat/0.png' \(label='cat'\), 'dog/x y.png' \(label='dog'\)$",
+        r"  'cat/0.png' \(label='cat'\), 'dog/x y.png' \(label='dog'\); key=[0-9a-f]{64}$",
     ),
     "one path twice": (
         [*GOOD, RawImage("cat/0.png", "cat", None, picture(99))],

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from graft.evaluation.compare import adjust_holm, compare, compare_pairs, mcnemar
 from graft.evaluation.seeds import compare_seeds
 from graft.methods.registry import METHODS
-from graft.utils.files import write_json
 from helpers.comparison import (
     FOUR,
     WITHOUT_EPOCHS,
@@ -65,7 +64,6 @@ def test_every_pair_is_tested_and_no_second_is_in_it():
 
 def test_the_stage_writes_whole_epochs_and_leaves_them_empty_where_there_are_none(tmp_path, inputs):
     write_inputs(inputs, tmp_path)
-    write_json({"tta": 0}, tmp_path / "predictions/tta/index.json")
     subprocess.run([sys.executable, ROOT / "stages/compare.py"], cwd=tmp_path, check=True)
     comparison = json.loads((tmp_path / "metrics/comparison.json").read_text())
     rows = pd.read_csv(tmp_path / "metrics/comparison.csv", dtype=str, keep_default_na=False).set_index(

@@ -78,16 +78,14 @@ def test_whatever_a_source_is_called_it_is_read_as_written(source: str) -> None:
     assert text.endswith("# folder\n")
 
 
-def test_images_in_the_project_move_with_it(tmp_path: Path) -> None:
-    assert Project(tmp_path, tmp_path / "photos", "vgg16")._source() == "photos"
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["used", "--images", "."], "used: expected a new or an empty folder"),
         (["new", "--images", "nothing"], "--images 'nothing': expected a folder"),
         (["new", "--images", ".", "--backbone", "vgg"], "backbone must be one of "),
+        (["new", "--images", ".", "--remote", "../store"], "expected a URL or an absolute path"),
+        (["new", "--images", ".", "--remote", "ftp://x/y"], "Unsupported URL type"),
     ],
 )
 def test_what_cannot_be_made_is_refused_before_anything_is_written(
@@ -226,3 +224,13 @@ def test_the_params_of_any_backbone_are_valid(backbone: str) -> None:
     values = YAML(typ="safe", pure=True).load(project_params("photos", backbone, weights))
     assert list(values["backbones"]) == [backbone]
     assert parse_params(values).backbones[backbone].image_size == 224 or backbone == "vgg19"
+
+
+def test_a_project_with_a_backbone_of_keras_hub_requires_it(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Project(tmp_path / "made", tmp_path / "photos", "dinov2_small").create()
+    assert (tmp_path / "made/requirements.txt").read_text(encoding="utf-8").startswith("graft[hub]==")
+    for name in ("README.md", ".github/workflows/ci.yml"):
+        assert "pip install 'graft[hub]'" in (tmp_path / "made" / name).read_text(encoding="utf-8")
+    assert "# a preset of KerasHub" in (tmp_path / "made/params.yaml").read_text(encoding="utf-8")
+    assert plan(tmp_path / "made").written == {}

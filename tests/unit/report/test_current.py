@@ -5,7 +5,7 @@ import json
 import pytest
 
 from graft.report.current import Lock, read_current
-from graft.utils.files import digest
+from graft.utils.files import digest, write_json
 from helpers.comparison import make_facts, make_metrics
 
 PARAMS = {"seed": 1, "split": {"validation": 0.1}, "linear": {"C": None}, "rates": [0.1, 1e-05]}
@@ -72,22 +72,15 @@ def test_a_lock_knows_what_a_stage_read(stages):
     )
 
 
-def test_views_are_shown_only_with_the_parameters_that_they_are_of(tmp_path):
-    files = {
-        "linear": make_metrics(0.5) | {"facts": make_facts("linear")},
-        "comparison": {"pairs": [], "tta": {"tta": 4, "methods": []}},
-    }
-    (tmp_path / "metrics").mkdir()
-    made = {}
-    for name, values in files.items():
-        file = tmp_path / f"metrics/{name}.json"
-        file.write_text(json.dumps(values))
-        made[name] = [(f"metrics/{name}.json", digest(file, "md5"))]
-    stages = {
-        "evaluate@linear": stage([], made["linear"]),
-        "tta": stage([], [("predictions/tta", "t.dir")], **{"predict.tta": 4}),
-        "compare": stage([*made["linear"], ("predictions/tta", "t.dir")], made["comparison"]),
-    }
+def test_views_are_shown_only_with_the_parameters_and_the_models_that_they_are_of(tmp_path):
+    metrics = make_metrics(0.5) | {"facts": make_facts("linear")}
+    plain = {"test": {"accuracy": metrics["test"]["accuracy"]}}
+    views = {"tta": 4, "methods": [{"method": "linear", "plain": plain}]}
+    for name, values in {"metrics/linear": metrics, "predictions/tta/index": views}.items():
+        write_json(values, tmp_path / f"{name}.json")
+    made = [("metrics/linear.json", digest(tmp_path / "metrics/linear.json", "md5"))]
+    stages = {"evaluate@linear": stage([], made)}
+    stages["tta"] = stage([], [("predictions/tta", "t.dir")], **{"predict.tta": 4})
     (tmp_path / "dvc.lock").write_text(json.dumps({"stages": stages}))
 
     def shown(tta):
@@ -97,7 +90,8 @@ def test_views_are_shown_only_with_the_parameters_that_they_are_of(tmp_path):
         assert [row["method"] for row in current.comparison["methods"]] == ["linear"]
         return current.comparison.get("tta")
 
-    assert shown(4) == {"tta": 4, "methods": []}
+    assert shown(4) == views
     assert shown(0) is None
-    (tmp_path / "metrics/comparison.json").write_text(json.dumps(files["comparison"]) + "\n")
+    plain["test"]["accuracy"] += 0.01
+    write_json(views, tmp_path / "predictions/tta/index.json")
     assert shown(4) is None

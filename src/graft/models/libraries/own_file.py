@@ -6,6 +6,7 @@ import keras
 
 from graft.config.features import BackboneRow, Precision, check_file
 from graft.models.libraries.common import BackboneError, one_line, up_to_layer
+from graft.models.nested import leaves
 from graft.models.serialization import load_model
 
 SCALING = (keras.layers.Rescaling, keras.layers.Normalization)
@@ -53,7 +54,7 @@ def _check_input(model: keras.Model, row: BackboneRow) -> None:
             f"channels, as image_size={size} has it; set image_size to the model's, or give a model of "
             "such images"
         )
-    first = next((layer for layer in model.layers if isinstance(layer, SCALING) or layer.weights), None)
+    first = next((each for each in leaves(model) if isinstance(each, SCALING) or each.weights), None)
     if isinstance(first, SCALING) and row.preprocessing != "none":
         raise BackboneError(
             f"preprocessing={row.preprocessing}: {row.application} scales pixels itself, in its layer "
