@@ -19,6 +19,7 @@ from helpers.remotes import make_remote
 from helpers.repository import (
     EXTRACTIONS,
     METHODS,
+    OF_A_HEAD,
     ROOT,
     SMALL,
     commit,
@@ -189,7 +190,7 @@ def ben(team):
 
 @pytest.mark.parametrize("team", ["local"], indirect=True)
 def test_2_another_head_needs_no_photo(team, mia):
-    assert executed(mia.output) == ["train_two_stage", "evaluate@two_stage", "compare"]
+    assert sorted(executed(mia.output)) == sorted([*OF_A_HEAD, "compare"])
     files = (mia.repo / ".dvc/cache/files/md5").glob("??/*")
     present = {file.parent.name + file.name for file in files}
     recorded = lock(mia.repo)
