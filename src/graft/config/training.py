@@ -227,5 +227,5 @@ def check_smote(sampling: str | None) -> None:
     if sampling == "smote" and not find_spec("imblearn"):
         raise ValueError(
             "sampling=smote needs imbalanced-learn, which is not installed: pip install 'graft[smote]', or "
-            "set sampling to balanced"
+            "set sampling to undersample"
         )

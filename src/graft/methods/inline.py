@@ -23,6 +23,7 @@ from graft.models.backbones import Backbone, make_embedder
 from graft.models.freezing import unfreeze
 from graft.models.serialization import deployable, weights_sha256
 from graft.training.fit import TrainingData
+from graft.training.sampling import count_rows
 from graft.training.splits import arrays_by_split, class_numbers, rows_by_split
 from graft.training.tracking import Curve
 from graft.utils.memory import allocate
@@ -59,6 +60,7 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     n_plain = len(pixels) if block.head.normalise == "standardise" else len(pixels) - n_train
     features = arrays_by_split(_embed_all(embed, pixels[:n_plain], params, run), rows)
     images, labels = arrays_by_split(pixels, rows), class_numbers(run.manifest)
+    n_rows = count_rows(labels["train"], block.sampling)  # of an epoch
     data = TrainingData(views, labels["train"], (features["validation"], labels["validation"]), embed)
     on_pixels = replace(data, validation=(images["validation"], labels["validation"]), embed=None)
     train_head = head_trainer(features, data, len(class_names(run.manifest)), block)
@@ -67,11 +69,11 @@ def train(params: SimpleNamespace, run: Run) -> Outcome:
     def train_once(seed: int, curve: Curve | None) -> Trained:
         working.set_weights(initial)
         head, history = train_head(seed, curve)
-        model, arrays, passes = head, features, n_plain + len(history) * n_train
+        model, arrays, passes = head, features, n_plain + len(history) * n_rows
         if any(choice):
             model, arrays, done = join(working, head), images, len(history)
             history = fine_tune(model, history, on_pixels, block, seed, curve)
-            passes += len(pixels) - n_train + (len(history) - done) * (n_train + n_validation)
+            passes += len(pixels) - n_train + (len(history) - done) * (n_rows + n_validation)
             backbone.set_weights(working.get_weights())
         scores = predict(model, arrays, block.batch_size)
         return Trained(deployable(backbone, head), history, scores, passes)

@@ -64,14 +64,14 @@ def oversample(
     if counts.min() < 2:
         raise ValueError(
             "sampling=smote makes rows between two images of a class: expected at least 2 training images of "
-            "each, received a class of 1; set sampling to balanced, or leave it out by split.min_per_class"
+            "each, received a class of 1; set sampling to undersample, or leave it out by split.min_per_class"
         )
     needed = counts.max() * len(counts) * prod(shape) * (4 + x.itemsize) / 1e9
     if needed > memory_limit:
         raise ValueError(
             f"sampling=smote needs {needed:.2f} GB for {counts.max() * len(counts):,} features of "
             f"shape={shape}, of which the limit leaves {memory_limit:g}; raise features.memory_limit, set "
-            "pooling of the backbone to avg, or sampling to balanced"
+            "pooling of the backbone to avg, or sampling to undersample"
         )
     made = SMOTE(k_neighbors=min(NEIGHBOURS, int(counts.min()) - 1), random_state=seed)
     rows, numbers = made.fit_resample(x.reshape(len(x), -1).astype(np.float32), labels)

@@ -21,7 +21,7 @@ from graft.config.features import (
     Precision,
     weights_name,
 )
-from graft.config.paths import FEATURES, IMAGES, STORE
+from graft.config.paths import FEATURES, IMAGES, STORE, TEMPORARY
 from graft.config.training import Linear
 from graft.config.types import Positive, Seed, Text
 from graft.features.embedding import Embedding
@@ -118,12 +118,13 @@ def measure(name: str, weights: str, task: Task, advance: Callable[[int], None])
     Raises:
         ValueError: if the backbone cannot be had, or its features do not fit the cache.
     """
-    n_folds, params = count_folds(task.labels), task.params
+    n_folds, params = count_folds(task.labels, task.params.linear.sampling), task.params
     model = Backbone(params.backbones[name], weights, params.seed).build(task.precision)
     embedding = Embedding(model, params.backbones[name], weights, params.precision, engine=task.engine)
     entries = open_store(task.root / STORE, embedding)
     n, seconds = _embed(embedding, entries, task, task.repo if name == params.backbone else None, advance)
-    folder = (task.root / STORE).parent
+    folder = task.root / TEMPORARY
+    folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "backbones.lock"), emptied(folder, "backbones-") as temporary:
         room = Room(params.memory_limit, temporary)
         features, block = _pooled(embedding, entries, task, room), params.linear

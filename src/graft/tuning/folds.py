@@ -11,16 +11,17 @@ from graft.training.decision import decide
 MAX_FOLDS, LEAST = 5, 3  # a fold each to fit, to choose C and to score
 
 
-def count_folds(labels: np.ndarray) -> int:
+def count_folds(labels: np.ndarray, sampling: str | None = None) -> int:
     """Count the folds that all classes have an image for, at most `MAX_FOLDS`.
 
     Raises:
         ValueError: if a class has fewer than `LEAST` images.
     """
     classes, counts = np.unique(labels, return_counts=True)
-    if counts.min() < LEAST:
+    least = LEAST + (sampling == "smote")  # two, to make rows between
+    if counts.min() < least:
         raise ValueError(
-            f"{classes[counts.argmin()]}: expected at least {LEAST} images of each class in train and "
+            f"{classes[counts.argmin()]}: expected at least {least} images of each class in train and "
             f"validation, received {counts.min()}; add some, or leave the class out with split.min_per_class"
         )
     return int(min(MAX_FOLDS, counts.min()))

@@ -34,7 +34,8 @@ def find_present(block: Mapping[str, Any], space: Space) -> dict[str, Any]:
         if not isinstance(searched, Range):
             found |= {key: show_value(value)} if value in searched else {}
         elif isinstance(value, int | float) and searched.low <= value <= searched.high:
-            found[key] = value
+            whole = isinstance(searched.low, int) and isinstance(searched.high, int)
+            found |= {key: value} if isinstance(value, int) or not whole else {}
     return found
 
 
