@@ -303,7 +303,8 @@ def test_from_the_archive_to_the_metrics(
     ten = np.arange(10, dtype=np.uint8)
     train, test = random_part(40, shape, 0)[0], random_part(20, shape, 1)[0]
     write(tmp_path / "data" / "raw", (train, np.tile(ten, 4)), (test, np.tile(ten, 2)))
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for name in ("params.yaml", "edits.csv"):
+        shutil.copy(ROOT / name, tmp_path)
     small = {"split.strategy": "given", "split.validation": 0.25, "scratch.epochs": 1}
     edit(tmp_path, small | {"scratch.image_size": shape[0]} | changes)
     for stage in (["prepare"], ["split"], ["train", "scratch"], ["evaluate", "scratch"]):
