@@ -111,6 +111,7 @@ def requirement(params: str) -> str:
     """
     said = json.loads(distribution("graft").read_text("direct_url.json") or "{}")
     line = f"graft{extra_of(params)}=={version('graft')}"
-    if digest := said.get("archive_info", {}).get("hashes", {}).get("sha256"):
-        line += f" --hash=sha256:{digest}"
+    info = said.get("archive_info", {})
+    if digest := info.get("hashes", {}).get("sha256") or info.get("hash", "").removeprefix("sha256="):
+        line += f" --hash=sha256:{digest}"  # the latter as pip before 23.1 has it
     return f"{line}\n"

@@ -186,7 +186,7 @@ def test_a_model_without_a_map_has_no_gradcam(folder: Path, explain: Any) -> Non
     assert "--how occlusion explains any model" in done.said
     done = explain("--how", "layers", "--layer", "vector", model="flat")
     assert done.code == 1
-    assert "expected one that gives maps: none does" in done.said
+    assert "no layer of this model gives maps" in done.said
     assert explain("--how", "occlusion", model="flat").code == 0
 
 
