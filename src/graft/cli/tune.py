@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table as RichTable
 
 from graft.cli.repository import fail, opened
 from graft.cli.run import require_root, run_experiment
@@ -87,16 +85,10 @@ def _check_current(root: Path, folders: Sequence[Path]) -> None:
 
 
 def _print(study: Mapping[str, Any]) -> None:
+    from graft.report.terminal import build_table
     from graft.report.tuning import describe_trials, tabulate_finalists
 
-    table = tabulate_finalists(study)
-    shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, padding=0)
-    shown.add_column(table.header, overflow="fold")
-    for column in table.columns:
-        shown.add_column(column.short, justify="right", overflow="fold")
-    for name, cells in table.rows:
-        shown.add_row(name, *(cell.text for cell in cells))
-    console = Console()
-    console.print(shown)
+    table, console = tabulate_finalists(study), Console()
+    console.print(build_table(table, [name for name, _ in table.rows]))
     for sentence in describe_trials(study):
         console.print(sentence, markup=False, highlight=False, soft_wrap=sentence.startswith("dvc"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be explained, and how closely.
+    """An image to explain, the model, and how closely to look.
 
     Attributes:
         model: its file.

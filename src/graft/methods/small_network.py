@@ -34,7 +34,7 @@ WITHOUT_BACKBONE = {"backbone": "none", "weights": "none", "pretrained": False, 
 
 @dataclass(frozen=True)
 class Lessons:
-    """What a network is trained on besides the labels.
+    """The views and a teacher's answers that a network is trained on besides the labels.
 
     Attributes:
         views: epoch e (from 0) takes view 1 + (e mod `views`) of each image; None: view 1 + e.

@@ -21,7 +21,7 @@ FREE = "backbones", "tune"  # blocks whose keys are a person's choice
 
 @dataclass
 class Upgrade:
-    """What an upgrade changes.
+    """The changes that an upgrade makes.
 
     Attributes:
         versions: of graft, before and after.

@@ -1,4 +1,4 @@
-"""What `graft backbones compare` measured of each backbone -> one comparison, as a table and in words."""
+"""Measurements of `graft backbones compare` -> one comparison, as a table and in words."""
 
 from collections.abc import Mapping, Sequence
 from math import nan, prod

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graft.report.tables import Cell, Column, Table
-from graft.report.words import percent
+from graft.report.words import count, percent
 
 LEAKAGE = "Test accuracy with and without the test images that resemble one of train or validation"
 
@@ -16,24 +16,20 @@ def describe(summary: Mapping[str, Any]) -> dict[str, list[str]]:
     of_test = f", {suspects['test']:,} of them in test" if suspects["test"] else ""
     return {
         "suspects": [
-            f"{_count(sum(suspects.values()), 'label')} of {n:,} may be wrong{of_test}.",
-            *[f"{_count(n_reviewed, 'image')} of edits.csv would be suggested, too."] * bool(n_reviewed),
+            f"{count(sum(suspects.values()), 'label')} of {n:,} may be wrong{of_test}.",
+            *[f"{count(n_reviewed, 'image')} of edits.csv would be suggested, too."] * bool(n_reviewed),
         ],
         "duplicates": [
-            f"{_count(summary['n_duplicates'], 'pair')} of images may be one, "
+            f"{count(summary['n_duplicates'], 'pair')} of images may be one, "
             f"{summary['n_across']:,} of them across splits.",
-            f"{_count(summary['n_leaked'], 'image')} of test may be in train or validation.",
+            f"{count(summary['n_leaked'], 'image')} of test may be in train or validation.",
         ],
-        "outliers": [f"{_count(summary['n_outliers'], 'image')} of {n:,} unlike all others."],
+        "outliers": [f"{count(summary['n_outliers'], 'image')} of {n:,} unlike all others."],
         "overlaps": [
             f"A linear that has not seen the image is right on {percent(summary['accuracy'])} % of train and "
             "validation."
         ],
     }
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def tabulate_leakage(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -1,4 +1,4 @@
-"""What the views of test-time augmentation and a temperature change -> tables and sentences."""
+"""The gains of test-time views and of a temperature -> tables and sentences."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

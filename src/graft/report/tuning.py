@@ -8,7 +8,7 @@ from typing import Any
 
 from graft.report.provenance import show_value
 from graft.report.tables import Cell, Column, Table
-from graft.report.words import percent
+from graft.report.words import count, percent
 
 
 def tabulate_finalists(study: Mapping[str, Any]) -> Table:
@@ -36,7 +36,7 @@ def describe_trials(study: Mapping[str, Any]) -> list[str]:
     others = ", ".join(
         f"{states[state]} {state}" for state in ("pruned", "diverged", "illegal") if states[state]
     )
-    trials, seeds = (_count(len(study[f"{what}s"]), what) for what in ("trial", "seed"))
+    trials, seeds = (count(len(study[f"{what}s"]), what) for what in ("trial", "seed"))
     lines = [
         f"{trials}{f' ({others})' * bool(others)}; the best of them, and trial 0, which is params.yaml, with "
         f"{seeds}. Test images were not read."
@@ -58,7 +58,3 @@ def name_command(overrides: Sequence[str]) -> str:
     "dvc exp run -S 'two_stage.head.dense=[256]'"
     """
     return " ".join(["dvc exp run", *(f"-S {shlex.quote(override)}" for override in overrides)])
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'s' * (n != 1)}"

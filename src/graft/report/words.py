@@ -239,3 +239,12 @@ def most_confused(confused: Mapping[str, pd.DataFrame], limit: int = 5) -> list[
         for row in pairs[:limit].itertuples(index=False)
     ]
     return sorted(found, key=lambda pair: (-pair.n, pair.support))[:limit]
+
+
+def count(n: int, what: str) -> str:
+    """Say how many there are of something.
+
+    >>> count(1, "image"), count(1200, "image")
+    ('1 image', '1,200 images')
+    """
+    return f"{n:,} {what}{'s' * (n != 1)}"

@@ -29,7 +29,7 @@ DIVERGED, ILLEGAL = "diverged", "illegal"
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched.
+    """A search: a block of parameters, its space, and the function that trains it.
 
     Attributes:
         block: the method's block of params.yaml.
